@@ -1,0 +1,110 @@
+"""Every name Blueno gives to a thing in a cluster or on a volume is spelled here and nowhere else.
+
+Called by everything; calls nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+GROUP: Final = "blueno.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+DATASET_KIND: Final = "Dataset"
+DATASETS: Final = "datasets"
+
+# Labels and annotations -------------------------------------------------------------------------
+MANAGED: Final = f"{GROUP}/managed"  # "true" on every child: what our watches select
+OWNER_KIND: Final = f"{GROUP}/owner-kind"
+OWNER_UID: Final = f"{GROUP}/owner-uid"
+DATASET_LABEL: Final = f"{GROUP}/dataset"
+ROLE_LABEL: Final = f"{GROUP}/role"  # "prepare" or "erase" on Jobs, "data" on claims and volumes
+WORK_LABEL: Final = f"{GROUP}/work"
+ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
+REQUESTED_AT: Final = f"{GROUP}/requested-at"
+REPORT_CA: Final = f"{GROUP}/report-ca"  # pod annotation, read through the downward API
+
+ROLE_PREPARE: Final = "prepare"
+ROLE_ERASE: Final = "erase"
+ROLE_DATA: Final = "data"
+
+# Finalizers -------------------------------------------------------------------------------------
+ERASE_FINALIZER: Final = f"{GROUP}/erase"
+# kopf strips whatever finalizer it believes to be its own: this one is never put on an object.
+KOPF_UNUSED_FINALIZER: Final = f"{GROUP}/kopf-unused"
+
+# The operator's own objects, in its own namespace -------------------------------------------------
+SYSTEM_NAMESPACE: Final = "blueno-system"
+OPERATOR: Final = "blueno-operator"
+KEYS_SECRET: Final = "blueno-keys"
+LEASE: Final = "blueno-operator"
+REPORT_SERVICE: Final = "blueno-report"
+REPORT_AUDIENCE: Final = "blueno-report"
+FIELD_MANAGER: Final = "blueno-operator"
+
+# What a preparation pod is told: see blueno/resources/work.py -------------------------------------
+ENV_WORK: Final = "BLUENO_WORK"  # canonical JSON of the Work
+ENV_OPTIONS: Final = "BLUENO_PREP_OPTIONS"  # JSON of the PrepOptions
+ENV_ROOT: Final = "BLUENO_ROOT"  # the data set's own directory, below the mounted claim
+ENV_ATTEMPT: Final = "BLUENO_ATTEMPT"  # whole number, 1 for the first Job of a work
+ENV_DATASET_UID: Final = "BLUENO_DATASET_UID"
+ENV_ADOPT_FROM: Final = "BLUENO_ADOPT_FROM"  # uid of a Dataset seen gone, whose directory may be taken over
+ENV_REPORT_URL: Final = "BLUENO_REPORT_URL"
+VOLUME_MOUNT: Final = "/volume"  # the data set's claim, read-write
+SOURCE_MOUNT: Final = "/source"  # a `claim` source's claim, read-only
+TOKEN_FILE: Final = "/var/run/blueno/token"
+REPORT_CA_FILE: Final = "/var/run/blueno-info/report-ca.crt"
+TERMINATION_LOG: Final = "/dev/termination-log"
+
+# On the volume ------------------------------------------------------------------------------------
+OWNER_FILE: Final = "owner.json"
+VERSIONS_DIR: Final = "versions"
+WORKS_DIR: Final = "works"
+STAGING_DIR: Final = "staging"
+MANIFEST_FILE: Final = "manifest.json"
+INDEX_FILE: Final = "index.arrow"
+
+# uid and gid of every process of ours; volume roots of the local cluster belong to it.
+UID: Final = 65532
+
+_LABEL_MAX: Final = 63  # DNS label; also the longest label value
+
+
+def uid8(uid: str) -> str:
+    """The first eight hexadecimal digits of a Kubernetes uid: enough to tell re-creations apart."""
+    return uid.replace("-", "")[:8]
+
+
+def claim_name(name: str, uid: str) -> str:
+    """Name of the claim made for a Dataset: at most 49 characters."""
+    return f"{_stem(name, 40)}-{uid8(uid)}"
+
+
+def volume_name(uid: str) -> str:
+    """Name of the cluster-wide PersistentVolume made for a Dataset."""
+    return f"blueno-{uid}"
+
+
+def prep_job_name(name: str, uid: str, work: str, attempt: int) -> str:
+    """Name of one attempt's Job; with `-<index>` of four digits it stays within 63 characters."""
+    return f"{_stem(name, 24)}-{uid8(uid)}-prep-{work[:8]}-a{attempt}"
+
+
+def erase_job_name(name: str, uid: str) -> str:
+    """Name of the Job that erases a Dataset's directory."""
+    return f"{_stem(name, 24)}-{uid8(uid)}-erase"
+
+
+def default_subpath(namespace: str, name: str, uid: str) -> str:
+    """Directory of a Dataset on its volume when the spec names none."""
+    return f"{namespace}/{name}-{uid8(uid)}"
+
+
+def label_value(text: str) -> str:
+    """`text` cut to a legal label value (a Dataset's name is a DNS label, so this only cuts)."""
+    return text[:_LABEL_MAX].rstrip("-._")
+
+
+def _stem(name: str, limit: int) -> str:
+    return name[:limit].rstrip("-.")
