@@ -91,7 +91,7 @@ class Outcome:
             body = json.loads(text)
             sealed = {"Sealed": True, "Failed": False}[body["outcome"]]
             volume, bad = body["volume"], tuple((str(b["key"]), str(b["code"])) for b in body["badFirst"])
-            common = {
+            common: dict[str, Any] = {
                 "bad_samples": int(body["badSamples"]),
                 "bad_first": bad,
                 "capacity_bytes": int(volume["capacityBytes"]),
