@@ -1,0 +1,95 @@
+"""Settings of Blueno's processes, read once from the environment in an entry point and passed down.
+
+`OperatorConfig.from_env` is called by controllers/lifecycle.py. Documented in docs/configuration.md.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from blueno import names
+from blueno.errors import InvalidSpec
+from blueno.resources.dataset import STORAGE_KINDS, Storage
+
+
+@dataclass(frozen=True)
+class OperatorConfig:
+    """Settings of the operator; each field names its environment variable."""
+
+    namespace: str = names.SYSTEM_NAMESPACE  # BLUENO_NAMESPACE: where the Lease, the Secret and the Service are
+    identity: str = names.OPERATOR  # BLUENO_IDENTITY: holder of the Lease (the pod's name)
+    prep_image: str = "localhost/blueno/prep:dev"  # BLUENO_PREP_IMAGE
+    image_pull_policy: str = "IfNotPresent"  # BLUENO_IMAGE_PULL_POLICY
+    default_storage: Storage = field(default_factory=lambda: Storage("claimTemplate", {"size": "10Gi"}))
+    # ^ BLUENO_DEFAULT_STORAGE: a `spec.storage` as JSON, for Datasets that name none
+    allow_host_path: bool = False  # BLUENO_ALLOW_HOST_PATH: development only
+    allowed_source_networks: tuple[str, ...] = ()  # BLUENO_ALLOWED_SOURCE_NETWORKS: CIDRs, comma-separated
+    max_source_bytes: int = 2 << 40  # BLUENO_MAX_SOURCE_BYTES
+    report_url: str = f"https://{names.REPORT_SERVICE}.{names.SYSTEM_NAMESPACE}.svc:8443"  # BLUENO_REPORT_URL
+    report_port: int = 8443  # BLUENO_REPORT_PORT: HTTPS, progress of pods
+    http_port: int = 8080  # BLUENO_HTTP_PORT: /metrics and /livez
+    workers: int = 32  # BLUENO_WORKERS
+    sweep_seconds: float = 30.0  # BLUENO_SWEEP_SECONDS
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> OperatorConfig:
+        """Raises InvalidSpec naming the variable that cannot be understood."""
+        defaults = cls()
+        namespace = env.get("BLUENO_NAMESPACE", defaults.namespace)
+        storage = env.get("BLUENO_DEFAULT_STORAGE")
+        return cls(
+            namespace=namespace,
+            identity=env.get("BLUENO_IDENTITY", defaults.identity),
+            prep_image=env.get("BLUENO_PREP_IMAGE", defaults.prep_image),
+            image_pull_policy=env.get("BLUENO_IMAGE_PULL_POLICY", defaults.image_pull_policy),
+            default_storage=_storage(storage) if storage else defaults.default_storage,
+            allow_host_path=_flag(env, "BLUENO_ALLOW_HOST_PATH"),
+            allowed_source_networks=_networks(env.get("BLUENO_ALLOWED_SOURCE_NETWORKS", "")),
+            max_source_bytes=_whole(env, "BLUENO_MAX_SOURCE_BYTES", defaults.max_source_bytes),
+            report_url=env.get("BLUENO_REPORT_URL", f"https://{names.REPORT_SERVICE}.{namespace}.svc:8443"),
+            report_port=_whole(env, "BLUENO_REPORT_PORT", defaults.report_port),
+            http_port=_whole(env, "BLUENO_HTTP_PORT", defaults.http_port),
+            workers=_whole(env, "BLUENO_WORKERS", defaults.workers),
+            sweep_seconds=_whole(env, "BLUENO_SWEEP_SECONDS", int(defaults.sweep_seconds)),
+        )
+
+
+def _flag(env: Mapping[str, str], key: str) -> bool:
+    value = env.get(key, "false").lower()
+    if value not in ("true", "false"):
+        raise InvalidSpec(key, f"must be true or false, not {value!r}")
+    return value == "true"
+
+
+def _whole(env: Mapping[str, str], key: str, default: int) -> int:
+    value = env.get(key)
+    if value is None:
+        return default
+    if not value.isdecimal() or int(value) == 0:
+        raise InvalidSpec(key, f"must be a positive whole number, not {value!r}")
+    return int(value)
+
+
+def _networks(value: str) -> tuple[str, ...]:
+    networks = tuple(part.strip() for part in value.split(",") if part.strip())
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise InvalidSpec("BLUENO_ALLOWED_SOURCE_NETWORKS", f"{error}; write CIDRs like 10.1.0.0/16") from None
+    return networks
+
+
+def _storage(value: str) -> Storage:
+    try:
+        body: Any = json.loads(value)
+        ((kind, parameters),) = body.items()
+    except (ValueError, AttributeError):
+        raise InvalidSpec("BLUENO_DEFAULT_STORAGE", 'must be JSON like {"claimTemplate": {"size": "10Gi"}}') from None
+    if kind not in STORAGE_KINDS:
+        raise InvalidSpec("BLUENO_DEFAULT_STORAGE", f"must name one of {', '.join(STORAGE_KINDS)}, not {kind!r}")
+    return Storage(kind, parameters)

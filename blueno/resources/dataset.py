@@ -1,0 +1,152 @@
+"""A Dataset as a frozen value. `Dataset.parse(body)` is called by controllers/dataset/kind.py. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from blueno import names
+from blueno.errors import InvalidSpec
+from blueno.resources.conditions import Condition, parse_conditions, parse_time
+
+SOURCES = ("tfds", "archive", "claim")
+STORAGE_KINDS = ("claimTemplate", "existingClaim", "hostPath")
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where a data set lies: one of STORAGE_KINDS with its parameters."""
+
+    kind: str
+    parameters: Mapping[str, Any]
+    sub_path: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """`spec.prepare` with the schema's defaults filled in."""
+
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    gpus: Mapping[str, Any] = field(default_factory=dict)
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    on_bad_sample: str = "Skip"
+    max_bad_samples: int = 0
+    backoff_limit: int = 3
+    active_deadline_seconds: int | None = None
+    ttl_seconds_after_finished: int = 3600
+
+
+@dataclass(frozen=True)
+class WorkStatus:
+    """`status.work`: the work in hand or last done. `outcome` is "", "Sealed" or "Failed"."""
+
+    hash: str = ""
+    attempt: int = 0
+    outcome: str = ""
+    requested_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One Dataset: identity, spec and the part of the status that decisions rest on."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    source: Mapping[str, Any]
+    layout: Mapping[str, Any]
+    storage: Storage | None
+    prepare: Prepare
+    reclaim: str
+    suspend: bool
+    deleting_since: datetime | None
+    finalizers: tuple[str, ...]
+    requested_at: str | None  # the annotation
+    last_handled_request: str | None
+    work: WorkStatus
+    version: Mapping[str, Any] | None
+    conditions: tuple[Condition, ...]
+    status: Mapping[str, Any]
+
+    @property
+    def source_kind(self) -> str:
+        return next(iter(self.source))
+
+    @property
+    def wants_erase(self) -> bool:
+        """Whether deleting this Dataset erases its data."""
+        return self.reclaim == "Delete"
+
+    @classmethod
+    def parse(cls, body: Mapping[str, Any]) -> Dataset:
+        """Raises InvalidSpec for what the schema should have refused (an older CRD, a hand-made object)."""
+        meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
+        deleted = meta.get("deletionTimestamp")
+        return cls(
+            name=meta["name"],
+            namespace=meta["namespace"],
+            uid=meta["uid"],
+            generation=meta.get("generation", 1),
+            source=_one_of(spec.get("source"), SOURCES, "spec.source"),
+            layout={"type": "auto", **(spec.get("layout") or {})},
+            storage=_parse_storage(spec.get("storage")),
+            prepare=_parse_prepare(spec.get("prepare") or {}),
+            reclaim=spec.get("reclaimPolicy", "Retain"),
+            suspend=bool(spec.get("suspend", False)),
+            deleting_since=parse_time(deleted) if deleted else None,
+            finalizers=tuple(meta.get("finalizers") or ()),
+            requested_at=(meta.get("annotations") or {}).get(names.REQUESTED_AT),
+            last_handled_request=status.get("lastHandledRequest"),
+            work=_parse_work(status.get("work") or {}),
+            version=status.get("version"),
+            conditions=parse_conditions(status.get("conditions") or ()),
+            status=status,
+        )
+
+
+def _one_of(value: Any, allowed: tuple[str, ...], path: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or len(value) != 1 or next(iter(value)) not in allowed:
+        raise InvalidSpec(path, f"set exactly one of {', '.join(allowed)}")
+    return value
+
+
+def _parse_storage(value: Mapping[str, Any] | None) -> Storage | None:
+    """None: the operator's configured default."""
+    if not value:
+        return None
+    sub_path = value.get("subPath")
+    kinds = {key: parameters for key, parameters in value.items() if key != "subPath"}
+    if not kinds:
+        raise InvalidSpec("spec.storage", f"set exactly one of {', '.join(STORAGE_KINDS)}")
+    kind, parameters = next(iter(_one_of(kinds, STORAGE_KINDS, "spec.storage").items()))
+    if sub_path is not None and (sub_path.startswith("/") or {"", ".", ".."} & set(sub_path.split("/"))):
+        raise InvalidSpec("spec.storage.subPath", "must be a relative path without . or ..")
+    return Storage(kind, parameters or {}, sub_path)
+
+
+def _parse_prepare(value: Mapping[str, Any]) -> Prepare:
+    given: dict[str, Any] = {
+        "resources": value.get("resources"),
+        "gpus": value.get("gpus"),
+        "node_selector": value.get("nodeSelector"),
+        "tolerations": tuple(value["tolerations"]) if "tolerations" in value else None,
+        "on_bad_sample": value.get("onBadSample"),
+        "max_bad_samples": value.get("maxBadSamples"),
+        "backoff_limit": value.get("backoffLimit"),
+        "active_deadline_seconds": value.get("activeDeadlineSeconds"),
+        "ttl_seconds_after_finished": value.get("ttlSecondsAfterFinished"),
+    }
+    return Prepare(**{key: item for key, item in given.items() if item is not None})
+
+
+def _parse_work(value: Mapping[str, Any]) -> WorkStatus:
+    return WorkStatus(
+        hash=value.get("hash", ""),
+        attempt=value.get("attempt", 0),
+        outcome=value.get("outcome", ""),
+        requested_at=value.get("requestedAt"),
+    )
