@@ -118,8 +118,8 @@ DATASET_REASONS: Final[Mapping[DatasetReason, ReasonDoc]] = MappingProxyType(
             "the administrator."
         ),
         DatasetReason.ADOPTION_MISMATCH: _stalled(
-            "The directory on the volume belongs to another Dataset; make a new Dataset with another subPath, or delete "
-            "that other one first."
+            "The directory on the volume belongs to another Dataset; make a new Dataset with another subPath, or "
+            "delete that other one first."
         ),
         DatasetReason.TOO_MANY_BAD_SAMPLES: _stalled(
             "More samples are unusable than spec.prepare.maxBadSamples allows; look at status.badSamples, then repair "
