@@ -81,9 +81,9 @@ class Cluster:
         """In-cluster credentials where there are any, else $KUBECONFIG."""
         configuration = kube_client.Configuration()
         try:
-            kube_config.load_incluster_config(client_configuration=configuration)
+            kube_config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except kube_config.ConfigException:
-            await kube_config.load_kube_config(client_configuration=configuration)
+            await kube_config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         return cls(configuration)
 
     async def close(self) -> None:
@@ -126,9 +126,15 @@ class Cluster:
             return
 
     async def list(
-        self, resource: Resource, labels: str = "", metadata_only: bool = False, cached: bool = False
+        self,
+        resource: Resource,
+        labels: str = "",
+        *,
+        namespace: str | None = None,
+        metadata_only: bool = False,
+        cached: bool = False,
     ) -> AsyncIterator[dict[str, Any]]:
-        """All objects of a kind in all namespaces, page by page.
+        """All objects of a kind, in one namespace or in all, page by page.
 
         `cached` lets the API server answer from its watch cache (resourceVersion=0: cheap, maybe a little old).
         """
@@ -139,7 +145,7 @@ class Cluster:
             query = {**query, "resourceVersion": "0"}
         accept = _PARTIAL if metadata_only else "application/json"
         while True:
-            page = await self._call("GET", resource.path(), query=query, accept=accept)
+            page = await self._call("GET", resource.path(namespace), query=query, accept=accept)
             for item in page.get("items") or ():
                 yield item
             token = (page.get("metadata") or {}).get("continue")

@@ -55,6 +55,7 @@ class Outcome:
     code: str = ""  # a key of FAILURE_CODES
     message: str = ""
     permanent: bool = False
+    owner: str = ""  # with AdoptionMismatch: uid of the Dataset of this cluster that owns the directory
 
     def to_json(self) -> str:
         """At most MESSAGE_LIMIT bytes: an over-long message is cut, never the JSON."""
@@ -70,7 +71,8 @@ class Outcome:
         bad = [{"key": key[:200], "code": code} for key, code in self.bad_first]
         common = {"badSamples": self.bad_samples, "badFirst": bad, "volume": volume}
         if not self.sealed:
-            return {"outcome": "Failed", "code": self.code, "message": message, "permanent": self.permanent, **common}
+            failed = {"outcome": "Failed", "code": self.code, "message": message, "permanent": self.permanent}
+            return {**failed, "owner": self.owner, **common}
         return {
             "outcome": "Sealed",
             "digest": self.digest,
@@ -100,7 +102,12 @@ class Outcome:
             if not sealed:
                 code = body["code"] if body["code"] in FAILURE_CODES else "PrepFailed"
                 return cls(
-                    sealed=False, code=code, message=str(body["message"]), permanent=bool(body["permanent"]), **common
+                    sealed=False,
+                    code=code,
+                    message=str(body["message"]),
+                    permanent=bool(body["permanent"]),
+                    owner=str(body.get("owner", "")),
+                    **common,
                 )
             return cls(
                 sealed=True,

@@ -1,0 +1,119 @@
+"""Encoded bytes → array, by an allow-list: PNG, JPEG and `.npy`. Nothing else is ever tried.
+
+Called by blueno/prep/verify.py (every sample, in full) and blueno/data/dataset.py (samples of variable shape). Pillow
+is imported when the first image is decoded. True intensities are kept: 16-bit grey stays 16-bit; palettes become RGB
+(RGBA when they have transparency), 1-bit becomes 0/255, CMYK becomes RGB; EXIF orientation is not applied.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from blueno.data import npy
+from blueno.data.badsample import BadSample, BadSampleCode
+
+MAX_PIXELS = 8192 * 8192  # below the size at which Pillow only warns
+MAX_SAMPLE_BYTES = 512 << 20
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
+_KEPT = {"L", "LA", "RGB", "RGBA"}
+
+
+def sniff(data: bytes | memoryview) -> str:
+    """"png", "jpeg" or "npy", by the first bytes. Raises BadSample when it is none of them."""
+    start = bytes(data[:8])
+    if start == _PNG:
+        return "png"
+    if start.startswith(_JPEG):
+        return "jpeg"
+    if start.startswith(npy.MAGIC):
+        return "npy"
+    if not start:
+        raise BadSample(BadSampleCode.EMPTY)
+    if any(magic.startswith(start) for magic in (_PNG, _JPEG, npy.MAGIC)):
+        raise BadSample(BadSampleCode.TRUNCATED, f"{len(start)} bytes")
+    raise BadSample(BadSampleCode.UNKNOWN_FORMAT, "not PNG, JPEG or .npy")
+
+
+def decode(data: bytes) -> tuple[str, npt.NDArray[Any]]:
+    """(format, array). Images are (height, width, channels). Decodes in full. Raises BadSample, nothing else."""
+    kind = sniff(data)
+    if len(data) > MAX_SAMPLE_BYTES:
+        raise BadSample(BadSampleCode.TOO_LARGE, f"{len(data)} bytes")
+    if kind == "npy":
+        return kind, npy.decode(data, MAX_PIXELS)
+    if kind == "png":
+        _check_png(data)
+    try:
+        return kind, _decode_image(data, kind)
+    except BadSample:
+        raise
+    except MemoryError as error:
+        raise BadSample(BadSampleCode.TOO_MANY_PIXELS, "does not fit in memory") from error
+    except Exception as error:  # Pillow raises whatever its plugins raise: every one means this sample is bad
+        text = str(error)
+        short = "truncated" in text.lower() or isinstance(error, (EOFError, struct.error))
+        raise BadSample(BadSampleCode.TRUNCATED if short else BadSampleCode.CORRUPT, text[:120]) from error
+
+
+def _check_png(data: bytes) -> None:
+    if len(data) < 33:
+        raise BadSample(BadSampleCode.TRUNCATED, f"{len(data)} bytes")
+    if data[12:16] != b"IHDR":
+        raise BadSample(BadSampleCode.CORRUPT, "IHDR does not come first")
+    width, height = struct.unpack_from(">II", data, 16)
+    if width * height > MAX_PIXELS:
+        raise BadSample(BadSampleCode.TOO_MANY_PIXELS, f"{width} x {height}")
+    if data.rfind(b"IEND") < 0:
+        raise BadSample(BadSampleCode.TRUNCATED, "no end of image")
+
+
+@functools.cache
+def _pillow() -> Any:
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    return Image
+
+
+def _decode_image(data: bytes, kind: str) -> npt.NDArray[Any]:
+    image_module = _pillow()
+    with image_module.open(io.BytesIO(data), formats=[kind.upper()]) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise BadSample(BadSampleCode.TOO_MANY_PIXELS, f"{width} x {height}")
+        if getattr(image, "n_frames", 1) > 1:
+            raise BadSample(BadSampleCode.ANIMATED, f"{image.n_frames} frames")
+        image.load()
+        mode = image.mode
+        if mode in _KEPT:
+            array = np.asarray(image)
+        elif mode.startswith("I;16") or mode == "I":
+            array = np.asarray(image).astype("<u2")
+        elif mode == "1":
+            array = np.asarray(image.convert("L"))
+        elif mode in ("P", "PA"):
+            array = np.asarray(image.convert("RGBA" if mode == "PA" or "transparency" in image.info else "RGB"))
+        else:  # CMYK, YCbCr
+            array = np.asarray(image.convert("RGB"))
+    return array[:, :, np.newaxis] if array.ndim == 2 else array
+
+
+def dimensions(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """(width, height, depth, channels) of an array of 1 to 4 dimensions.
+
+    (h, w), (h, w, c ≤ 4), (d, h, w), (d, h, w, c).
+    """
+    if len(shape) == 4:
+        return shape[2], shape[1], shape[0], shape[3]
+    if len(shape) == 3:
+        return (shape[1], shape[0], 1, shape[2]) if shape[2] <= 4 else (shape[2], shape[1], shape[0], 1)
+    if len(shape) == 2:
+        return shape[1], shape[0], 1, 1
+    return (shape[0] if shape else 1), 1, 1, 1

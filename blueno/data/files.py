@@ -1,0 +1,123 @@
+"""Durable small steps on a volume that may be NFS. Called by blueno/prep and blueno/data/shards.py.
+
+Order of every publication: write under a temporary name, fsync, rename, fsync the directory.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+DIRECTORY_MODE = 0o755
+FILE_MODE = 0o444  # sealed files: kubelet may read them as a squashed root
+_LINK_FAILS = {errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EACCES}
+
+
+def make_directory(path: Path) -> None:
+    """Makes `path` and its parents, each 0755 whatever the umask is; directories that exist are left as they are."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for directory in reversed(missing):
+        with suppress(FileExistsError):
+            directory.mkdir()
+            directory.chmod(DIRECTORY_MODE)
+
+
+def sync_directory(path: Path) -> None:
+    """Makes renames and new names in `path` durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot fsync a directory
+            raise
+    finally:
+        os.close(handle)
+
+
+def publish(temporary: Path, final: Path) -> None:
+    """Renames a file that was fsynced, then fsyncs the directory.
+
+    After a server restart a repeated RENAME may answer ENOENT though the first one succeeded, so on ENOENT the final
+    name is compared with what the temporary one was. Raises OSError when it is not there.
+    """
+    before = temporary.stat()
+    try:
+        temporary.replace(final)
+    except FileNotFoundError:
+        after = final.stat()
+        if (after.st_ino, after.st_size) != (before.st_ino, before.st_size):
+            raise
+    sync_directory(final.parent)
+
+
+def write_file(final: Path, data: bytes, tag: str) -> None:
+    """Writes `data` durably as `final`; `tag` keeps the temporary names of two attempts apart."""
+    temporary = final.with_name(f".{final.name}.{tag}.tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    publish(temporary, final)
+
+
+def create_file(final: Path, data: bytes, tag: str) -> bool:
+    """Like `write_file`, but never replaces: False when `final` exists already."""
+    temporary = final.with_name(f".{final.name}.{tag}.tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(temporary, final)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _LINK_FAILS:
+            raise
+        try:  # no hard links here: O_EXCL is the next best thing, though a crash may leave a short file
+            handle = os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        except FileExistsError:
+            return False
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+    sync_directory(final.parent)
+    return True
+
+
+def link_or_copy(source: Path, target: Path) -> bool:
+    """Gives `target` the content of `source`: True for a hard link, False for a copy that was fsynced."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _LINK_FAILS:
+            raise
+        with source.open("rb") as reader, target.open("wb") as writer:
+            shutil.copyfileobj(reader, writer, 1 << 20)
+            writer.flush()
+            os.fsync(writer.fileno())
+        return False
+    return True
+
+
+def file_sha256(path: Path) -> str:
+    """64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def free_and_capacity(path: Path) -> tuple[int, int]:
+    """(bytes this process may still write, bytes in all) of the file system that holds `path`."""
+    stats = os.statvfs(path)
+    return stats.f_bavail * stats.f_frsize, stats.f_blocks * stats.f_frsize

@@ -1,0 +1,72 @@
+"""Writers of the two kinds of shard file. Called by blueno/prep/pack.py; readers need only numpy or pyarrow.
+
+`.arrow`: an Arrow IPC file with one record batch, columns `key` (string) and `bytes` (large_binary), uncompressed.
+`.npy`: a plain array (samples, …) in C order, little-endian.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from blueno.data import npy
+from blueno.data.files import publish
+from blueno.data.manifest import DataFile
+
+RAW_SCHEMA = pa.schema([("key", pa.string()), ("bytes", pa.large_binary())])
+
+
+class _HashingFile:
+    """What pyarrow writes to: counts and hashes while it writes."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._hasher = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: Any) -> int:
+        self._hasher.update(data)
+        self.size += memoryview(data).nbytes
+        return self._file.write(data)
+
+    def finish(self) -> str:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return self._hasher.hexdigest()
+
+
+def write_raw(final: Path, keys: Sequence[str], contents: Sequence[bytes], tag: str) -> DataFile:
+    """Writes original encoded bytes durably as the Arrow file `final`."""
+    temporary = final.with_name(f".{final.name}.{tag}.tmp")
+    out = _HashingFile(temporary)
+    batch = pa.record_batch([pa.array(keys, pa.string()), pa.array(contents, pa.large_binary())], schema=RAW_SCHEMA)
+    with pa.ipc.new_file(pa.PythonFile(out, mode="w"), RAW_SCHEMA) as writer:
+        writer.write_batch(batch)
+    sha256 = out.finish()
+    publish(temporary, final)
+    return DataFile(final.name, out.size, sha256)
+
+
+def write_dense(final: Path, rows: npt.NDArray[Any], tag: str) -> DataFile:
+    """Writes `rows`, shape (samples, …), durably as the `.npy` file `final`."""
+    temporary = final.with_name(f".{final.name}.{tag}.tmp")
+    plain = np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("<"))
+    header = npy.header(plain.dtype, plain.shape)
+    body = memoryview(plain.reshape(-1).view(np.uint8))
+    hasher = hashlib.sha256(header)
+    hasher.update(body)
+    with temporary.open("wb") as file:
+        file.write(header)
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    publish(temporary, final)
+    return DataFile(final.name, len(header) + len(body), hasher.hexdigest())

@@ -1,0 +1,97 @@
+"""Where things lie below a data set's directory, and which version is current.
+
+Called by blueno/prep and blueno/data/dataset.py; reads small JSON files only, so that looking is fast. See docs/format.md.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from blueno.names import INDEX_FILE, MANIFEST_FILE, OWNER_FILE, STAGING_DIR, VERSIONS_DIR, WORKS_DIR
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """`works/<work>.json`: which version a work was sealed as."""
+
+    work: str  # 16 hexadecimal digits
+    digest: str  # 64 hexadecimal digits
+    sequence: int  # 1 for the first version; the highest is the current one
+    sealed_at: str  # RFC 3339, UTC
+
+    def to_json(self) -> str:
+        body = {"digest": self.digest, "sealedAt": self.sealed_at, "sequence": self.sequence}
+        return json.dumps(body, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, work: str, text: str) -> Pointer:
+        """Raises ValueError on anything that is no pointer."""
+        try:
+            body = json.loads(text)
+            return cls(work, str(body["digest"]), int(body["sequence"]), str(body["sealedAt"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a pointer to a version: {text[:80]!r}") from error
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The paths below one data set's directory `root`."""
+
+    root: Path
+
+    @property
+    def owner_file(self) -> Path:
+        return self.root / OWNER_FILE
+
+    @property
+    def versions(self) -> Path:
+        return self.root / VERSIONS_DIR
+
+    @property
+    def works(self) -> Path:
+        return self.root / WORKS_DIR
+
+    @property
+    def staging(self) -> Path:
+        return self.root / STAGING_DIR
+
+    def version(self, digest: str) -> Path:
+        """Directory of a version: its name has the first 16 digits, the whole digest stands in the manifest."""
+        return self.versions / digest[:16]
+
+    def manifest(self, digest: str) -> Path:
+        return self.version(digest) / MANIFEST_FILE
+
+    def index(self, digest: str) -> Path:
+        return self.version(digest) / INDEX_FILE
+
+    def pointer_file(self, work: str) -> Path:
+        return self.works / f"{work}.json"
+
+    def pointer(self, work: str) -> Pointer | None:
+        """The sealed version of a work, or None. Raises ValueError on a damaged file."""
+        try:
+            return Pointer.from_json(work, self.pointer_file(work).read_text())
+        except FileNotFoundError:
+            return None
+
+    def pointers(self) -> list[Pointer]:
+        """All sealed works, oldest first. Damaged files are passed over: each work's own pointer is judged alone."""
+        found = []
+        try:
+            files = sorted(self.works.glob("[0-9a-f]*.json"))
+        except FileNotFoundError:
+            return []
+        for file in files:
+            try:
+                found.append(Pointer.from_json(file.stem, file.read_text()))
+            except (ValueError, OSError):
+                continue
+        return sorted(found, key=lambda p: (p.sequence, p.sealed_at, p.work))
+
+    def current(self) -> Pointer | None:
+        """The version readers get by default: that of the highest sequence."""
+        pointers = self.pointers()
+        return pointers[-1] if pointers else None

@@ -1,0 +1,101 @@
+"""Whose directory is it, and can it be written? The first steps of every attempt. Called by prepare.py and erase.py."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from contextlib import suppress
+
+from blueno.data.files import create_file, make_directory, write_file
+from blueno.data.volume import Volume
+from blueno.prep.config import PrepConfig
+from blueno.prep.failure import PrepFailure
+
+_PROBE = ".blueno-probe"
+
+
+def owner_of(volume: Volume) -> dict[str, str] | None:
+    """What owner.json says, or None when there is none. A damaged file is somebody else's: {}."""
+    try:
+        body = json.loads(volume.owner_file.read_text())
+        return {str(k): str(v) for k, v in body.items()}
+    except FileNotFoundError:
+        return None
+    except (ValueError, AttributeError):
+        return {}
+
+
+def check_owner(config: PrepConfig, volume: Volume) -> bool:
+    """True when owner.json names us. False when it must be (re)written. Writes nothing.
+
+    Raises PrepFailure AdoptionMismatch when the directory is another Dataset's, or was not made by us.
+    """
+    _refuse_links(config)
+    owner = owner_of(volume)
+    if owner is None:
+        if volume.root.is_dir() and not _is_ours_to_begin(volume):
+            raise PrepFailure(
+                "AdoptionMismatch",
+                f"{volume.root} is not empty and was not made by Blueno (no owner.json): choose another subPath",
+            )
+        return False
+    recorded = owner.get("datasetUid", "")
+    same_cluster = owner.get("clusterUid", "") == config.cluster_uid
+    if recorded == config.dataset_uid and same_cluster:
+        return True
+    if recorded and recorded == config.adopt_from:
+        return False
+    where = "" if same_cluster else " of another cluster"
+    raise PrepFailure(
+        "AdoptionMismatch",
+        f"{volume.root} belongs to the Dataset with uid {recorded or '(unreadable owner.json)'}{where}; "
+        "it can be adopted once that Dataset is gone: delete it, or choose another subPath",
+        owner=recorded if same_cluster else "",
+    )
+
+
+def _refuse_links(config: PrepConfig) -> None:
+    path = config.volume
+    for part in config.root.relative_to(config.volume).parts:
+        path = path / part
+        if path.is_symlink():
+            raise PrepFailure("AdoptionMismatch", f"{path} is a symbolic link: a data set's directory must be a real one")
+
+
+def _is_ours_to_begin(volume: Volume) -> bool:
+    """An empty directory, or one in which an attempt of ours died before it wrote owner.json."""
+    return all(entry.name.startswith((_PROBE, ".owner.json.", "lost+found")) for entry in os.scandir(volume.root))
+
+
+def take_ownership(config: PrepConfig, volume: Volume) -> None:
+    """Makes the directory, proves that it can be written, records the owner.
+
+    Raises OSError (EACCES, EPERM, EROFS, ENOSPC …) naming the path; failure.py turns it into words.
+    """
+    owned = check_owner(config, volume)
+    make_directory(volume.root)
+    _probe(config, volume)
+    if not owned:
+        body = {"clusterUid": config.cluster_uid, "datasetUid": config.dataset_uid}
+        data = json.dumps(body, sort_keys=True).encode() + b"\n"
+        if owner_of(volume) is not None:
+            write_file(volume.owner_file, data, config.tag)
+        elif not create_file(volume.owner_file, data, config.tag):
+            check_owner(config, volume)  # another attempt, or another Dataset, was faster
+    for directory in (volume.versions, volume.works, volume.staging):
+        make_directory(directory)
+
+
+def _probe(config: PrepConfig, volume: Volume) -> None:
+    probe = volume.root / f"{_PROBE}-{config.tag}"
+    try:
+        with probe.open("wb") as file:
+            file.write(b"blueno\n" * 512)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OSError(error.errno or errno.EIO, error.strerror, str(volume.root)) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink()

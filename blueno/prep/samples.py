@@ -1,0 +1,63 @@
+"""What a source hands to the packer. Made by blueno/prep/sources/*, consumed by blueno/prep/pack.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy.typing as npt
+
+from blueno.data.badsample import BadSampleCode
+from blueno.prep.config import PrepConfig
+from blueno.prep.progress import Progressing
+from blueno.resources.work import PrepOptions, Work
+
+
+class Sample(NamedTuple):
+    """One sample before it is looked at. A named tuple because there may be millions."""
+
+    key: str
+    split: str
+    label: str | None  # canonical JSON
+    group: str | None
+    metadata: str | None  # canonical JSON
+    size: int  # bytes of the content, known before it is read
+    stamp: str  # changes whenever the content may have changed: lets a finished shard be recognised
+    content: npt.NDArray[Any] | Callable[[], bytes]  # an array, or how to get the encoded bytes
+
+
+@dataclass
+class Reading:
+    """A source, opened. `samples` come in index order: splits by rank, each in source order."""
+
+    samples: Iterable[Sample]
+    revision: dict[str, Any]  # what is really read: goes to the manifest
+    total: int = 0  # samples, 0 while unknown
+    total_bytes: int = 0
+    classes: tuple[str, ...] = ()
+    ignored: int = 0
+    bad: list[tuple[str, BadSampleCode]] = field(default_factory=list)  # found before any content was read
+    arrays: bool = False  # contents are arrays: there are no original encoded bytes to keep
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a source may use."""
+
+    config: PrepConfig
+    work: Work
+    staging: Path  # this work's own directory; shared by all its attempts
+    progress: Progressing
+
+    @property
+    def options(self) -> PrepOptions:
+        return self.config.options
+
+    @property
+    def tag(self) -> str:
+        return self.config.tag
+
+
+Source = Callable[[Mapping[str, Any], Context], Reading]

@@ -1,0 +1,100 @@
+"""The latest known state of every object the operator watches.
+
+Filled by controllers/source.py (watches), controllers/sweep.py (lists) and controllers/writer.py (our own writes);
+read by each kind's `observe`. In memory only: the API server is the truth.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from blueno import names
+
+Body = Mapping[str, Any]
+_REMEMBERED_DELETIONS = 4096
+
+
+class Cache:
+    """Objects by (kind, uid), with look-ups by name and by owner. Not thread-safe: one event loop uses it."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, dict[str, Body]] = {}
+        self._by_name: dict[tuple[str, str, str], str] = {}
+        self._children: dict[tuple[str, str], dict[str, None]] = {}
+        self._gone: OrderedDict[str, None] = OrderedDict()
+
+    def upsert(self, kind: str, body: Body) -> bool:
+        """Keep `body` unless something newer is known; says whether it was news."""
+        meta = body["metadata"]
+        uid = meta["uid"]
+        if uid in self._gone:  # a late event of an object whose deletion was already seen
+            return False
+        known = self._objects.get(kind, {}).get(uid)
+        if known is not None and _version(known) >= _version(body):
+            return False
+        self._objects.setdefault(kind, {})[uid] = slim(kind, body)
+        self._by_name[kind, meta.get("namespace", ""), meta["name"]] = uid
+        if owner := owner_uid(body):
+            self._children.setdefault((kind, owner), {})[uid] = None
+        return True
+
+    def remove(self, kind: str, uid: str) -> Body | None:
+        """Forget an object; returns what was known of it."""
+        self._gone[uid] = None
+        while len(self._gone) > _REMEMBERED_DELETIONS:
+            self._gone.popitem(last=False)
+        body = self._objects.get(kind, {}).pop(uid, None)
+        if body is None:
+            return None
+        meta = body["metadata"]
+        place = (kind, meta.get("namespace", ""), meta["name"])
+        if self._by_name.get(place) == uid:
+            del self._by_name[place]
+        if owner := owner_uid(body):
+            siblings = self._children.get((kind, owner), {})
+            siblings.pop(uid, None)
+            if not siblings:
+                self._children.pop((kind, owner), None)
+        return body
+
+    def get(self, kind: str, uid: str) -> Body | None:
+        return self._objects.get(kind, {}).get(uid)
+
+    def named(self, kind: str, namespace: str, name: str) -> Body | None:
+        uid = self._by_name.get((kind, namespace, name))
+        return self.get(kind, uid) if uid else None
+
+    def children(self, kind: str, owner: str) -> tuple[Body, ...]:
+        """Objects of `kind` that carry the label of the owner's uid."""
+        objects = self._objects.get(kind, {})
+        return tuple(objects[uid] for uid in self._children.get((kind, owner), ()))
+
+    def all(self, kind: str) -> Iterator[Body]:
+        yield from tuple(self._objects.get(kind, {}).values())
+
+    def count(self, kind: str) -> int:
+        return len(self._objects.get(kind, {}))
+
+
+def owner_uid(body: Body) -> str | None:
+    """The uid of the object of ours that `body` was made for, from its label."""
+    value = (body["metadata"].get("labels") or {}).get(names.OWNER_UID)
+    return str(value) if value else None
+
+
+def slim(kind: str, body: Body) -> Body:
+    """What is worth keeping: no managedFields, and of Jobs, Pods and claims no more than decisions need."""
+    meta = {key: value for key, value in body["metadata"].items() if key not in ("managedFields", "selfLink")}
+    if kind == names.DATASET_KIND:
+        return {"metadata": meta, "spec": body.get("spec") or {}, "status": body.get("status") or {}}
+    meta.pop("annotations", None)
+    spec = body.get("spec") or {}
+    kept = {key: spec[key] for key in ("suspend", "storageClassName", "volumeName", "nodeName") if key in spec}
+    return {"metadata": meta, "spec": kept, "status": body.get("status") or {}}
+
+
+def _version(body: Body) -> int:
+    """resourceVersions are comparable numbers (guaranteed since Kubernetes 1.35, true of etcd before)."""
+    return int(body["metadata"].get("resourceVersion") or 0)

@@ -1,0 +1,126 @@
+"""Manifests of a Dataset's children. Pure: frozen values in, plain dicts out. Called by controllers/dataset/decide.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from blueno import names
+from blueno.config import OperatorConfig
+from blueno.resources.dataset import Dataset, Storage
+from blueno.resources.work import PrepOptions
+from controllers.dataset.observe import Observed, claim_name
+from controllers.dataset.work import Wanted
+from controllers.dataset.world import World
+from controllers.objects.job import JobShape, build_job
+from controllers.objects.meta import Owner
+from controllers.objects.volume import claim_for_volume, claim_from_template, host_path_volume
+
+# What a preparation asks for when its Dataset does not say: enough for one decoder, small enough for a laptop.
+DEFAULT_RESOURCES: Mapping[str, Any] = {"requests": {"cpu": "250m", "memory": "256Mi"}}
+ERASE_RESOURCES: Mapping[str, Any] = {"requests": {"cpu": "50m", "memory": "64Mi"}}
+
+
+def owner(dataset: Dataset) -> Owner:
+    """The Dataset as the owner of its children."""
+    return Owner(names.DATASET_KIND, dataset.name, dataset.namespace, dataset.uid)
+
+
+def build_volume(dataset: Dataset, storage: Storage) -> tuple[dict[str, Any], ...]:
+    """What has to be made for the data to have a claim; nothing for an `existingClaim`."""
+    if storage.kind == "claimTemplate":
+        return (claim_from_template(owner(dataset), storage.parameters),)
+    if storage.kind == "hostPath":
+        return (host_path_volume(owner(dataset), storage.parameters["path"]), claim_for_volume(owner(dataset)))
+    return ()
+
+
+def root_path(dataset: Dataset, storage: Storage) -> str:
+    """The data set's directory on its volume, relative to the volume's root."""
+    return storage.sub_path or names.default_subpath(dataset.namespace, dataset.name, dataset.uid)
+
+
+def build_prep_job(dataset: Dataset, seen: Observed, wanted: Wanted, world: World) -> dict[str, Any]:
+    """The Job of one attempt at one work."""
+    prepare, config = dataset.prepare, world.config
+    claims = {names.VOLUME_MOUNT: (claim_name(dataset, seen.storage), False)}
+    if dataset.source_kind == "claim":
+        claims[names.SOURCE_MOUNT] = (dataset.source["claim"]["name"], True)
+    env = _base_env(dataset, seen, world) | {
+        names.ENV_WORK: wanted.work.to_json(),
+        names.ENV_OPTIONS: _options(dataset, config).to_json(),
+        names.ENV_ATTEMPT: str(wanted.attempt),
+        names.ENV_REPORT_URL: config.report_url,
+    }
+    if seen.gone_owner:
+        env[names.ENV_ADOPT_FROM] = seen.gone_owner
+    shape = JobShape(
+        name=names.prep_job_name(dataset.name, dataset.uid, wanted.hash, wanted.attempt),
+        role=names.ROLE_PREPARE,
+        image=config.prep_image,
+        pull_policy=config.image_pull_policy,
+        args=("prepare",),
+        env=env,
+        claims=claims,
+        resources=_resources(dataset),
+        extra_labels={names.WORK_LABEL: wanted.hash, names.ATTEMPT_LABEL: str(wanted.attempt)},
+        report_ca=world.report_ca,
+        backoff_limit=prepare.backoff_limit,
+        deadline_seconds=prepare.active_deadline_seconds,
+        ttl_seconds=prepare.ttl_seconds_after_finished,
+        node_selector=_node_selector(dataset),
+        tolerations=prepare.tolerations,
+    )
+    return build_job(owner(dataset), shape)
+
+
+def build_erase_job(dataset: Dataset, seen: Observed, world: World) -> dict[str, Any]:
+    """The Job that erases the Dataset's directory, and nothing beside it, from its volume."""
+    shape = JobShape(
+        name=names.erase_job_name(dataset.name, dataset.uid),
+        role=names.ROLE_ERASE,
+        image=world.config.prep_image,
+        pull_policy=world.config.image_pull_policy,
+        args=("erase",),
+        env=_base_env(dataset, seen, world),
+        claims={names.VOLUME_MOUNT: (claim_name(dataset, seen.storage), False)},
+        resources=ERASE_RESOURCES,
+        backoff_limit=6,
+        node_selector=dataset.prepare.node_selector,
+        tolerations=dataset.prepare.tolerations,
+    )
+    return build_job(owner(dataset), shape)
+
+
+def _base_env(dataset: Dataset, seen: Observed, world: World) -> dict[str, str]:
+    return {
+        names.ENV_ROOT: f"{names.VOLUME_MOUNT}/{root_path(dataset, seen.storage)}",
+        names.ENV_DATASET_UID: dataset.uid,
+        names.ENV_CLUSTER_UID: world.cluster_uid,
+    }
+
+
+def _options(dataset: Dataset, config: OperatorConfig) -> PrepOptions:
+    return PrepOptions(
+        on_bad_sample=dataset.prepare.on_bad_sample,
+        max_bad_samples=dataset.prepare.max_bad_samples,
+        allowed_source_networks=config.allowed_source_networks,
+        max_source_bytes=config.max_source_bytes,
+    )
+
+
+def _resources(dataset: Dataset) -> dict[str, Any]:
+    """The spec's resources, with GPUs added to the limits (Kubernetes wants extended resources there)."""
+    resources = {key: dict(value) for key, value in (dataset.prepare.resources or DEFAULT_RESOURCES).items()}
+    gpus = dataset.prepare.gpus
+    if gpus.get("count"):
+        name = gpus.get("resourceName", "nvidia.com/gpu")
+        resources["limits"] = {**resources.get("limits", {}), name: str(gpus["count"])}
+    return resources
+
+
+def _node_selector(dataset: Dataset) -> dict[str, str]:
+    selector = dict(dataset.prepare.node_selector)
+    if product := dataset.prepare.gpus.get("product"):
+        selector["nvidia.com/gpu.product"] = product  # the label NVIDIA's feature discovery sets
+    return selector

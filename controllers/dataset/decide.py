@@ -1,0 +1,272 @@
+"""What to do next for one Dataset: the first rule that has something to say wins. Pure; read it top to bottom.
+
+Called by controllers/dataset/kind.py; calls build.py for manifests. Deletion has its own rules in deletion.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from blueno import names
+from blueno.kube import JOBS
+from blueno.resources.dataset import Dataset
+from blueno.resources.reasons import DatasetReason as Reason
+from controllers.dataset import words
+from controllers.dataset.build import build_prep_job, build_volume
+from controllers.dataset.observe import JobView, Observed, claim_name
+from controllers.dataset.work import FAILED, SEALED, Wanted
+from controllers.dataset.world import World
+from controllers.step import Patch, Ref, Step
+
+CLAIM_PATIENCE = 60.0  # seconds a new claim may take before we call it waiting
+MAX_SILENT_ATTEMPTS = 20  # Jobs in a row that ended without a word: the image is not ours, or somebody deletes them
+
+
+@dataclass(frozen=True)
+class Case:
+    """One Dataset with everything a rule may look at."""
+
+    dataset: Dataset
+    seen: Observed
+    wanted: Wanted
+    world: World
+    now: datetime
+
+    @property
+    def job(self) -> JobView | None:
+        """The Job of the current attempt."""
+        mine = (j for j in self.seen.jobs if j.work == self.wanted.hash and j.attempt == self.wanted.attempt)
+        return next(mine, None)
+
+    @property
+    def asked(self) -> bool:
+        """Whether `blueno.dev/requested-at` holds a request that was not acted on yet."""
+        return self.dataset.requested_at not in (None, self.dataset.last_handled_request)
+
+
+Rule = Callable[[Case], Step | None]
+
+
+def storage_is_not_allowed(case: Case) -> Step | None:
+    """hostPath reaches into a node: only a development cluster's configuration allows it."""
+    if case.seen.storage.kind != "hostPath" or case.world.config.allow_host_path:
+        return None
+    text = "hostPath storage is switched off in this operator's configuration (BLUENO_ALLOW_HOST_PATH): name another"
+    return Step(Reason.STORAGE_NOT_ALLOWED, text, stalled=True)
+
+
+def volume_is_missing(case: Case) -> Step | None:
+    """Make the claim; but never an empty one in the place of one that held a sealed version."""
+    claim, storage = case.seen.claim, case.seen.storage
+    if claim is not None and not (storage.kind == "hostPath" and not case.seen.volume_made):
+        return None
+    name = claim_name(case.dataset, storage)
+    if storage.kind == "existingClaim":
+        text = f"claim {name} does not exist in this namespace: create it; preparation starts as soon as it is there"
+        return Step(Reason.WAITING_FOR_VOLUME, text, reconciling=True, data_out_of_reach=True)
+    if claim is None and case.dataset.version is not None and not case.asked:
+        return Step(Reason.VOLUME_LOST, words.claim_lost(name), stalled=True, data_out_of_reach=True)
+    return Step(
+        Reason.PROVISIONING,
+        f"making claim {name}" + words.kept(case.seen),
+        reconciling=True,
+        apply=build_volume(case.dataset, storage),
+        status=words.NO_VERSION if case.dataset.version is not None else {},
+        again_in=0,
+    )
+
+
+def volume_is_lost(case: Case) -> Step | None:
+    """The claim's volume is gone, or somebody deletes the claim."""
+    claim = case.seen.claim
+    if claim is None or not (claim.phase == "Lost" or claim.deleting):
+        return None
+    what = "is being deleted" if claim.deleting else "has lost its volume"
+    text = f"claim {claim.name} {what}; restore it from a backup, or create the Dataset anew"
+    return Step(Reason.VOLUME_LOST, text, stalled=True, data_out_of_reach=True)
+
+
+def work_is_done(case: Case) -> Step | None:
+    """Nothing to run: the version that was asked for is sealed."""
+    if case.wanted.outcome != SEALED:
+        return None
+    return Step(Reason.AVAILABLE, words.available(case.dataset), ready=True)
+
+
+def work_has_failed(case: Case) -> Step | None:
+    """Only a person can help: what the failure said stays until the spec changes or somebody asks again."""
+    if case.wanted.outcome != FAILED:
+        return None
+    reason, text = words.standing_failure(case.dataset)
+    return Step(reason, text, stalled=True)
+
+
+def dataset_is_suspended(case: Case) -> Step | None:
+    """`spec.suspend`: the Job's pods go, its staging stays."""
+    if not case.dataset.suspend:
+        return None
+    job = case.job
+    if job is not None and job.state == "active" and not job.suspended:
+        patch = Patch(job.ref, {"spec": {"suspend": True}})
+        return Step(Reason.SUSPENDED, "stopping; what was done is kept", reconciling=True, patch=(patch,))
+    if job is not None and job.outcome is not None and job.outcome.sealed:
+        return None  # it was done before the pod was stopped
+    text = "spec.suspend is true: preparation goes on where it was when it is set to false"
+    return Step(Reason.SUSPENDED, text)
+
+
+def source_claim_is_missing(case: Case) -> Step | None:
+    """A `claim` source reads from another claim, which may come later."""
+    if case.dataset.source_kind != "claim" or case.seen.source_claim is not None:
+        return None
+    name = case.dataset.source["claim"]["name"]
+    text = f"the source's claim {name} does not exist in this namespace: create it; preparation starts by itself"
+    return Step(Reason.WAITING_FOR_VOLUME, text, reconciling=True)
+
+
+def earlier_work_still_runs(case: Case) -> Step | None:
+    """A changed spec stops what prepared the old one."""
+    old = [j for j in case.seen.jobs if j.work != case.wanted.hash and j.state == "active"]
+    if not old:
+        return None
+    refs = tuple(job.ref for job in old)
+    return Step(Reason.PREPARING, "stopping the preparation of the earlier spec", reconciling=True, delete=refs)
+
+
+def job_has_not_started(case: Case) -> Step | None:
+    """The first attempt, or the next one after a request."""
+    if case.job is not None or _job_was_made(case):
+        return None
+    return _start(case, case.wanted)
+
+
+def job_is_gone(case: Case) -> Step | None:
+    """Deleted by somebody or by its TTL before its outcome was read: the next attempt finds what there is."""
+    job = case.job
+    if job is not None and job.state == "deleting":
+        return Step(Reason.PREPARING, "its Job is being deleted; the next attempt follows", reconciling=True)
+    if job is not None and not (job.state == "complete" and job.outcome is None):
+        return None
+    if any(pod.may_write(case.now) for pod in case.seen.stray_pods):
+        text = "its Job was deleted; the next attempt follows when its pod has stopped"
+        return Step(Reason.PREPARING, text, reconciling=True, again_in=5)
+    if case.wanted.attempt >= MAX_SILENT_ATTEMPTS:
+        text = f"{MAX_SILENT_ATTEMPTS} Jobs ended without a result; is {case.world.config.prep_image} Blueno's image?"
+        return _failed(case, Reason.PREP_FAILED, text)
+    name = names.prep_job_name(case.dataset.name, case.dataset.uid, case.wanted.hash, case.wanted.attempt)
+    doubt = Ref(JOBS, case.dataset.namespace, name)
+    return replace(_start(case, case.wanted.following()), confirm=doubt)
+
+
+def job_has_sealed(case: Case) -> Step | None:
+    """A sealed outcome is the truth, whatever the Job says of itself."""
+    job = case.job
+    if job is None or job.outcome is None or not job.outcome.sealed:
+        return None
+    status = words.sealed_status(case.wanted, job.outcome)
+    return Step(Reason.AVAILABLE, words.sealed(job.outcome), ready=True, status=status)
+
+
+def job_has_failed(case: Case) -> Step | None:
+    """The Job has used up its retries or failed for good."""
+    job = case.job
+    if job is None or job.state != "failed":
+        return None
+    code = job.outcome.code if job.outcome is not None else ""
+    if code == Reason.SOURCE_UNAVAILABLE or (code == Reason.ADOPTION_MISMATCH and case.seen.gone_owner):
+        return _start(case, case.wanted.following())
+    reason, text = words.job_failure(job)
+    failed = _failed(case, reason, text)
+    return failed if job.outcome is not None else replace(failed, confirm=job.ref)
+
+
+def job_is_suspended(case: Case) -> Step | None:
+    """Resume after `spec.suspend`."""
+    job = case.job
+    if job is None or not job.suspended:
+        return None
+    patch = Patch(job.ref, {"spec": {"suspend": False}})
+    return Step(Reason.PREPARING, "resuming", reconciling=True, patch=(patch,))
+
+
+def pod_is_in_trouble(case: Case) -> Step | None:
+    """Image, scheduling, volume: things that can heal while the Job waits."""
+    job = case.job
+    pod = job.pods[-1] if job is not None and job.pods else None
+    if pod is None or not pod.trouble or pod.started:
+        return None
+    if pod.trouble == "image":
+        text = f"the node cannot get the image {case.world.config.prep_image}: {pod.detail}"
+        return Step(Reason.IMAGE_PULL_FAILED, text, reconciling=True)
+    if pod.trouble == "unschedulable" and not words.is_about_claim(pod.detail):
+        return Step(Reason.UNSCHEDULABLE, f"no node takes the preparation pod: {pod.detail}", reconciling=True)
+    if pod.trouble == "unschedulable":
+        return None  # claim_is_pending says it better
+    return Step(Reason.PREP_FAILED, f"the preparation pod cannot start: {pod.detail}", reconciling=True)
+
+
+def claim_is_pending(case: Case) -> Step | None:
+    """The claim is made but not bound: normal for a moment, worth words after CLAIM_PATIENCE."""
+    for claim in (case.seen.claim, case.seen.source_claim):
+        if claim is not None and claim.phase == "Pending":
+            age = (case.now - claim.created).total_seconds() if claim.created else 0.0
+            if age < CLAIM_PATIENCE:
+                text = f"claim {claim.name} is being provisioned" + words.kept(case.seen)
+                return Step(Reason.PROVISIONING, text, reconciling=True, again_in=CLAIM_PATIENCE - age + 1)
+            return Step(Reason.WAITING_FOR_VOLUME, words.claim_pending(claim, case.seen.storage), reconciling=True)
+    return None
+
+
+def job_is_running(case: Case) -> Step:
+    """The last rule: there is a Job and nothing is wrong with it."""
+    job = case.job
+    assert job is not None  # noqa: S101  # job_has_not_started and job_is_gone come before
+    return words.running(job, case.seen.progress, case.wanted, case.dataset)
+
+
+RULES: tuple[Rule, ...] = (
+    storage_is_not_allowed,
+    volume_is_missing,
+    volume_is_lost,
+    work_is_done,
+    work_has_failed,
+    dataset_is_suspended,
+    source_claim_is_missing,
+    earlier_work_still_runs,
+    job_has_not_started,
+    job_has_sealed,
+    job_is_gone,
+    job_has_failed,
+    job_is_suspended,
+    pod_is_in_trouble,
+    claim_is_pending,
+    job_is_running,
+)
+
+
+def decide(case: Case) -> Step:
+    """The first rule that has something to say wins."""
+    spoken = (rule(case) for rule in RULES)
+    return next(step for step in spoken if step is not None)
+
+
+def _job_was_made(case: Case) -> bool:
+    """Whether status knows of a Job for this very attempt."""
+    done = case.dataset.work
+    return done.hash == case.wanted.hash and done.attempt >= case.wanted.attempt > 0
+
+
+def _start(case: Case, wanted: Wanted) -> Step:
+    manifest = build_prep_job(case.dataset, case.seen, wanted, case.world)
+    status = words.work_status(wanted, "")
+    text = f"starting preparation (attempt {wanted.attempt})" + words.kept(case.seen)
+    reason = Reason.PENDING if wanted.attempt == 1 else Reason.PREPARING
+    return Step(reason, text, reconciling=True, apply=(manifest,), status=status, again_in=0)
+
+
+def _failed(case: Case, reason: str, text: str) -> Step:
+    status: dict[str, Any] = words.work_status(case.wanted, FAILED)
+    return Step(reason, text, stalled=True, status=status | {"progress": None})

@@ -1,0 +1,130 @@
+"""What to do next for a Dataset that is being deleted while it carries our finalizer. Pure; same manner as decide.py.
+
+Only a Dataset with `reclaimPolicy: Delete` has the finalizer: data has to be erased before the object may go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from blueno import names
+from blueno.kube import CLAIMS, VOLUMES
+from blueno.resources.dataset import Dataset
+from blueno.resources.reasons import DatasetReason as Reason
+from controllers.dataset.build import build_erase_job, root_path
+from controllers.dataset.observe import Observed
+from controllers.dataset.world import World
+from controllers.step import Ref, Step
+
+
+@dataclass(frozen=True)
+class Farewell:
+    """A Dataset on its way out, with everything a rule may look at."""
+
+    dataset: Dataset
+    seen: Observed
+    world: World
+    now: datetime
+
+
+Rule = Callable[[Farewell], Step | None]
+
+
+def data_is_kept(case: Farewell) -> Step | None:
+    """reclaimPolicy was changed to Retain after all."""
+    return None if case.dataset.wants_erase else _release("data kept: reclaimPolicy is Retain")
+
+
+def preparation_still_runs(case: Farewell) -> Step | None:
+    """Nothing may write while we erase."""
+    jobs = [job for job in case.seen.jobs if job.state != "deleting"]
+    if jobs:
+        return _erasing("stopping the preparation", delete=tuple(job.ref for job in jobs))
+    if any(pod.may_write(case.now) for pod in case.seen.pods()):
+        return _erasing("waiting for the preparation pod to stop", again_in=5)
+    return None
+
+
+def nothing_was_made(case: Farewell) -> Step | None:
+    """The claim is gone already, or never was."""
+    return _release("nothing to erase") if case.seen.claim is None else None
+
+
+def claim_holds_the_data(case: Farewell) -> Step | None:
+    """A `claimTemplate` claim is ours alone: deleting it erases the data, by its storage class's rule."""
+    claim = case.seen.claim
+    if case.seen.storage.kind != "claimTemplate" or claim is None:
+        return None
+    if claim.deleting:
+        return _erasing(f"claim {claim.name} is being deleted; it goes when no pod uses it any more")
+    ref = Ref(CLAIMS, case.dataset.namespace, claim.name, claim.uid)
+    return _erasing(f"deleting claim {claim.name}", delete=(ref,))
+
+
+def directory_is_not_erased(case: Farewell) -> Step | None:
+    """On a shared volume only the Dataset's own directory goes, by a Job."""
+    job = case.seen.erase_job
+    path = root_path(case.dataset, case.seen.storage)
+    if job is None:
+        manifest = build_erase_job(case.dataset, case.seen, case.world)
+        return _erasing(f"erasing {path}", apply=(manifest,), release_if_refused=True)
+    if job.state == "failed":
+        said = job.outcome.message if job.outcome is not None else f"see kubectl logs job/{job.name}"
+        text = f"erasing {path} failed: {said}; delete Job {job.name} to try again, or set reclaimPolicy to Retain"
+        return Step(Reason.ERASING, text, stalled=True)
+    if job.state != "complete":
+        detail = next((pod.detail for pod in reversed(job.pods) if pod.detail), "")
+        return _erasing(f"erasing {path}" + (f": {detail}" if detail else ""))
+    return None
+
+
+def empty_volume_is_left(case: Farewell) -> Step | None:
+    """A hostPath Dataset's claim and PersistentVolume hold nothing any more."""
+    if case.seen.storage.kind != "hostPath" or case.seen.claim is None:
+        return None
+    claim = case.seen.claim
+    refs = (
+        Ref(CLAIMS, case.dataset.namespace, claim.name, claim.uid),
+        Ref(VOLUMES, None, names.volume_name(case.dataset.uid)),
+    )
+    return _erasing("removing the empty volume", delete=() if claim.deleting else refs)
+
+
+RULES: tuple[Rule, ...] = (
+    data_is_kept,
+    preparation_still_runs,
+    nothing_was_made,
+    claim_holds_the_data,
+    directory_is_not_erased,
+    empty_volume_is_left,
+)
+
+
+def decide_farewell(case: Farewell) -> Step:
+    """The first rule that has something to say wins; silence means the object may go."""
+    spoken = (rule(case) for rule in RULES)
+    return next((step for step in spoken if step is not None), _release("erased"))
+
+
+def _release(message: str) -> Step:
+    return Step(Reason.ERASING, message, reconciling=True, finalizer=False)
+
+
+def _erasing(
+    message: str,
+    delete: tuple[Ref, ...] = (),
+    apply: tuple[dict[str, object], ...] = (),
+    release_if_refused: bool = False,
+    again_in: float | None = None,
+) -> Step:
+    return Step(
+        Reason.ERASING,
+        message,
+        reconciling=True,
+        delete=delete,
+        apply=apply,
+        release_if_refused=release_if_refused,
+        again_in=again_in,
+    )

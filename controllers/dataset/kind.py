@@ -1,0 +1,86 @@
+"""The Dataset kind as the engine sees it: body in, Step and status out. Called by controllers/engine.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from blueno import names
+from blueno.errors import InvalidSpec
+from blueno.kube import DATASETS
+from blueno.resources.dataset import Dataset
+from blueno.resources.outcome import Progress
+from blueno.resources.reasons import DatasetReason as Reason
+from controllers.cache import Body, Cache
+from controllers.dataset.decide import Case, decide
+from controllers.dataset.deletion import Farewell, decide_farewell
+from controllers.dataset.observe import observe
+from controllers.dataset.status import difference, project_status
+from controllers.dataset.work import wanted_work
+from controllers.dataset.world import World
+from controllers.step import Step
+
+
+class DatasetKind:
+    """Pure but for the cache it reads."""
+
+    resource = DATASETS
+
+    def __init__(self, world: World, cache: Cache) -> None:
+        self._world = world
+        self._cache = cache
+
+    def plan(self, body: Body, progress: Progress | None, now: datetime) -> tuple[Step, Mapping[str, Any]]:
+        """The next Step for `body` and the status changes that go with it."""
+        try:
+            dataset = Dataset.parse(body)
+        except InvalidSpec as error:
+            return self._invalid(body, error, now)
+        seen = observe(self._cache, dataset, self._world.config, progress)
+        if dataset.deleting_since is not None:
+            return self._farewell(dataset, seen, now)
+        wanted = wanted_work(dataset, seen.jobs)
+        if dataset.wants_erase != (names.ERASE_FINALIZER in dataset.finalizers):
+            # Before anything is made that the finalizer has to guard.
+            return Step(Reason.PENDING, "", finalizer=dataset.wants_erase, again_in=0), {}
+        step = decide(Case(dataset, seen, wanted, self._world, now))
+        status = project_status(dataset, seen, wanted, step, now)
+        return step, difference(dataset.status, status)
+
+    def conflict(self, body: Body, message: str, now: datetime) -> Mapping[str, Any]:
+        """Status changes when a name we need is taken by somebody else."""
+        dataset = Dataset.parse(body)
+        step = Step(Reason.NAME_CONFLICT, message, stalled=True)
+        return difference(dataset.status, project_status(dataset, None, None, step, now))
+
+    def interested(self, kind: str, body: Body) -> Iterable[str]:
+        """uids of Datasets that name this object without owning it: a user's claim."""
+        if kind != "PersistentVolumeClaim":
+            return
+        meta = body["metadata"]
+        for dataset in self._cache.all(names.DATASET_KIND):
+            spec = dataset["spec"]
+            named = {
+                ((spec.get("storage") or {}).get("existingClaim") or {}).get("name"),
+                ((spec.get("source") or {}).get("claim") or {}).get("name"),
+            }
+            if dataset["metadata"]["namespace"] == meta.get("namespace") and meta["name"] in named:
+                yield dataset["metadata"]["uid"]
+
+    def _farewell(self, dataset: Dataset, seen: Any, now: datetime) -> tuple[Step, Mapping[str, Any]]:
+        if names.ERASE_FINALIZER not in dataset.finalizers:
+            return Step(Reason.ERASING, ""), {}  # somebody else's finalizer holds it; nothing of ours to do
+        step = decide_farewell(Farewell(dataset, seen, self._world, now))
+        if step.finalizer is False:
+            return step, {}  # the object goes with this write; a status after it would find nothing
+        return step, difference(dataset.status, project_status(dataset, seen, None, step, now))
+
+    def _invalid(self, body: Body, error: InvalidSpec, now: datetime) -> tuple[Step, Mapping[str, Any]]:
+        readable = {**body, "spec": {"source": {"claim": {"name": "?"}}}}
+        dataset = Dataset.parse(readable)
+        released = dataset.deleting_since is not None and names.ERASE_FINALIZER in dataset.finalizers
+        step = Step(Reason.INVALID_SPEC, str(error), stalled=True, finalizer=False if released else None)
+        if dataset.deleting_since is not None:
+            return step, {}
+        return step, difference(dataset.status, project_status(dataset, None, None, step, now))

@@ -1,0 +1,178 @@
+"""What is the case for one Dataset, in plain words. Reads the cache only; called by controllers/dataset/kind.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from blueno import names
+from blueno.config import OperatorConfig
+from blueno.kube import CLAIMS, JOBS, PODS, VOLUMES
+from blueno.resources.conditions import parse_time
+from blueno.resources.dataset import Dataset, Storage
+from blueno.resources.outcome import Outcome, Progress
+from controllers.cache import Body, Cache
+from controllers.dataset.pods import PodView, view_pod
+from controllers.step import Ref
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    """A claim: `phase` is Pending, Bound or Lost."""
+
+    name: str
+    phase: str
+    storage_class: str
+    capacity: str
+    created: datetime | None
+    deleting: bool
+    uid: str
+
+
+@dataclass(frozen=True)
+class JobView:
+    """One Job of ours. `state` is active, complete, failed or deleting."""
+
+    name: str
+    uid: str
+    work: str
+    attempt: int
+    state: str
+    suspended: bool
+    failure: str  # the Job controller's reason: BackoffLimitExceeded, DeadlineExceeded, PodFailurePolicy
+    created: datetime | None
+    finished: datetime | None
+    pods: tuple[PodView, ...]
+    ref: Ref
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What its latest pod to end said, if it said anything; a seal beats whatever came after it."""
+        said = [pod.outcome for pod in self.pods if pod.outcome is not None]
+        return next((o for o in said if o.sealed), said[-1] if said else None)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything `decide` may look at besides the Dataset itself."""
+
+    storage: Storage
+    claim: ClaimView | None
+    volume_made: bool  # the PersistentVolume of a hostPath Dataset was seen
+    source_claim: ClaimView | None  # of a `claim` source
+    jobs: tuple[JobView, ...]  # preparation, by (work, attempt)
+    stray_pods: tuple[PodView, ...]  # whose Job is gone
+    erase_job: JobView | None
+    kept_claims: tuple[str, ...]  # of earlier Datasets of this name
+    progress: Progress | None
+    gone_owner: str  # uid of a deleted Dataset that owns the directory, as the last attempt found out; else ""
+
+    def pods(self) -> tuple[PodView, ...]:
+        """All preparation pods."""
+        return (*self.stray_pods, *(pod for job in self.jobs for pod in job.pods))
+
+
+def observe(cache: Cache, dataset: Dataset, config: OperatorConfig, progress: Progress | None) -> Observed:
+    """Gather what concerns `dataset`."""
+    storage = dataset.storage or config.default_storage
+    jobs = [_view_job(cache, body) for body in cache.children(JOBS.kind, dataset.uid)]
+    ordered = sorted((job for job in jobs if job.work), key=lambda job: (job.work, job.attempt))
+    return Observed(
+        storage=storage,
+        claim=_view_claim(cache.named(CLAIMS.kind, dataset.namespace, claim_name(dataset, storage))),
+        volume_made=cache.named(VOLUMES.kind, "", names.volume_name(dataset.uid)) is not None,
+        source_claim=_source_claim(cache, dataset),
+        jobs=tuple(ordered),
+        stray_pods=_stray_pods(cache, dataset.uid, {job.uid for job in jobs}),
+        erase_job=next((job for job in jobs if not job.work), None),
+        kept_claims=_kept_claims(cache, dataset),
+        progress=progress,
+        gone_owner=_gone_owner(cache, ordered),
+    )
+
+
+def claim_name(dataset: Dataset, storage: Storage) -> str:
+    """Name of the claim the data lies on, ours or the user's."""
+    if storage.kind == "existingClaim":
+        return str(storage.parameters["name"])
+    return names.claim_name(dataset.name, dataset.uid)
+
+
+def _stray_pods(cache: Cache, owner: str, job_uids: set[str]) -> tuple[PodView, ...]:
+    pods = cache.children(PODS.kind, owner)
+    return tuple(view_pod(pod) for pod in pods if not any(_belongs(pod, uid) for uid in job_uids))
+
+
+def _gone_owner(cache: Cache, jobs: list[JobView]) -> str:
+    owners = [job.outcome.owner for job in jobs if job.outcome is not None and job.outcome.owner]
+    return owners[-1] if owners and cache.get(names.DATASET_KIND, owners[-1]) is None else ""
+
+
+def _source_claim(cache: Cache, dataset: Dataset) -> ClaimView | None:
+    if dataset.source_kind != "claim":
+        return None
+    return _view_claim(cache.named(CLAIMS.kind, dataset.namespace, dataset.source["claim"]["name"]))
+
+
+def _kept_claims(cache: Cache, dataset: Dataset) -> tuple[str, ...]:
+    def is_kept(body: Body) -> bool:
+        meta = body["metadata"]
+        marks = meta.get("labels") or {}
+        return (
+            meta["namespace"] == dataset.namespace
+            and marks.get(names.DATASET_LABEL) == names.label_value(dataset.name)
+            and marks.get(names.ROLE_LABEL) == names.ROLE_DATA
+            and marks.get(names.OWNER_UID) != dataset.uid
+            and not meta.get("deletionTimestamp")
+        )
+
+    return tuple(sorted(body["metadata"]["name"] for body in cache.all(CLAIMS.kind) if is_kept(body)))
+
+
+def _view_claim(body: Body | None) -> ClaimView | None:
+    if body is None:
+        return None
+    meta, status = body["metadata"], body["status"]
+    return ClaimView(
+        name=meta["name"],
+        phase=status.get("phase", "Pending"),
+        storage_class=body["spec"].get("storageClassName") or "",
+        capacity=(status.get("capacity") or {}).get("storage", ""),
+        created=parse_time(meta.get("creationTimestamp", "")),
+        deleting=bool(meta.get("deletionTimestamp")),
+        uid=meta["uid"],
+    )
+
+
+def _view_job(cache: Cache, body: Body) -> JobView:
+    meta, status = body["metadata"], body["status"]
+    ended = {c["type"]: c for c in status.get("conditions") or () if c.get("status") == "True"}
+    last = ended.get("Complete") or ended.get("Failed") or {}
+    pods = [p for p in cache.children(PODS.kind, meta["labels"][names.OWNER_UID]) if _belongs(p, meta["uid"])]
+    return JobView(
+        name=meta["name"],
+        uid=meta["uid"],
+        work=meta["labels"].get(names.WORK_LABEL, ""),
+        attempt=int(meta["labels"].get(names.ATTEMPT_LABEL, "0")),
+        state=_job_state(meta, ended),
+        suspended=bool(body["spec"].get("suspend")),
+        failure=ended["Failed"].get("reason", "") if "Failed" in ended else "",
+        created=parse_time(meta.get("creationTimestamp", "")),
+        finished=parse_time(last.get("lastTransitionTime", "")),
+        pods=tuple(sorted((view_pod(p) for p in pods), key=lambda pod: pod.order)),
+        ref=Ref(JOBS, meta["namespace"], meta["name"], meta["uid"]),
+    )
+
+
+def _job_state(meta: Mapping[str, Any], ended: Mapping[str, Any]) -> str:
+    if meta.get("deletionTimestamp"):
+        return "deleting"
+    if "Complete" in ended:
+        return "complete"
+    return "failed" if "Failed" in ended else "active"
+
+
+def _belongs(pod: Body, job_uid: str) -> bool:
+    return any(reference["uid"] == job_uid for reference in pod["metadata"].get("ownerReferences") or ())

@@ -1,0 +1,77 @@
+"""What a pod of ours is doing or waiting for, in words. Pure; used by controllers/dataset/observe.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from blueno.resources.conditions import parse_time
+from blueno.resources.outcome import Outcome
+
+_IMAGE_REASONS = frozenset(
+    ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
+)
+
+_LOST_AFTER = 20.0  # seconds after the end of a pod's grace period
+
+
+@dataclass(frozen=True)
+class PodView:
+    """One pod. `trouble` is "", "image", "unschedulable" or "container"; `detail` says more about it."""
+
+    name: str
+    phase: str
+    node: str
+    trouble: str
+    detail: str
+    out_of_memory: bool
+    exit_code: int | None
+    outcome: Outcome | None
+    started: bool  # the container runs or ran
+    deleted: datetime | None  # when its grace period is over
+    order: tuple[str, str]  # creation time, name
+
+    @property
+    def ended(self) -> bool:
+        return self.phase in ("Succeeded", "Failed")
+
+    def may_write(self, now: datetime) -> bool:
+        """Whether it is worth waiting for. A pod whose node is lost stays for ever: it is waited for only so long."""
+        overdue = self.deleted is not None and (now - self.deleted).total_seconds() > _LOST_AFTER
+        return not self.ended and not overdue
+
+
+def view_pod(body: Mapping[str, Any]) -> PodView:
+    """Plain words for the pod's status."""
+    meta, status = body["metadata"], body["status"]
+    containers = status.get("containerStatuses") or ()
+    state: Mapping[str, Any] = containers[0].get("state") or {} if containers else {}
+    ended = state.get("terminated") or {}
+    trouble, detail = _trouble(status, state.get("waiting") or {})
+    return PodView(
+        name=meta["name"],
+        phase=status.get("phase", "Pending"),
+        node=body["spec"].get("nodeName", ""),
+        trouble=trouble,
+        detail=detail,
+        out_of_memory=ended.get("reason") == "OOMKilled",
+        exit_code=ended.get("exitCode"),
+        outcome=Outcome.from_json(ended["message"]) if ended.get("message") else None,
+        started=bool(ended or state.get("running")),
+        deleted=parse_time(meta.get("deletionTimestamp", "")),
+        order=(meta.get("creationTimestamp", ""), meta["name"]),
+    )
+
+
+def _trouble(status: Mapping[str, Any], waiting: Mapping[str, Any]) -> tuple[str, str]:
+    reason = waiting.get("reason", "")
+    if reason in _IMAGE_REASONS:
+        return "image", waiting.get("message") or reason
+    if reason.endswith("Error"):  # CreateContainerConfigError, CreateContainerError, RunContainerError
+        return "container", f"{reason}: {waiting.get('message', '')}"
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return "unschedulable", condition.get("message") or condition.get("reason", "")
+    return "", ""

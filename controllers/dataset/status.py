@@ -1,0 +1,165 @@
+"""The status a Dataset gets from what was decided: conditions, progress, summary. Pure; called by kind.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from blueno.resources.conditions import Condition, advance, parse_time, rfc3339
+from blueno.resources.dataset import Dataset
+from blueno.resources.outcome import Progress
+from blueno.resources.reasons import DatasetReason as Reason
+from controllers.dataset import words
+from controllers.dataset.build import root_path
+from controllers.dataset.observe import Observed, claim_name
+from controllers.dataset.work import Wanted
+from controllers.step import Step
+
+PROGRESS_SECONDS = 5.0  # at most one write of progress in this time
+
+
+def project_status(dataset: Dataset, seen: Observed | None, wanted: Wanted | None, step: Step, now: datetime) -> Any:
+    """The whole status as it should be; `seen` and `wanted` are None when the spec could not be understood."""
+    status: dict[str, Any] = {key: value for key, value in dataset.status.items() if value is not None}
+    status.update(step.status)
+    if seen is not None:
+        status.update(_volume(dataset, seen, status))
+    if wanted is not None and "work" not in step.status:
+        status.update(_adopted_work(dataset, seen, wanted))
+    status.update(_progress(dataset, seen, wanted, step, now))
+    status = {key: value for key, value in status.items() if value is not None}
+    status["observedGeneration"] = dataset.generation
+    status["summary"] = summary(dataset, status)
+    made = _conditions(dataset, seen, step, status)
+    status["conditions"] = [c.to_dict() for c in advance(dataset.conditions, made, now)]
+    return status
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge-patch that turns `old` into `new`: changed fields whole, vanished ones None."""
+    changes: dict[str, Any] = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        before = old.get(key)
+        if before == value:
+            continue
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            changes[key] = difference(before, value)
+        else:
+            changes[key] = value
+    return changes
+
+
+def summary(dataset: Dataset, status: Mapping[str, Any]) -> dict[str, str]:
+    """What JSONPath columns cannot make: sizes, short digests, percent with ETA, the source in a word."""
+    version, progress = status.get("version") or {}, status.get("progress") or {}
+    texts = {"source": source_text(dataset.source)}
+    if version:
+        texts["size"] = words.size(version["bytes"])
+        texts["version"] = f"{version['sequence']} ({version['digest'][:8]})"
+    if progress:
+        remaining = progress.get("estimatedRemainingSeconds")
+        left = f" {words.duration(remaining)}" if remaining is not None else ""
+        texts["progress"] = f"{progress['percentage']}%{left}"
+    return texts
+
+
+def source_text(source: Mapping[str, Any]) -> str:
+    """The source in a word: "tfds:mnist", "archive:digits.tar.gz +1", "claim:photos/2019"."""
+    kind, parameters = next(iter(source.items()))
+    if kind == "archive":
+        files = parameters["files"]
+        last = str(files[0]["url"]).rstrip("/").rpartition("/")[2].partition("?")[0]
+        more = f" +{len(files) - 1}" if len(files) > 1 else ""
+        return f"archive:{last[:60]}{more}"
+    name = str(parameters["name"])
+    detail = parameters.get("config") if kind == "tfds" else parameters.get("path")
+    return f"{kind}:{name}/{detail}"[:120] if detail else f"{kind}:{name}"
+
+
+def _conditions(dataset: Dataset, seen: Observed | None, step: Step, status: Mapping[str, Any]) -> list[Condition]:
+    generation = dataset.generation
+    usable = bool(status.get("version")) and not step.data_out_of_reach and dataset.deleting_since is None
+    ready = step.ready or usable
+    reason, message = step.reason, step.message
+    if usable and not step.ready:
+        reason = Reason.AVAILABLE
+        message = f"{words.available(dataset)}; the next one: {step.message}"
+    sealed = status.get("version") is not None
+    prepared = ("True", "Sealed", "a sealed version lies on the volume") if sealed else ("False", step.reason, message)
+    return [
+        Condition("Ready", "True" if ready else "False", reason, message, generation=generation),
+        Condition("Prepared", *prepared, generation=generation),
+        _volume_condition(seen, generation),
+        _flag("Reconciling", step.reconciling, step, generation),
+        _flag("Stalled", step.stalled, step, generation),
+    ]
+
+
+def _flag(kind: str, on: bool, step: Step, generation: int) -> Condition:
+    if on:
+        return Condition(kind, "True", step.reason, step.message, generation=generation)
+    return Condition(kind, "False", "Settled" if kind == "Reconciling" else "Working", generation=generation)
+
+
+def _volume_condition(seen: Observed | None, generation: int) -> Condition:
+    claim = seen.claim if seen is not None else None
+    if claim is None:
+        return Condition("VolumeReady", "False", "ClaimMissing", "the claim does not exist yet", generation=generation)
+    if claim.phase == "Bound":
+        return Condition("VolumeReady", "True", "Bound", f"claim {claim.name} is bound", generation=generation)
+    return Condition("VolumeReady", "False", f"Claim{claim.phase}", f"claim {claim.name}", generation=generation)
+
+
+def _volume(dataset: Dataset, seen: Observed, status: Mapping[str, Any]) -> dict[str, Any]:
+    """`status.volume` and `status.resolved`: what the spec left to the cluster."""
+    volume = dict(status.get("volume") or {})
+    volume |= {"claimName": claim_name(dataset, seen.storage), "path": root_path(dataset, seen.storage)}
+    outcome = next((job.outcome for job in reversed(seen.jobs) if job.outcome and job.outcome.capacity_bytes), None)
+    if outcome is not None:
+        volume |= {"capacityBytes": outcome.capacity_bytes, "freeBytes": outcome.free_bytes}
+    resolved = dict(status.get("resolved") or {}) | {"storage": seen.storage.kind}
+    if seen.claim is not None and seen.claim.storage_class:
+        resolved["storageClassName"] = seen.claim.storage_class
+    return {"volume": volume, "resolved": resolved}
+
+
+def _adopted_work(dataset: Dataset, seen: Observed | None, wanted: Wanted) -> dict[str, Any]:
+    """A Job that status does not know of yet (the operator died between the two writes), or an idle request."""
+    known = dataset.work.hash == wanted.hash and dataset.work.attempt == wanted.attempt
+    made = seen is not None and any(j.work == wanted.hash and j.attempt == wanted.attempt for j in seen.jobs)
+    if not known and made:
+        job = next(j for j in seen.jobs if j.work == wanted.hash and j.attempt == wanted.attempt)  # type: ignore[union-attr]
+        return {**words.work_status(wanted, wanted.outcome), "jobRef": {"name": job.name}}
+    running = known and not wanted.outcome
+    return {"lastHandledRequest": wanted.handled_request} if running and wanted.handled_request else {}
+
+
+def _progress(
+    dataset: Dataset, seen: Observed | None, wanted: Wanted | None, step: Step, now: datetime
+) -> dict[str, Any]:
+    """`status.progress`: at most one write in PROGRESS_SECONDS unless the stage changes; never backwards in a work."""
+    old = dataset.status.get("progress") or {}
+    report = seen.progress if seen is not None else None
+    if "progress" in step.status or report is None or wanted is None or not step.reconciling:
+        return {"progress": None} if not step.reconciling else {}
+    if (report.work, report.attempt) != (wanted.hash, wanted.attempt):
+        return {}
+    updated = parse_time(old.get("lastUpdatedTime", ""))
+    fresh = updated is not None and (now - updated).total_seconds() < PROGRESS_SECONDS
+    if old.get("stage") == report.stage and fresh:
+        return {}
+    return {"progress": progress_fields(report, old if dataset.work.hash == wanted.hash else {}, now)}
+
+
+def progress_fields(report: Progress, old: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """`status.progress` for a report, given what it said before of the same work."""
+    return {
+        "stage": report.stage,
+        "percentage": max(report.percentage, old.get("percentage", 0)),
+        "estimatedRemainingSeconds": report.estimated_remaining_seconds,
+        "shardsDone": report.shards_done,
+        "shardsTotal": report.shards_total,
+        "samplesDone": report.samples_done,
+        "lastUpdatedTime": rfc3339(now),
+    }

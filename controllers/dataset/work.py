@@ -1,0 +1,63 @@
+"""Which work a Dataset asks for, and which attempt at it is the current one. Pure; used by decide.py and build.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from blueno.resources.dataset import Dataset
+from blueno.resources.work import Work
+from controllers.dataset.observe import JobView
+
+SEALED = "Sealed"
+FAILED = "Failed"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The work in hand: `attempt` is the number of its current Job, `settled` whether there is nothing to run."""
+
+    work: Work
+    attempt: int
+    outcome: str  # "" while it is not done
+    handled_request: str | None  # goes to status.lastHandledRequest together with the attempt
+
+    @property
+    def hash(self) -> str:
+        return self.work.hash
+
+    def following(self) -> Wanted:
+        """The next attempt at the same work."""
+        return replace(self, attempt=self.attempt + 1, outcome="")
+
+
+def wanted_work(dataset: Dataset, jobs: Sequence[JobView]) -> Wanted:
+    """The work that spec and `blueno.dev/requested-at` ask for.
+
+    A new request while the work has Failed means its next attempt (staging is kept); while it is Sealed it means
+    reading the source again, as a work of its own; while it runs, or on a fresh object, it changes nothing.
+    """
+    done = dataset.work
+    asked = dataset.requested_at is not None and dataset.requested_at != dataset.last_handled_request
+    same = Work(dataset.source, dataset.layout, requested_at=done.requested_at)
+    if same.hash != done.hash:
+        return Wanted(same, _first_attempt(same.hash, jobs, fresh=not done.hash), "", dataset.requested_at)
+    if asked and done.outcome == FAILED:
+        return Wanted(same, done.attempt + 1, "", dataset.requested_at)
+    if asked and done.outcome == SEALED:
+        again = Work(dataset.source, dataset.layout, requested_at=dataset.requested_at)
+        return Wanted(again, _first_attempt(again.hash, jobs, fresh=False), "", dataset.requested_at)
+    return Wanted(same, max(done.attempt, 1), done.outcome, dataset.requested_at)
+
+
+def _first_attempt(work: str, jobs: Sequence[JobView], fresh: bool) -> int:
+    """Number of the attempt to begin a work with.
+
+    A Job of this work that status does not know of was made just before the operator died: it is the attempt. Only
+    when the Dataset came back to an earlier work (A, B, A again) is a finished Job an old one, and the next number due.
+    """
+    attempts = [job for job in jobs if job.work == work]
+    if not attempts:
+        return 1
+    last = attempts[-1]
+    return last.attempt if fresh or last.state == "active" else last.attempt + 1

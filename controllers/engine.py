@@ -1,0 +1,136 @@
+"""Takes keys from the queue and brings each object one step closer to what it asks for.
+
+Started by controllers/lifecycle.py; calls a kind's `plan` (pure), then the writer. The four steps of one reconcile:
+gather and decide (`plan`), act, report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from blueno.errors import BluenoError, Conflict, NotFound, Unavailable
+from blueno.kube import Resource
+from blueno.resources.outcome import Progress
+from controllers.cache import Body, Cache
+from controllers.metrics import QUEUE_DEPTH, RECONCILE_ERRORS, RECONCILE_SECONDS
+from controllers.queue import Key, WorkQueue
+from controllers.step import Step
+from controllers.writer import NameConflict, TerminatingNamespace, Writer
+
+log = logging.getLogger("blueno.engine")
+
+
+class Kind(Protocol):
+    """What the engine needs of a kind."""
+
+    @property
+    def resource(self) -> Resource: ...
+
+    def plan(self, body: Body, progress: Progress | None, now: datetime) -> tuple[Step, Mapping[str, Any]]: ...
+
+    def conflict(self, body: Body, message: str, now: datetime) -> Mapping[str, Any]: ...
+
+
+class Engine:
+    """Workers over one queue; a key is never in two workers at once."""
+
+    def __init__(self, cache: Cache, queue: WorkQueue, writer: Writer, progress: Callable[[str], Progress | None]):
+        self._cache = cache
+        self._queue = queue
+        self._writer = writer
+        self._progress = progress
+        self._kinds: dict[str, Kind] = {}
+
+    def register(self, kind: Kind) -> None:
+        """From now on keys of this kind are worked on."""
+        self._kinds[kind.resource.kind] = kind
+
+    async def work(self) -> None:
+        """One worker, until cancelled. No error stops it: the key comes back with backoff."""
+        while True:
+            key = await self._queue.take()
+            QUEUE_DEPTH.set(len(self._queue))
+            started = time.perf_counter()
+            try:
+                await self.reconcile(key)
+                self._queue.succeeded(key)
+            except asyncio.CancelledError:
+                raise
+            except (Conflict, NotFound) as error:
+                self._retry(key, error, 0.0, logging.DEBUG)
+            except Unavailable as error:
+                self._retry(key, error, error.retry_after or 0.0, logging.WARNING)
+            except BluenoError as error:
+                self._retry(key, error, 0.0, logging.ERROR)
+            except Exception as error:  # our bug: never lose the key, never stop the worker
+                log.exception("reconciling %s %s failed", *key)
+                self._retry(key, error, 1.0, logging.ERROR)
+            finally:
+                RECONCILE_SECONDS.labels(key[0]).observe(time.perf_counter() - started)
+                self._queue.done(key)
+
+    def _retry(self, key: Key, error: Exception, at_least: float, level: int) -> None:
+        RECONCILE_ERRORS.labels(type(error).__name__).inc()
+        delay = self._queue.failed(key, at_least)
+        log.log(level, "%s %s: %s; again in %.1f s", key[0], key[1], error, delay)
+
+    async def reconcile(self, key: Key) -> None:
+        """One step for one object. Safe at any time, any number of times."""
+        kind_name, uid = key
+        kind, body = self._kinds[kind_name], self._cache.get(kind_name, uid)
+        if body is None:
+            return
+        now = datetime.now(UTC)
+        step, changes = kind.plan(body, self._progress(uid), now)
+        if step.confirm is not None and not await self._writer.confirm(step.confirm):
+            self._queue.add(key)
+            return
+        try:
+            await self._act(kind, body, step)
+        except NameConflict as error:
+            step, changes = Step("", ""), kind.conflict(body, str(error), now)
+        if changes:
+            await self._report(kind, uid, body, changes, now)
+        if step.again_in is not None:
+            self._queue.add(key, step.again_in)
+
+    async def _act(self, kind: Kind, body: Body, step: Step) -> None:
+        if step.finalizer is True:
+            await self._writer.set_finalizer(kind.resource, body, wanted=True)
+        for ref in step.delete:
+            await self._writer.delete(ref)
+        try:
+            for manifest in step.apply:
+                await self._writer.apply(manifest)
+        except TerminatingNamespace:
+            if not step.release_if_refused:
+                raise Unavailable("the namespace is being deleted") from None
+            warning = ("DataKept", "the namespace is being deleted: nothing can be run in it to erase the data")
+            await self._writer.warn(kind.resource, body, warning, datetime.now(UTC))
+            await self._writer.set_finalizer(kind.resource, body, wanted=False)
+        for patch in step.patch:
+            await self._writer.patch(patch)
+        if step.finalizer is False:
+            await self._writer.set_finalizer(kind.resource, body, wanted=False)
+
+    async def _report(self, kind: Kind, uid: str, body: Body, changes: Mapping[str, Any], now: datetime) -> None:
+        before = _stalled(body)
+        try:
+            await self._writer.patch_status(kind.resource, body, changes)
+        except NotFound:
+            return  # deleted meanwhile; its event is on the way
+        after = _stalled(self._cache.get(kind.resource.kind, uid) or body)
+        if after is not None and after != before:
+            await self._writer.warn(kind.resource, body, after, now)
+
+
+def _stalled(body: Body) -> tuple[str, str] | None:
+    for condition in body["status"].get("conditions") or ():
+        if condition["type"] == "Stalled" and condition["status"] == "True":
+            return condition["reason"], condition["message"]
+    return None

@@ -1,0 +1,23 @@
+"""What `/metrics` shows. Set by the engine, writer and sweep; served by controllers/http.py."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+API_WRITES = Counter("blueno_api_writes", "Writes to the API server", ["verb", "kind"])
+RECONCILE_SECONDS = Histogram(
+    "blueno_reconcile_duration_seconds",
+    "One reconcile of one object",
+    ["kind"],
+    buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 30),
+)
+RECONCILE_ERRORS = Counter("blueno_reconcile_errors", "Reconciles that ended in an error", ["reason"])
+QUEUE_DEPTH = Gauge("blueno_queue_depth", "Objects waiting to be reconciled")
+DATASET_READY = Gauge("blueno_dataset_ready", "1 for each Ready Dataset, else 0", ["namespace", "dataset"])
+PREP_SECONDS = Histogram(
+    "blueno_prep_duration_seconds",
+    "From a preparation Job's creation to its sealed version",
+    buckets=(1, 3, 10, 30, 100, 300, 1000, 3600, 14400),
+)
+SWEEP_MISSED = Counter("blueno_sweep_missed", "Changes the sweep found before any watch brought them", ["kind"])
+EVENTS_SEEN = Counter("blueno_watch_events", "Watch events received", ["kind"])

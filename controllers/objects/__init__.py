@@ -1,0 +1,1 @@
+"""Pure pieces of manifests shared by the kinds."""

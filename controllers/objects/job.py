@@ -1,0 +1,143 @@
+"""The shape every Job of ours has: restricted pod, one container, outcome by termination message. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from blueno import names
+from blueno.resources.outcome import PERMANENT_EXIT_CODE
+from controllers.objects.meta import Owner, labels, owner_reference
+
+GRACE_SECONDS = 10  # a prep pod stops within a second of SIGTERM; what is left is for slow volumes
+
+
+@dataclass(frozen=True)
+class JobShape:
+    """What differs from one Job of ours to the next."""
+
+    name: str
+    role: str
+    image: str
+    pull_policy: str
+    args: tuple[str, ...]
+    env: Mapping[str, str]
+    claims: Mapping[str, tuple[str, bool]]  # mount path: (claim name, read-only)
+    resources: Mapping[str, Any]
+    extra_labels: Mapping[str, str] = field(default_factory=dict)
+    report_ca: str | None = None  # PEM; with it the pod gets a token for the report endpoint
+    backoff_limit: int = 3
+    deadline_seconds: int | None = None
+    ttl_seconds: int = 3600
+    suspend: bool = False
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+
+
+def build_job(owner: Owner, shape: JobShape) -> dict[str, Any]:
+    """The Job's manifest. Its pods pass Pod Security "restricted" and hold no API token but the report audience's."""
+    child_labels = labels(owner, shape.role, shape.extra_labels)
+    pod_meta: dict[str, Any] = {"labels": dict(child_labels)}
+    if shape.report_ca is not None:
+        pod_meta["annotations"] = {names.REPORT_CA: shape.report_ca}
+    spec: dict[str, Any] = {
+        "completions": 1,
+        "parallelism": 1,
+        "suspend": shape.suspend,
+        "backoffLimit": shape.backoff_limit,
+        "ttlSecondsAfterFinished": shape.ttl_seconds,
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": _failure_policy(shape.role),
+        "template": {"metadata": pod_meta, "spec": _pod_spec(shape)},
+    }
+    if shape.deadline_seconds is not None:
+        spec["activeDeadlineSeconds"] = shape.deadline_seconds
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": shape.name,
+            "namespace": owner.namespace,
+            "labels": child_labels,
+            "ownerReferences": [owner_reference(owner)],
+        },
+        "spec": spec,
+    }
+
+
+def _failure_policy(container: str) -> dict[str, Any]:
+    """A permanent failure ends the Job at once; being evicted or preempted does not count as a failure."""
+    permanent = {"containerName": container, "operator": "In", "values": [PERMANENT_EXIT_CODE]}
+    disrupted = [{"type": "DisruptionTarget", "status": "True"}]
+    return {
+        "rules": [
+            {"action": "FailJob", "onExitCodes": permanent},
+            {"action": "Ignore", "onPodConditions": disrupted},
+        ]
+    }
+
+
+def _pod_spec(shape: JobShape) -> dict[str, Any]:
+    volumes, mounts = _volumes(shape)
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": names.UID,
+            "runAsGroup": names.UID,
+            "fsGroup": names.UID,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": shape.role,
+                "image": shape.image,
+                "imagePullPolicy": shape.pull_policy,
+                "args": list(shape.args),
+                "env": [{"name": key, "value": value} for key, value in sorted(shape.env.items())],
+                "resources": dict(shape.resources),
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "terminationMessagePolicy": "File",
+                "volumeMounts": mounts,
+            }
+        ],
+        "volumes": volumes,
+    }
+    if shape.node_selector:
+        spec["nodeSelector"] = dict(shape.node_selector)
+    if shape.tolerations:
+        spec["tolerations"] = [dict(toleration) for toleration in shape.tolerations]
+    return spec
+
+
+def _volumes(shape: JobShape) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
+    mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
+    for path, (claim, read_only) in sorted(shape.claims.items()):
+        name = path.strip("/").replace("/", "-")
+        volumes.append({"name": name, "persistentVolumeClaim": {"claimName": claim, "readOnly": read_only}})
+        mounts.append({"name": name, "mountPath": path, "readOnly": read_only})
+    if shape.report_ca is not None:
+        token, token_dir = _file(names.TOKEN_FILE)
+        ca, ca_dir = _file(names.REPORT_CA_FILE)
+        projected = {"path": token, "audience": names.REPORT_AUDIENCE, "expirationSeconds": 3600}
+        field_ref = {"fieldPath": f"metadata.annotations['{names.REPORT_CA}']"}
+        volumes.append({"name": "report-token", "projected": {"sources": [{"serviceAccountToken": projected}]}})
+        volumes.append({"name": "report-ca", "downwardAPI": {"items": [{"path": ca, "fieldRef": field_ref}]}})
+        mounts.append({"name": "report-token", "mountPath": token_dir, "readOnly": True})
+        mounts.append({"name": "report-ca", "mountPath": ca_dir, "readOnly": True})
+    return volumes, mounts
+
+
+def _file(path: str) -> tuple[str, str]:
+    folder, _, name = path.rpartition("/")
+    return name, folder

@@ -1,0 +1,51 @@
+"""What a kind's `decide` wants done, in plain values. Pure; read by controllers/engine.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from blueno.kube import Resource
+
+
+@dataclass(frozen=True)
+class Ref:
+    """One object in the cluster. With `uid`, only that very object is meant."""
+
+    resource: Resource
+    namespace: str | None
+    name: str
+    uid: str | None = None
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A merge-patch of one of our children."""
+
+    ref: Ref
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step closer to what the object asks for. The engine does, in this order:
+
+    `finalizer` (True: ours must be there, False: must not), `confirm`, `delete`, `apply`, `patch`, then writes
+    the status that the kind makes of `reason`, `message` and the flags, then looks again after `again_in` seconds.
+    """
+
+    reason: str
+    message: str
+    ready: bool = False
+    reconciling: bool = False
+    stalled: bool = False
+    data_out_of_reach: bool = False  # not Ready even though a version was sealed
+    apply: tuple[Mapping[str, Any], ...] = ()
+    delete: tuple[Ref, ...] = ()
+    patch: tuple[Patch, ...] = ()
+    finalizer: bool | None = None
+    confirm: Ref | None = None  # a Job: ask the API server, not the cache, that it and its pods have no more to say
+    release_if_refused: bool = False  # nothing can be created in a terminating namespace: then release the finalizer
+    status: Mapping[str, Any] = field(default_factory=dict)  # top-level status fields to set; None removes
+    again_in: float | None = None  # seconds
