@@ -1,0 +1,1 @@
+"""What hack/cluster and hack/images are made of; standard library only."""
