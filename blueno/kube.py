@@ -11,7 +11,6 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -20,49 +19,13 @@ from kubernetes.aio import config as kube_config
 
 from blueno import names
 from blueno.errors import Conflict, NotFound, Rejected, Unavailable
+from blueno.resources.api import Resource
 
 Manifest = Mapping[str, Any]
 
 CALL_TIMEOUT = 30.0  # seconds for a whole call
 PAGE = 500
 _PARTIAL = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-
-
-@dataclass(frozen=True)
-class Resource:
-    """Where a kind lives in the API: `group` is "" for the core group."""
-
-    group: str
-    version: str
-    plural: str
-    kind: str
-    namespaced: bool = True
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    def path(self, namespace: str | None = None, name: str | None = None, sub: str | None = None) -> str:
-        """URL path of the collection, of one object, or of its subresource."""
-        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
-        if namespace is not None and self.namespaced:
-            parts += ["namespaces", namespace]
-        parts += [part for part in (self.plural, name, sub) if part]
-        return "/" + "/".join(parts)
-
-
-DATASETS = Resource(names.GROUP, names.VERSION, names.DATASETS, names.DATASET_KIND)
-JOBS = Resource("batch", "v1", "jobs", "Job")
-PODS = Resource("", "v1", "pods", "Pod")
-CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
-VOLUMES = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
-SERVICES = Resource("", "v1", "services", "Service")
-SECRETS = Resource("", "v1", "secrets", "Secret")
-LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
-EVENTS = Resource("", "v1", "events", "Event")
-TOKEN_REVIEWS = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
-
-BY_KIND = {r.kind: r for r in (DATASETS, JOBS, PODS, CLAIMS, VOLUMES, SERVICES, SECRETS, LEASES, EVENTS)}
 
 
 class Cluster:

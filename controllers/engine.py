@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from blueno.errors import BluenoError, Conflict, NotFound, Unavailable
-from blueno.kube import Resource
+from blueno.resources.api import Resource
 from blueno.resources.outcome import Progress
 from controllers.cache import Body, Cache
 from controllers.metrics import QUEUE_DEPTH, RECONCILE_ERRORS, RECONCILE_SECONDS

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from blueno.kube import Resource
+from blueno.resources.api import Resource
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import Any
 
 from blueno import names
 from blueno.errors import Conflict, Rejected
-from blueno.kube import BY_KIND, EVENTS, PODS, Cluster, Resource
+from blueno.kube import Cluster
+from blueno.resources.api import BY_KIND, EVENTS, PODS, Resource
 from blueno.resources.conditions import rfc3339, shorten
 from controllers.cache import Cache, owner_uid
 from controllers.metrics import API_WRITES

@@ -1,4 +1,4 @@
-"""Manifests of a Dataset's children. Pure: frozen values in, plain dicts out. Called by controllers/dataset/decide.py."""
+"""Manifests of a Dataset's children. Pure: frozen values in, plain dicts out. Called by decide.py and deletion.py."""
 
 from __future__ import annotations
 

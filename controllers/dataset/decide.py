@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from blueno import names
-from blueno.kube import JOBS
+from blueno.resources.api import JOBS
 from blueno.resources.dataset import Dataset
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset import words

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from blueno import names
-from blueno.kube import CLAIMS, VOLUMES
+from blueno.resources.api import CLAIMS, VOLUMES
 from blueno.resources.dataset import Dataset
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset.build import build_erase_job, root_path

@@ -8,7 +8,7 @@ from typing import Any
 
 from blueno import names
 from blueno.errors import InvalidSpec
-from blueno.kube import DATASETS
+from blueno.resources.api import DATASETS
 from blueno.resources.dataset import Dataset
 from blueno.resources.outcome import Progress
 from blueno.resources.reasons import DatasetReason as Reason

@@ -9,7 +9,7 @@ from typing import Any
 
 from blueno import names
 from blueno.config import OperatorConfig
-from blueno.kube import CLAIMS, JOBS, PODS, VOLUMES
+from blueno.resources.api import CLAIMS, JOBS, PODS, VOLUMES
 from blueno.resources.conditions import parse_time
 from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome, Progress

@@ -126,13 +126,11 @@ def _volume(dataset: Dataset, seen: Observed, status: Mapping[str, Any]) -> dict
 
 def _adopted_work(dataset: Dataset, seen: Observed | None, wanted: Wanted) -> dict[str, Any]:
     """A Job that status does not know of yet (the operator died between the two writes), or an idle request."""
-    known = dataset.work.hash == wanted.hash and dataset.work.attempt == wanted.attempt
-    made = seen is not None and any(j.work == wanted.hash and j.attempt == wanted.attempt for j in seen.jobs)
-    if not known and made:
-        job = next(j for j in seen.jobs if j.work == wanted.hash and j.attempt == wanted.attempt)  # type: ignore[union-attr]
-        return {**words.work_status(wanted, wanted.outcome), "jobRef": {"name": job.name}}
-    running = known and not wanted.outcome
-    return {"lastHandledRequest": wanted.handled_request} if running and wanted.handled_request else {}
+    if (dataset.work.hash, dataset.work.attempt) == (wanted.hash, wanted.attempt):
+        idle = not wanted.outcome and wanted.handled_request is not None
+        return {"lastHandledRequest": wanted.handled_request} if idle else {}
+    made = [(job.work, job.attempt) for job in seen.jobs] if seen is not None else []
+    return words.work_status(wanted, wanted.outcome) if (wanted.hash, wanted.attempt) in made else {}
 
 
 def _progress(

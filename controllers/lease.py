@@ -1,0 +1,113 @@
+"""One operator at a time: a Lease, judged by how long *we* have seen it unchanged, never by another machine's clock.
+
+Started by controllers/lifecycle.py. It only keeps two operators from doing the same work; correctness rests on
+deterministic names, so losing the Lease late harms nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from blueno import names
+from blueno.errors import BluenoError, Conflict
+from blueno.kube import Cluster
+from blueno.resources.api import LEASES
+
+log = logging.getLogger("blueno.lease")
+
+DURATION = 15.0  # seconds without renewal after which others may take it
+RENEW = 5.0
+RETRY = 1.0
+
+
+class Lease:
+    """Held while `hold` runs."""
+
+    def __init__(self, cluster: Cluster, namespace: str, identity: str) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._identity = identity
+        self._seen: tuple[str, float] = ("", 0.0)  # resourceVersion, when we first saw it (monotonic)
+
+    async def acquire(self) -> None:
+        """Wait until the Lease is ours."""
+        told = False
+        while True:
+            try:
+                if await self._try():
+                    log.info("holding lease %s/%s as %s", self._namespace, names.LEASE, self._identity)
+                    return
+                if not told:
+                    log.info("another operator holds lease %s/%s: waiting", self._namespace, names.LEASE)
+                    told = True
+            except BluenoError as error:
+                log.warning("lease not read: %s", error)
+            await asyncio.sleep(RETRY)
+
+    async def hold(self) -> None:
+        """Renew until it is lost; returns then, and the operator has to stop."""
+        renewed = time.monotonic()
+        while True:
+            await asyncio.sleep(RENEW)
+            try:
+                if not await self._try():
+                    log.error("lease taken by another operator: stopping")
+                    return
+                renewed = time.monotonic()
+            except BluenoError as error:
+                # An unreachable API server stops the others too: nobody can take what nobody can write.
+                log.warning("lease not renewed for %.0f s: %s", time.monotonic() - renewed, error)
+
+    async def release(self) -> None:
+        """Let the next operator start at once."""
+        try:
+            found = await self._cluster.get(LEASES, self._namespace, names.LEASE)
+            if found is not None and found["spec"].get("holderIdentity") == self._identity:
+                found["spec"] = {**found["spec"], "holderIdentity": ""}
+                await self._cluster.replace(LEASES, found)
+        except BluenoError as error:
+            log.info("lease not released: %s", error)
+
+    async def _try(self) -> bool:
+        found = await self._cluster.get(LEASES, self._namespace, names.LEASE)
+        if found is None:
+            try:
+                await self._cluster.create(LEASES, self._manifest({}, 0))
+            except Conflict:
+                return False
+            return True
+        spec = found["spec"]
+        holder = spec.get("holderIdentity")
+        if holder not in (None, "", self._identity) and not self._expired(found):
+            return False
+        transitions = int(spec.get("leaseTransitions", 0)) + (holder != self._identity)
+        try:
+            await self._cluster.replace(LEASES, self._manifest(found["metadata"], transitions))
+        except Conflict:
+            return False
+        return True
+
+    def _expired(self, found: dict[str, Any]) -> bool:
+        version, now = found["metadata"]["resourceVersion"], time.monotonic()
+        if version != self._seen[0]:
+            self._seen = (version, now)
+        return now - self._seen[1] > DURATION
+
+    def _manifest(self, meta: dict[str, Any], transitions: int) -> dict[str, Any]:
+        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        kept = {"resourceVersion": meta["resourceVersion"]} if meta else {}
+        return {
+            "apiVersion": LEASES.api_version,
+            "kind": LEASES.kind,
+            "metadata": {"name": names.LEASE, "namespace": self._namespace, **kept},
+            "spec": {
+                "holderIdentity": self._identity,
+                "leaseDurationSeconds": int(DURATION),
+                "renewTime": stamp,
+                "leaseTransitions": transitions,
+            },
+        }

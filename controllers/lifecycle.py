@@ -1,0 +1,145 @@
+"""Start and stop of the operator: the one place where its parts meet.
+
+`register` is called by operator/main.py; kopf calls the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from dataclasses import dataclass, field
+from typing import Any
+
+import kopf
+from aiohttp import web
+
+from blueno.config import OperatorConfig
+from blueno.errors import BluenoError, Unavailable
+from blueno.kube import Cluster
+from blueno.resources.api import SERVICES
+from controllers import http, keys, quiet, source
+from controllers.cache import Cache
+from controllers.dataset.kind import DatasetKind
+from controllers.dataset.world import World
+from controllers.engine import Engine
+from controllers.lease import Lease
+from controllers.queue import WorkQueue
+from controllers.reports import Reports
+from controllers.source import Source
+from controllers.sweep import Sweep
+from controllers.writer import Writer
+
+log = logging.getLogger("blueno")
+
+
+@dataclass
+class Operator:
+    """Everything that lives as long as the process."""
+
+    config: OperatorConfig
+    cluster: Cluster
+    cache: Cache = field(default_factory=Cache)
+    source: Source | None = None
+    sweep: Sweep | None = None
+    lease: Lease | None = None
+    listeners: list[web.AppRunner] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def alive(self) -> str:
+        """What /livez says: "" unless the watches are deaf while the API server does answer."""
+        if self.sweep is None or not self.sweep.is_deaf:
+            return ""
+        try:
+            await self.cluster.get(SERVICES, "default", "kubernetes")
+        except BluenoError:
+            return ""  # a restart would not help
+        return "the watches have brought nothing for a while though there were changes"
+
+    def spawn(self, name: str, work: Any, fatal: bool = False) -> None:
+        """Run `work` until stop; if a `fatal` one ends, so does the operator."""
+        task = asyncio.create_task(work, name=name)
+        if fatal:
+            task.add_done_callback(_stop_process)
+        self.tasks.append(task)
+
+
+def register(registry: kopf.OperatorRegistry) -> None:
+    """Put our handlers into kopf's registry."""
+    running: list[Operator] = []
+
+    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        quiet.configure(settings)
+        for resource, selector in source.WATCHED:
+            if selector:
+                settings.watching.label_selectors[resource.group, resource.version, resource.plural] = selector
+        running.append(await _start(OperatorConfig.from_env(os.environ)))
+
+    async def stop(**_: Any) -> None:
+        while running:
+            await _stop(running.pop())
+
+    def current() -> Source:
+        found = running[0].source
+        assert found is not None  # noqa: S101  # kopf watches only after startup handlers are done
+        return found
+
+    kopf.on.startup(id="start", registry=registry)(start)
+    kopf.on.cleanup(id="stop", registry=registry)(stop)
+    kopf.on.login(id="login", registry=registry)(_login)
+    source.watch(registry, current)
+
+
+async def _start(config: OperatorConfig) -> Operator:
+    operator = Operator(config, await Cluster.connect())
+    operator.listeners.append(await http.serve_health(config.http_port, operator.alive))
+    operator.lease = Lease(operator.cluster, config.namespace, config.identity)
+    await operator.lease.acquire()
+    report_keys = await keys.ensure_keys(operator.cluster, config.namespace, config.report_url)
+    world = World(config, await _cluster_uid(operator.cluster), report_keys.ca.decode())
+
+    queue = WorkQueue(asyncio.get_running_loop().time)
+    reports = Reports(operator.cluster, operator.cache, queue)
+    kind = DatasetKind(world, operator.cache)
+    engine = Engine(operator.cache, queue, Writer(operator.cluster, operator.cache), reports.latest)
+    engine.register(kind)
+    operator.source = Source(operator.cache, queue, kind.interested)
+    operator.sweep = Sweep(operator.cluster, operator.cache, queue, operator.source, config.allow_host_path)
+    await operator.sweep.fill()
+
+    operator.listeners.append(await http.serve_reports(config.report_port, report_keys, reports))
+    operator.spawn("lease", operator.lease.hold(), fatal=True)
+    operator.spawn("sweep", operator.sweep.run(config.sweep_seconds), fatal=True)
+    for number in range(config.workers):
+        operator.spawn(f"worker-{number}", engine.work(), fatal=True)
+    log.info("operator %s is at work", config.identity)
+    return operator
+
+
+async def _stop(operator: Operator) -> None:
+    for task in operator.tasks:
+        task.remove_done_callback(_stop_process)
+        task.cancel()
+    await asyncio.gather(*operator.tasks, return_exceptions=True)
+    for listener in operator.listeners:
+        await listener.cleanup()
+    if operator.lease is not None:
+        await operator.lease.release()
+    await operator.cluster.close()
+
+
+def _stop_process(_: asyncio.Task[None]) -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+async def _cluster_uid(cluster: Cluster) -> str:
+    service = await cluster.get(SERVICES, "default", "kubernetes")
+    if service is None:
+        raise Unavailable("Service default/kubernetes is not there yet")
+    return str(service["metadata"]["uid"])
+
+
+async def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    """kopf's own session; our calls have theirs (blueno/kube.py)."""
+    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)

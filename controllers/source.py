@@ -1,0 +1,81 @@
+"""Where events come from: kopf's watches, reduced to three calls.
+
+kopf calls the handlers registered here by operator/main.py; they only put the object into the cache and the keys that
+it concerns into the queue. Another source (a leaner list+watch) can take kopf's place by making the same calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import kopf
+
+from blueno import names
+from blueno.resources.api import CLAIMS, DATASETS, JOBS, PODS, Resource
+from controllers.cache import Body, Cache, owner_uid
+from controllers.metrics import EVENTS_SEEN
+from controllers.queue import NEWS, Key, WorkQueue
+
+Interested = Callable[[str, Body], Iterable[str]]
+
+OURS = f"{names.MANAGED}=true"
+WATCHED: tuple[tuple[Resource, str], ...] = ((DATASETS, ""), (JOBS, OURS), (PODS, OURS), (CLAIMS, ""))
+# ^ resource, label selector. Claims are watched whole: users bring their own.
+
+
+class Source:
+    """Keeps the cache up to date and tells the queue whom an event concerns."""
+
+    def __init__(self, cache: Cache, queue: WorkQueue, interested: Interested) -> None:
+        self._cache = cache
+        self._queue = queue
+        self._interested = interested
+
+    def upsert(self, resource: Resource, body: Body, priority: int = NEWS) -> bool:
+        """An object is there or has changed; says whether that was news."""
+        if not self._cache.upsert(resource.kind, body):
+            return False
+        self._enqueue(resource, body, priority)
+        return True
+
+    def delete(self, resource: Resource, body: Body) -> None:
+        """An object is gone."""
+        self._cache.remove(resource.kind, body["metadata"]["uid"])
+        self._enqueue(resource, body, NEWS)
+
+    def _enqueue(self, resource: Resource, body: Body, priority: int) -> None:
+        for key in self.concerned(resource, body):
+            self._queue.add(key, priority=priority)
+
+    def concerned(self, resource: Resource, body: Body) -> Iterable[Key]:
+        """Keys of the objects of ours that `body` matters to."""
+        if resource.kind == names.DATASET_KIND:
+            yield names.DATASET_KIND, body["metadata"]["uid"]
+            return
+        if owner := owner_uid(body):
+            yield names.DATASET_KIND, owner
+        for uid in self._interested(resource.kind, body):
+            yield names.DATASET_KIND, uid
+
+
+def watch(registry: kopf.OperatorRegistry, get_source: Callable[[], Source]) -> None:
+    """Register one event handler per watched resource.
+
+    `get_source` is asked at each event: the Source is made at startup, after the handlers must be registered.
+    """
+    for resource, _ in WATCHED:
+        _register(registry, resource, get_source)
+
+
+def _register(registry: kopf.OperatorRegistry, resource: Resource, get_source: Callable[[], Source]) -> None:
+    async def on_event(event: Mapping[str, Any], **_: Any) -> None:
+        EVENTS_SEEN.labels(resource.kind).inc()
+        source = get_source()
+        body = dict(event["object"])
+        if event["type"] == "DELETED":
+            source.delete(resource, body)
+        else:
+            source.upsert(resource, body)
+
+    kopf.on.event(resource.group, resource.version, resource.plural, id=resource.plural, registry=registry)(on_event)
