@@ -127,7 +127,7 @@ class Sweep:
             owner = owner_uid(volume)
             if owner is None or self._cache.get(names.DATASET_KIND, owner) is not None:
                 continue
-            claims = [body for body in self._cache.children(CLAIMS.kind, owner)]
+            claims = self._cache.children(CLAIMS.kind, owner)
             for claim in claims:
                 meta = claim["metadata"]
                 await self._cluster.delete(CLAIMS, meta["namespace"], meta["name"], meta["uid"])
