@@ -1,7 +1,7 @@
 """A real API server as tests see it: plain HTTPS calls, and kubectl where kubectl's own work is what is tested.
 
-Used by tests/contract/conftest.py. The server is named by BLUENO_KUBECONFIG, else by `hack/cluster kubeconfig`; kubectl is
-BLUENO_KUBECTL, else the one of `hack/cluster`, else the one on the path. A kubeconfig whose context was not made for
+Used by tests/contract/conftest.py. The server is named by BLUENO_KUBECONFIG, else by `hack/cluster kubeconfig`; kubectl
+is BLUENO_KUBECTL, else the one of `hack/cluster`, else the one on the path. A kubeconfig whose context was not made for
 Blueno is refused: these tests install resources.
 """
 

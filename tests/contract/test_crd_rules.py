@@ -1,4 +1,4 @@
-"""Every CEL rule of every custom resource, against the real API server: what passes, what fails, and with which words."""
+"""Every CEL rule of Dataset against the real API server: what passes, what fails, and with which words."""
 
 from __future__ import annotations
 
