@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from clusterlib import gobuild, nodeconfig, rootfs
+from clusterlib import gobuild, nodeconfig, ocilayout, rootfs
 from clusterlib.errors import Refused
 from clusterlib.locks import locked
 
@@ -76,7 +76,9 @@ def push(cache: Path, name: str) -> None:
     log = cache / "log" / "push.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
-    code = run(cache, [*BUILDAH, "push", "--disable-compression", name, f"oci:/oci:{name}"], log=log)
+    code = run(cache, [*BUILDAH, "push", name, f"oci:/oci:{name}"], log=log)
     if code != 0:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
         raise Refused(f"there is no image {name} to load; build it with hack/images build:\n{tail}")
+    with locked(cache / "images.lock"):
+        ocilayout.settle(cache, name)

@@ -1,0 +1,62 @@
+# Blueno's images, one target each; built by hack/images with docker, podman or buildah.
+#   operator  the operator's pod       docker build --target operator .
+#   prep      preparation pods         docker build --target prep .
+#
+# To pin the base by content: --build-arg BASE=python:3.11-slim@sha256:<digest>, the digest as printed by
+# `docker buildx imagetools inspect python:3.11-slim` (or `buildah pull`).
+# Where the network's certificates are the machine's own: --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt
+ARG BASE=python:3.11-slim
+
+FROM ${BASE} AS builder
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CERT=/etc/ssl/certs/ca-certificates.crt
+RUN python3 -m venv /opt/venv
+
+FROM builder AS operator-venv
+COPY requirements/operator.lock /tmp/requirements.lock
+# Everything by hash. Compiled here because the containers' root is read-only; unchecked hashes, because copying
+# between stages may change the time stamps.
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt,required=false \
+    --mount=type=cache,target=/root/.cache/pip \
+    /opt/venv/bin/pip install --no-compile --require-hashes --only-binary :all: -r /tmp/requirements.lock \
+    && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
+
+FROM builder AS prep-venv
+COPY requirements/prep.lock /tmp/requirements.lock
+# promise (of tensorflow-datasets) is published as source only: its setup.py runs in this stage.
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt,required=false \
+    --mount=type=cache,target=/root/.cache/pip \
+    /opt/venv/bin/pip install --no-compile --require-hashes --only-binary :all: --no-binary promise -r /tmp/requirements.lock \
+    && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
+
+# What every final image has: the user, the paths. No compiler, no pip cache.
+FROM ${BASE} AS runtime
+RUN echo 'blueno:x:65532:65532:Blueno:/tmp:/usr/sbin/nologin' >> /etc/passwd && echo 'blueno:x:65532:' >> /etc/group
+ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONPATH=/app HOME=/tmp \
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+WORKDIR /app
+USER 65532:65532
+
+FROM builder AS operator-app
+COPY blueno /app/blueno
+COPY controllers /app/controllers
+COPY operator /app/operator
+COPY crds /app/crds
+RUN find /app -name __pycache__ -prune -exec rm -rf {} + \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash /app
+
+FROM builder AS prep-app
+COPY blueno /app/blueno
+RUN find /app -name __pycache__ -prune -exec rm -rf {} + \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash /app
+
+# The operator's entry point is kopf on /app/operator (a script directory, not a package: a package of that name would
+# hide Python's own module `operator`).
+FROM runtime AS operator
+COPY --from=operator-venv /opt/venv /opt/venv
+COPY --from=operator-app /app /app
+ENTRYPOINT ["python", "/app/operator/main.py"]
+
+FROM runtime AS prep
+COPY --from=prep-venv /opt/venv /opt/venv
+COPY --from=prep-app /app /app
+ENTRYPOINT ["python", "-m", "blueno.prep"]
