@@ -40,7 +40,8 @@ General rules:
 
 REASONS_INTRO = """\
 The reason of the `Ready` condition, and the STATUS column of `kubectl get datasets`. More may come; none is renamed.
-**Stalled**: nothing goes on until a person acts. **Heals**: Blueno looks again by itself, with growing pauses.
+**Stalled**: nothing goes on until a person acts (while retries are left the reason may show with `Reconciling` True).
+**Heals**: Blueno goes on or looks again by itself, with growing pauses.
 A data set that is Available stays Ready while a newer version of it is prepared or fails; `Reconciling` or `Stalled`
 then carry one of these reasons.
 """

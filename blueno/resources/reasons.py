@@ -53,7 +53,8 @@ class ReasonDoc:
 
     `stalled`: the condition Stalled is True, nothing goes on until a person acts; kstatus and `helm --wait` fail at
     once. `healable`: the operator looks again by itself, so it may go away without anybody touching the Dataset.
-    Never both. Neither: settled. A reason that is reached only after the last retry counts as stalled.
+    Never both. Neither: settled. Most stalled reasons are reached only after the last retry; until then they may show
+    with Reconciling True.
     """
 
     meaning: str  # one sentence for users: what it means and what to do
@@ -111,7 +112,8 @@ DATASET_REASONS: Final[Mapping[DatasetReason, ReasonDoc]] = MappingProxyType(
             f"names, then ask again with {_RETRY}."
         ),
         DatasetReason.VOLUME_LOST: _stalled(
-            "The claim with the data is gone or lost its volume; restore it, or make a new Dataset."
+            "The claim with the data is gone or lost its volume; restore it, or ask with "
+            f"{_RETRY} to prepare everything again on a new claim."
         ),
         DatasetReason.STORAGE_NOT_ALLOWED: _stalled(
             "The operator's configuration does not allow this storage; make a new Dataset with another kind, or ask "

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from blueno.resources.dataset import Dataset
 from blueno.resources.reasons import DATASET_REASONS
 from blueno.resources.reasons import DatasetReason as R
+from controllers.dataset.status import summary
 from tests.fakes.kstatus import KStatus
 
 SINCE = "2026-11-23T12:00:00Z"
@@ -32,24 +34,16 @@ SEALED: Mapping[str, Any] = {
 }
 
 
-def source_text(source: Mapping[str, Any]) -> str:
-    """The SOURCE column."""
-    kind, given = next(iter(source.items()))
-    if kind == "archive":
-        return f"archive {given['files'][0]['url'].rsplit('/', 1)[-1]}"
-    return f"{kind} {given['name']}" + (f"/{given['path']}" if "path" in given else "")
-
-
 @dataclass(frozen=True)
 class State:
-    """A Dataset in one state. `progress` is (stage, percentage, seconds left, column)."""
+    """A Dataset in one state. `progress` is (stage, percentage, seconds left)."""
 
     reason: R
     message: str
     source: Mapping[str, Any] = field(default_factory=lambda: TFDS)
     spec: Mapping[str, Any] = field(default_factory=dict)
     claim: str = NEW_CLAIM
-    progress: tuple[str, int, int | None, str] | None = None
+    progress: tuple[str, int, int | None] | None = None
     sealed: bool = False
     newer: R | None = None  # what a newer work of a usable data set is doing, or died of
     variant: str = ""
@@ -75,23 +69,22 @@ class State:
         usable = self.sealed and not doc.healable
         return KStatus.CURRENT if usable else KStatus.IN_PROGRESS
 
-    def status(self, generation: int) -> dict[str, Any]:
-        """The whole status, with all conditions."""
-        summary = {"source": source_text(self.source)}
+    def status(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole status of `body`, an object as the API server returned it, with the operator's own summary."""
+        generation = body["metadata"]["generation"]
         status: dict[str, Any] = {"observedGeneration": generation, "conditions": self._conditions(generation)}
         if self.sealed:
             status |= SEALED
-            summary |= {"size": "52 MiB", "version": "3 (1a2b3c4d)"}
         if self.progress:
-            stage, percentage, left, summary["progress"] = self.progress
+            stage, percentage, left = self.progress
             status["progress"] = {"stage": stage, "percentage": percentage, "lastUpdatedTime": SINCE}
             status["progress"] |= {} if left is None else {"estimatedRemainingSeconds": left}
             status["jobRef"] = {"name": "digits-0b5f3c1e-prep-9c1d5e7f-a1"}
-            status["work"] = {"hash": "9c1d5e7f00112233", "attempt": 1}
+            status["work"] = {"hash": "9c1d5e7f00112233", "attempt": 1, "outcome": ""}
         if self.claim:
             status["volume"] = {"claimName": self.claim, "path": "team/digits-0b5f3c1e"}
             status["resolved"] = {"storageClassName": "blueno-local", "storage": "claimTemplate"}
-        return status | {"summary": summary}
+        return status | {"summary": summary(Dataset.parse(body), status)}
 
     def _conditions(self, generation: int) -> list[dict[str, Any]]:
         doc = DATASET_REASONS[self.newer or self.reason]
@@ -119,7 +112,7 @@ class State:
         ]
 
 
-WORKING = ("Preparing", 43, 120, "43% 2m")
+WORKING = ("Preparing", 43, 120)
 SEALED_TEXT = "70,000 samples in 2 splits"
 STATES: tuple[State, ...] = (
     State(R.PENDING, "Seen; starts shortly", claim=""),
@@ -130,9 +123,9 @@ STATES: tuple[State, ...] = (
         source=CLAIM,
         claim="",
     ),
-    State(R.DOWNLOADING, "digits.tar.gz: 1.1 of 4.2 MiB", source=ARCHIVE, progress=("Downloading", 9, None, "9%")),
+    State(R.DOWNLOADING, "digits.tar.gz: 1.1 of 4.2 MiB", source=ARCHIVE, progress=("Downloading", 9, None)),
     State(R.PREPARING, "30,100 of 70,000 samples packed", progress=WORKING),
-    State(R.PUBLISHING, "Checking 12 shards", progress=("Publishing", 98, 4, "98% 4s")),
+    State(R.PUBLISHING, "Checking 12 shards", progress=("Publishing", 98, 4)),
     State(R.AVAILABLE, f"{SEALED_TEXT}; 2 bad samples left out, see status.badSamples", sealed=True),
     State(
         R.AVAILABLE,
@@ -167,7 +160,7 @@ STATES: tuple[State, ...] = (
         R.SOURCE_UNAVAILABLE,
         "https://example.org/digits.tar.gz: connection refused; next try in 40 s",
         source=ARCHIVE,
-        progress=("Downloading", 0, None, "0%"),
+        progress=("Downloading", 0, None),
     ),
     State(
         R.CHECKSUM_MISMATCH,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -20,7 +19,7 @@ FINALIZER = "blueno.dev/erase"
 
 
 @pytest.fixture(scope="module")
-def shown(datasets: ScratchKind) -> Iterator[ScratchKind]:
+def shown(datasets: ScratchKind) -> ScratchKind:
     """The scratch kind with one object for every state."""
     erasing = [state for state in STATES if state.reason is DatasetReason.ERASING]
     for state in STATES:
@@ -30,10 +29,8 @@ def shown(datasets: ScratchKind) -> Iterator[ScratchKind]:
         assert code == 201, answer["message"]
         if state in erasing:
             answer = datasets.api.must("DELETE", f"{datasets.path}/{state.name}")
-        datasets.write_status(state.name, state.status(answer["metadata"]["generation"]))
-    yield datasets
-    for state in erasing:
-        datasets.api.must("PATCH", f"{datasets.path}/{state.name}", {"metadata": {"finalizers": None}})
+        datasets.write_status(state.name, state.status(answer))
+    return datasets
 
 
 def table(kind: ScratchKind, *options: str) -> str:
