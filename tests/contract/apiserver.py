@@ -83,14 +83,11 @@ class ApiServer:
         handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls))
         self._open = urllib.request.build_opener(*handlers).open
 
-    def call(
-        self, method: str, path: str, body: Body | None = None, patch: str = "merge", **query: str
-    ) -> tuple[int, dict[str, Any]]:
-        """(HTTP status, JSON answer). `patch` is "merge" or "apply" and only counts for PATCH."""
+    def call(self, method: str, path: str, body: Body | None = None, **query: str) -> tuple[int, dict[str, Any]]:
+        """(HTTP status, JSON answer). A PATCH is a merge-patch."""
         url = f"{self._base}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
-        kind = f"application/{patch}-patch+{'yaml' if patch == 'apply' else 'json'}" if method == "PATCH" else None
         request = urllib.request.Request(url, method=method, data=None if body is None else json.dumps(body).encode())
-        request.add_header("Content-Type", kind or "application/json")
+        request.add_header("Content-Type", f"application/{'merge-patch+' if method == 'PATCH' else ''}json")
         try:
             with self._open(request, timeout=TIMEOUT) as answer:
                 return answer.status, json.load(answer)
