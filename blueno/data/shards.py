@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,20 +24,25 @@ from blueno.data.manifest import DataFile
 RAW_SCHEMA = pa.schema([("key", pa.string()), ("bytes", pa.large_binary())])
 
 
-class _HashingFile:
+class _HashingFile(io.RawIOBase):
     """What pyarrow writes to: counts and hashes while it writes."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._file = path.open("wb")
         self._hasher = hashlib.sha256()
         self.size = 0
 
-    def write(self, data: Any) -> int:
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
         self._hasher.update(data)
         self.size += memoryview(data).nbytes
         return self._file.write(data)
 
     def finish(self) -> str:
+        """Makes the file durable and returns its sum."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()

@@ -1,0 +1,76 @@
+"""`python -m blueno.prep prepare` and `python -m blueno.prep erase`: what a pod of ours runs. See blueno/names.py."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from blueno.errors import InvalidSpec
+from blueno.prep.config import PrepConfig
+from blueno.prep.failure import PrepFailure, Stopped
+from blueno.resources.outcome import PERMANENT_EXIT_CODE, Outcome
+
+log = logging.getLogger("blueno.prep")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit code: 0 done, PERMANENT_EXIT_CODE when trying again cannot help, 1 when it may, 2 for wrong arguments."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    os.umask(0o022)
+    if len(arguments) != 1 or arguments[0] not in ("prepare", "erase"):
+        sys.stderr.write("usage: python -m blueno.prep prepare|erase\n")
+        return 2
+    try:
+        config = PrepConfig.from_env(os.environ)
+    except InvalidSpec as error:
+        log.error("%s", error)
+        return PERMANENT_EXIT_CODE
+    signal.signal(signal.SIGTERM, _stop)
+    if arguments[0] == "erase":
+        return _erase(config)
+    from blueno.prep.prepare import prepare
+
+    outcome = prepare(config)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # from here on there is only the outcome left to tell
+    return _tell(config, outcome)
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise Stopped
+
+
+def _tell(config: PrepConfig, outcome: Outcome) -> int:
+    if outcome.sealed:
+        log.info("sealed %s, version %d, %d samples", outcome.digest[:16], outcome.sequence, outcome.samples)
+    else:
+        log.error("%s: %s", outcome.code, outcome.message)
+    try:
+        config.termination_log.write_text(outcome.to_json())
+    except OSError as error:
+        log.warning("the termination message cannot be written: %s", error)  # the sealed manifest is the truth
+    if outcome.sealed:
+        return 0
+    return PERMANENT_EXIT_CODE if outcome.permanent else 1
+
+
+def _erase(config: PrepConfig) -> int:
+    from blueno.prep.erase import erase
+
+    try:
+        erase(config)
+    except (PrepFailure, OSError, Stopped) as error:
+        from blueno.prep.failure import from_error
+
+        failure = from_error(error, config.root) if isinstance(error, Exception) else PrepFailure("PrepFailed", "stopped")
+        outcome = Outcome(sealed=False, code=failure.code, message=str(failure), permanent=failure.permanent)
+        return _tell(config, outcome)
+    log.info("%s is erased", config.root)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,154 @@
+"""One attempt at one work: look, guard, fetch, pack, seal. Called by blueno/prep/__main__.py and bench/.
+
+`prepare` never raises but for Stopped: whatever happens becomes an Outcome. Heavy imports (numpy, pyarrow, the sources)
+come after the look at `works/<hash>.json`, so that an attempt that finds its work done answers in well under a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from blueno.data.files import free_and_capacity, make_directory
+from blueno.data.volume import Pointer, Volume
+from blueno.prep.config import PrepConfig
+from blueno.prep.failure import PrepFailure, Stopped, from_error
+from blueno.prep.guard import check_owner, take_ownership
+from blueno.prep.progress import Progressing, Reporter
+from blueno.prep.sealed import find_sealed
+from blueno.resources.outcome import Outcome
+from blueno.resources.work import FORMAT_VERSION, Work
+
+if TYPE_CHECKING:
+    from blueno.data.manifest import Manifest
+    from blueno.prep.badcount import BadCount
+
+log = logging.getLogger("blueno.prep")
+
+STAGING_KEPT = 7 * 24 * 3600.0  # seconds an unused staging directory stays
+
+
+class Attempt:
+    """What `prepare` does, with what it knows so far: the outcome of a failure needs the counts."""
+
+    def __init__(self, config: PrepConfig) -> None:
+        self.config = config
+        self.volume = Volume(config.root)
+        self.progress = Progressing()
+        self.bad: BadCount | None = None
+
+    def run(self) -> Outcome:
+        """Prepares, or finds the work done. Raises PrepFailure, OSError, InvalidSpec, Stopped."""
+        work = self._work()
+        owned = check_owner(self.config, self.volume)
+        found = find_sealed(self.config, self.volume, work, owned)
+        if found is not None:
+            log.info("work %s is sealed as %s already", work.hash, found[0].digest[:16])
+            return self._sealed(*found)
+        take_ownership(self.config, self.volume)
+        self._clear_old_staging(work)
+        try:
+            return self._sealed(*self._prepare(work))
+        except Exception:
+            # Another attempt may have sealed and cleared staging away under us.
+            found = find_sealed(self.config, self.volume, work, True)
+            if found is None:
+                raise
+            return self._sealed(*found)
+
+    def _work(self) -> Work:
+        work = self.config.work
+        if work is None:
+            raise PrepFailure("InvalidSpec", "BLUENO_WORK is not set: there is nothing to prepare")
+        if work.format_version != FORMAT_VERSION:
+            text = f"this image prepares format {FORMAT_VERSION}, the work asks for {work.format_version}"
+            raise PrepFailure("PrepFailed", f"{text}: use the image of the operator's own version")
+        return work
+
+    def _prepare(self, work: Work) -> tuple[Pointer, Manifest]:
+        from blueno.prep.badcount import BadCount
+        from blueno.prep.pack import Packer
+        from blueno.prep.reuse import Previous
+        from blueno.prep.samples import Context
+        from blueno.prep.seal import Sealer
+        from blueno.prep.sources import open_source
+
+        staging = self.volume.staging / work.hash
+        make_directory(staging)
+        with suppress(OSError):
+            staging.touch()
+        context = Context(self.config, work, staging, self.progress)
+        bad = self.bad = BadCount(self.config.options)
+        self.progress.enter("Downloading")
+        reading = open_source(context)
+        self.progress.samples_total = reading.total
+        self.progress.enter("Preparing")
+        records = Packer(context, reading, bad, Previous.of(self.volume)).run()
+        self.progress.enter("Publishing")
+        return Sealer(context, self.volume, reading, bad).seal(records)
+
+    def _sealed(self, pointer: Pointer, manifest: Manifest) -> Outcome:
+        from blueno.data.shapes import shape_text
+
+        free, capacity = free_and_capacity(self.volume.root)
+        bad = manifest.bad_samples
+        return Outcome(
+            sealed=True,
+            digest=pointer.digest,
+            sequence=pointer.sequence,
+            samples=manifest.samples,
+            bytes=manifest.bytes,
+            sealed_at=pointer.sealed_at,
+            splits=manifest.splits,
+            classes=len(manifest.classes),
+            shapes=tuple(shape_text(s) for s in manifest.shapes[:8]),
+            bad_samples=int(bad.get("count", 0)),
+            bad_first=tuple((str(b["key"]), str(b["code"])) for b in bad.get("first", [])[:5]),
+            capacity_bytes=capacity,
+            free_bytes=free,
+        )
+
+    def failed(self, failure: PrepFailure) -> Outcome:
+        """The outcome that a failure stands for."""
+        capacity = free = 0
+        with suppress(OSError):
+            free, capacity = free_and_capacity(self.config.volume)
+        return Outcome(
+            sealed=False,
+            code=failure.code,
+            message=str(failure),
+            permanent=failure.permanent,
+            owner=failure.owner,
+            bad_samples=self.bad.count if self.bad else 0,
+            bad_first=tuple(self.bad.first[:5]) if self.bad else (),
+            capacity_bytes=capacity,
+            free_bytes=free,
+        )
+
+    def _clear_old_staging(self, work: Work) -> None:
+        limit = time.time() - STAGING_KEPT
+        for directory in self.volume.staging.iterdir():
+            if directory.name != work.hash and directory.stat().st_mtime < limit:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def prepare(config: PrepConfig) -> Outcome:
+    """Seals the work of `config`, or says why not. Raises nothing but Stopped (SIGTERM)."""
+    attempt = Attempt(config)
+    reporter = Reporter(config, config.work.hash if config.work else "", attempt.progress)
+    reporter.start()
+    try:
+        return attempt.run()
+    except Exception as error:
+        failure = from_error(error, config.root)
+        if failure.code == "PrepFailed":
+            log.exception("preparation failed")
+        return attempt.failed(failure)
+    except Stopped:
+        text = "stopped by SIGTERM; finished shards are kept and the next attempt continues from them"
+        return attempt.failed(PrepFailure("PrepFailed", text))
+    finally:
+        reporter.close()

@@ -1,0 +1,73 @@
+"""Unchanged shards of the version before: linked, not written again. Called by blueno/prep/pack.py."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from blueno.data.files import link_or_copy
+from blueno.data.manifest import DataFile, Manifest, Shard
+from blueno.data.volume import Volume
+
+log = logging.getLogger("blueno.prep")
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A shard's files, now in staging under their new names."""
+
+    raw: DataFile | None
+    dense: DataFile | None
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The shards of the current version by identity; empty when there is none."""
+
+    folder: Path | None = None
+    shards: dict[str, Shard] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, volume: Volume) -> Previous:
+        """Never fails: what cannot be read is simply not reused."""
+        try:
+            pointer = volume.current()
+            if pointer is None:
+                return cls()
+            manifest = Manifest.from_json(volume.manifest(pointer.digest).read_text())
+        except (OSError, ValueError) as error:
+            log.warning("the version before cannot be read, nothing of it is reused: %s", error)
+            return cls()
+        return cls(volume.version(pointer.digest), {s.identity: s for s in manifest.shards})
+
+    def link(self, identity: str, kinds: tuple[bool, bool], base: Path, tag: str) -> Linked | None:
+        """Links the shard of this identity as `base`.arrow and `base`.npy.
+
+        `kinds` says which of the two are wanted (raw, dense): a shard that has others is not reused, so None.
+        """
+        shard = self.shards.get(identity)
+        if shard is None or kinds != (shard.raw is not None, shard.dense is not None):
+            return None
+        try:
+            return Linked(
+                self._link(shard.raw, base.with_suffix(".arrow"), tag), self._link(shard.dense, base.with_suffix(".npy"), tag)
+            )
+        except OSError as error:
+            log.warning("a shard of the version before cannot be linked and is written again: %s", error)
+            return None
+
+    def _link(self, file: DataFile | None, target: Path, tag: str) -> DataFile | None:
+        if file is None or self.folder is None:
+            return None
+        source = self.folder / file.name
+        if source.stat().st_size != file.bytes:
+            raise OSError(f"{source} has not its {file.bytes} bytes any more")
+        temporary = target.with_name(f".{target.name}.{tag}.tmp")
+        temporary.unlink(missing_ok=True)
+        link_or_copy(source, temporary)
+        temporary.replace(target)
+        with suppress(FileNotFoundError):  # renaming one link of a file onto another one does nothing
+            temporary.unlink()
+        return DataFile(target.name, file.bytes, file.sha256)

@@ -1,0 +1,74 @@
+"""Is this work sealed already? The first thing every attempt asks. Called by prepare.py and seal.py.
+
+Imports no numpy and no pyarrow: the answer must come in well under a second.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from contextlib import suppress
+
+from blueno.data.files import write_file
+from blueno.data.manifest import Manifest
+from blueno.data.volume import Pointer, Volume
+from blueno.prep.config import PrepConfig
+from blueno.prep.guard import take_ownership
+from blueno.resources.work import Work
+
+log = logging.getLogger("blueno.prep")
+
+
+def find_sealed(config: PrepConfig, volume: Volume, work: Work, owned: bool) -> tuple[Pointer, Manifest] | None:
+    """The sealed version of `work`, made current; None when there is none or when a file of it is not whole.
+
+    A directory that is taken over gets its new owner here; one that is mounted read-only is used as it is.
+    """
+    try:
+        pointer = volume.pointer(work.hash)
+    except ValueError as error:
+        log.warning("works/%s.json is damaged: %s", work.hash, error)
+        return None
+    if pointer is None:
+        return None
+    manifest = verify_files(volume, pointer.digest)
+    if manifest is None:
+        return None
+    try:
+        if not owned:
+            take_ownership(config, volume)
+        pointer = point(volume, work.hash, manifest, config.tag)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+    return pointer, manifest
+
+
+def point(volume: Volume, work: str, manifest: Manifest, tag: str) -> Pointer:
+    """Makes `manifest`'s version the current one by writing `works/<work>.json`; nothing is written when it is already."""
+    current = volume.current()
+    if current is None:
+        sequence = 1
+    else:
+        sequence = current.sequence if current.digest == manifest.digest else current.sequence + 1
+    pointer = Pointer(work, manifest.digest, sequence, manifest.sealed_at)
+    existing = None
+    with suppress(ValueError):
+        existing = volume.pointer(work)
+    if pointer != existing:
+        write_file(volume.pointer_file(work), pointer.to_json().encode(), tag)
+    return pointer
+
+
+def verify_files(volume: Volume, digest: str) -> Manifest | None:
+    """The manifest of a sealed version when it and all its files are there in full length, else None."""
+    try:
+        manifest = Manifest.from_json(volume.manifest(digest).read_text())
+        folder = volume.version(digest)
+        wrong = [f.name for f in manifest.files if (folder / f.name).stat().st_size != f.bytes]
+    except (OSError, ValueError) as error:
+        log.warning("version %s is damaged: %s", digest[:16], error)
+        return None
+    if wrong:
+        log.warning("version %s is damaged: %s has not its length", digest[:16], wrong[0])
+    return manifest if not wrong and manifest.digest == digest else None
