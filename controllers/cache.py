@@ -14,6 +14,7 @@ from blueno import names
 
 Body = Mapping[str, Any]
 _REMEMBERED_DELETIONS = 4096
+_KEPT_SPEC = ("suspend", "storageClassName", "volumeName", "nodeName", "resources")
 
 
 class Cache:
@@ -91,7 +92,7 @@ def slim(kind: str, body: Body) -> Body:
         return {"metadata": meta, "spec": body.get("spec") or {}, "status": body.get("status") or {}}
     meta.pop("annotations", None)
     spec = body.get("spec") or {}
-    kept = {key: spec[key] for key in ("suspend", "storageClassName", "volumeName", "nodeName") if key in spec}
+    kept = {key: spec[key] for key in _KEPT_SPEC if key in spec}
     return {"metadata": meta, "spec": kept, "status": body.get("status") or {}}
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from blueno.errors import BluenoError, Conflict, NotFound, Unavailable
+from blueno.errors import BluenoError, Conflict, NotFound, Rejected, Unavailable
 from blueno.resources.api import Resource
 from blueno.resources.outcome import Progress
 from controllers.cache import Body, Cache
@@ -115,6 +115,11 @@ class Engine:
             await self._writer.set_finalizer(kind.resource, body, wanted=False)
         for patch in step.patch:
             await self._writer.patch(patch)
+        for patch in step.wish:
+            try:
+                await self._writer.patch(patch)
+            except Rejected as error:
+                await self._writer.warn(kind.resource, body, ("ChangeRefused", str(error)), datetime.now(UTC))
         if step.finalizer is False:
             await self._writer.set_finalizer(kind.resource, body, wanted=False)
 

@@ -5,6 +5,7 @@ Called by controllers/lifecycle.py. Each setting has its reason in docs/adr/0001
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -60,6 +61,7 @@ class NoProgress(kopf.ProgressStorage):
 
 def configure(settings: kopf.OperatorSettings) -> None:
     """Settings for a process that has event handlers only."""
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # a line for every event says nothing
     settings.scanning.disabled = True
     settings.peering.standalone = True
     settings.posting.enabled = False

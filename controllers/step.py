@@ -44,6 +44,7 @@ class Step:
     apply: tuple[Mapping[str, Any], ...] = ()
     delete: tuple[Ref, ...] = ()
     patch: tuple[Patch, ...] = ()
+    wish: tuple[Patch, ...] = ()  # patches that the cluster may refuse: then a Warning Event says so and we go on
     finalizer: bool | None = None
     confirm: Ref | None = None  # a Job: ask the API server, not the cache, that it and its pods have no more to say
     release_if_refused: bool = False  # nothing can be created in a terminating namespace: then release the finalizer

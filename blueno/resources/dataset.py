@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,8 @@ from blueno.resources.conditions import Condition, parse_conditions, parse_time
 
 SOURCES = ("tfds", "archive", "claim")
 STORAGE_KINDS = ("claimTemplate", "existingClaim", "hostPath")
+METADATA_LIMIT = 16384  # bytes of JSON in spec.metadata
+REQUEST_LIMIT = 128  # characters of the annotation requested-at
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Prepare:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, Any], ...] = ()
     on_bad_sample: str = "Skip"
-    max_bad_samples: int = 0
+    max_bad_samples: int = 100
     backoff_limit: int = 3
     active_deadline_seconds: int | None = None
     ttl_seconds_after_finished: int = 3600
@@ -57,6 +60,7 @@ class Dataset:
     namespace: str
     uid: str
     generation: int
+    observed_generation: int  # -1 before the first status
     source: Mapping[str, Any]
     layout: Mapping[str, Any]
     storage: Storage | None
@@ -85,12 +89,14 @@ class Dataset:
     def parse(cls, body: Mapping[str, Any]) -> Dataset:
         """Raises InvalidSpec for what the schema should have refused (an older CRD, a hand-made object)."""
         meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
+        _check_metadata(spec.get("metadata"))
         deleted = meta.get("deletionTimestamp")
         return cls(
             name=meta["name"],
             namespace=meta["namespace"],
             uid=meta["uid"],
             generation=meta.get("generation", 1),
+            observed_generation=status.get("observedGeneration", -1),
             source=_one_of(spec.get("source"), SOURCES, "spec.source"),
             layout={"type": "auto", **(spec.get("layout") or {})},
             storage=_parse_storage(spec.get("storage")),
@@ -99,13 +105,25 @@ class Dataset:
             suspend=bool(spec.get("suspend", False)),
             deleting_since=parse_time(deleted) if deleted else None,
             finalizers=tuple(meta.get("finalizers") or ()),
-            requested_at=(meta.get("annotations") or {}).get(names.REQUESTED_AT),
+            requested_at=_request(meta.get("annotations") or {}),
             last_handled_request=status.get("lastHandledRequest"),
             work=_parse_work(status.get("work") or {}),
             version=status.get("version"),
             conditions=parse_conditions(status.get("conditions") or ()),
             status=status,
         )
+
+
+def _check_metadata(value: Any) -> None:
+    """The schema can only count the keys of free JSON."""
+    if value is not None and len(json.dumps(value)) > METADATA_LIMIT:
+        raise InvalidSpec("spec.metadata", f"must be at most {METADATA_LIMIT} bytes of JSON: keep a link instead")
+
+
+def _request(annotations: Mapping[str, str]) -> str | None:
+    """The annotation is free text; as much of it counts as status can echo."""
+    value = annotations.get(names.REQUESTED_AT)
+    return value[:REQUEST_LIMIT] if value else None
 
 
 def _one_of(value: Any, allowed: tuple[str, ...], path: str) -> Mapping[str, Any]:

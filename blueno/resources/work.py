@@ -57,7 +57,7 @@ class PrepOptions:
     """How a preparation pod behaves; changing one makes no new version."""
 
     on_bad_sample: str = "Skip"  # Skip | Fail
-    max_bad_samples: int = 0  # with Skip: more than this many fail the whole
+    max_bad_samples: int = 100  # with Skip: more than this many fail the whole
     allowed_source_networks: tuple[str, ...] = ()  # CIDRs of private networks a source may lie in
     max_source_bytes: int = 2 << 40  # refuse to download more than this
 

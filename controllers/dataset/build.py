@@ -7,6 +7,7 @@ from typing import Any
 
 from blueno import names
 from blueno.config import OperatorConfig
+from blueno.resources.api import CLAIMS
 from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.work import PrepOptions
 from controllers.dataset.observe import Observed, claim_name
@@ -15,6 +16,7 @@ from controllers.dataset.world import World
 from controllers.objects.job import JobShape, build_job
 from controllers.objects.meta import Owner
 from controllers.objects.volume import claim_for_volume, claim_from_template, host_path_volume
+from controllers.step import Patch, Ref
 
 # What a preparation asks for when its Dataset does not say: enough for one decoder, small enough for a laptop.
 DEFAULT_RESOURCES: Mapping[str, Any] = {"requests": {"cpu": "250m", "memory": "256Mi"}}
@@ -33,6 +35,18 @@ def build_volume(dataset: Dataset, storage: Storage) -> tuple[dict[str, Any], ..
     if storage.kind == "hostPath":
         return (host_path_volume(owner(dataset), storage.parameters["path"]), claim_for_volume(owner(dataset)))
     return ()
+
+
+def grow_claim(dataset: Dataset, seen: Observed) -> tuple[Patch, ...]:
+    """A spec that was just changed to a larger claim: ask for it once; the provisioner decides."""
+    claim = seen.claim
+    size = seen.storage.parameters.get("size", claim.requested if claim else "")
+    if claim is None or seen.storage.kind != "claimTemplate" or dataset.storage is None or size == claim.requested:
+        return ()
+    if dataset.observed_generation == dataset.generation:
+        return ()
+    ref = Ref(CLAIMS, dataset.namespace, claim.name, claim.uid)
+    return (Patch(ref, {"spec": {"resources": {"requests": {"storage": size}}}}),)
 
 
 def root_path(dataset: Dataset, storage: Storage) -> str:

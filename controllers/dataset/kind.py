@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from blueno.resources.dataset import Dataset
 from blueno.resources.outcome import Progress
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.cache import Body, Cache
+from controllers.dataset.build import grow_claim
 from controllers.dataset.decide import Case, decide
 from controllers.dataset.deletion import Farewell, decide_farewell
 from controllers.dataset.observe import observe
@@ -45,6 +47,7 @@ class DatasetKind:
             # Before anything is made that the finalizer has to guard.
             return Step(Reason.PENDING, "", finalizer=dataset.wants_erase, again_in=0), {}
         step = decide(Case(dataset, seen, wanted, self._world, now))
+        step = replace(step, wish=grow_claim(dataset, seen))
         status = project_status(dataset, seen, wanted, step, now)
         return step, difference(dataset.status, status)
 

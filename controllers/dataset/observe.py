@@ -26,6 +26,7 @@ class ClaimView:
     phase: str
     storage_class: str
     capacity: str
+    requested: str  # size that was asked for
     created: datetime | None
     deleting: bool
     uid: str
@@ -140,6 +141,7 @@ def _view_claim(body: Body | None) -> ClaimView | None:
         phase=status.get("phase", "Pending"),
         storage_class=body["spec"].get("storageClassName") or "",
         capacity=(status.get("capacity") or {}).get("storage", ""),
+        requested=((body["spec"].get("resources") or {}).get("requests") or {}).get("storage", ""),
         created=parse_time(meta.get("creationTimestamp", "")),
         deleting=bool(meta.get("deletionTimestamp")),
         uid=meta["uid"],

@@ -142,6 +142,10 @@ def running(job: JobView, progress: Progress | None, wanted: Wanted, dataset: Da
             return Step(progress.waiting_code, progress.waiting_message, reconciling=True)
         return Step(progress.stage, _progress_text(progress), reconciling=True)
     before = (dataset.status.get("progress") or {}).get("stage")
+    if last is not None and last.ended:
+        return Step(
+            Reason.PREPARING, f"pod {last.name} ended without a result; it will be tried again", reconciling=True
+        )
     if last is None or not last.started:
         return Step(before or Reason.PENDING, "waiting for the preparation pod to start", reconciling=True)
     return Step(before or Reason.PREPARING, "the preparation pod is running", reconciling=True)

@@ -34,15 +34,16 @@ class Wanted:
 def wanted_work(dataset: Dataset, jobs: Sequence[JobView]) -> Wanted:
     """The work that spec and `blueno.dev/requested-at` ask for.
 
-    A new request while the work has Failed means its next attempt (staging is kept); while it is Sealed it means
-    reading the source again, as a work of its own; while it runs, or on a fresh object, it changes nothing.
+    A new request while the work has Failed means its next attempt (staging is kept), and so does a changed spec (a
+    raised limit, more memory). While it is Sealed a request means reading the source again, as a work of its own;
+    while it runs, or on a fresh object, it changes nothing.
     """
     done = dataset.work
     asked = dataset.requested_at is not None and dataset.requested_at != dataset.last_handled_request
     same = Work(dataset.source, dataset.layout, requested_at=done.requested_at)
     if same.hash != done.hash:
         return Wanted(same, _first_attempt(same.hash, jobs, fresh=not done.hash), "", dataset.requested_at)
-    if asked and done.outcome == FAILED:
+    if done.outcome == FAILED and (asked or dataset.generation != dataset.observed_generation):
         return Wanted(same, done.attempt + 1, "", dataset.requested_at)
     if asked and done.outcome == SEALED:
         again = Work(dataset.source, dataset.layout, requested_at=dataset.requested_at)
