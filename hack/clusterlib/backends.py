@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from clusterlib import gobuild
 from clusterlib.errors import Refused
 from clusterlib.kind import Kind
 from clusterlib.layout import cache_dir, cluster_name, local_cluster
@@ -49,10 +50,10 @@ class Backend(Protocol):
 class Explicit:
     """BLUENO_KUBECONFIG: somebody else's cluster, which is used and never made or removed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, cache: Path) -> None:
         if not path.is_file():
             raise Refused(f"BLUENO_KUBECONFIG={path}: there is no such file")
-        self.kubeconfig = path
+        self.kubeconfig, self._cache = path, cache
 
     def up(self) -> str:
         """Nothing to do."""
@@ -68,11 +69,11 @@ class Explicit:
 
     def load_image(self, names: Sequence[str]) -> None:
         """Refused: nodes elsewhere pull from a registry."""
-        raise Refused("push images to a registry that the cluster of BLUENO_KUBECONFIG can pull from")
+        raise Refused(f"push {', '.join(names)} to a registry that the cluster of BLUENO_KUBECONFIG can pull from")
 
     def kubectl(self) -> list[str]:
-        """The kubectl on PATH."""
-        return ["kubectl", "--kubeconfig", str(self.kubeconfig)]
+        """The kubectl on PATH, else the one we build."""
+        return [*gobuild.kubectl(self._cache), "--kubeconfig", str(self.kubeconfig)]
 
     def local(self) -> Local:
         """Refused."""
@@ -92,7 +93,7 @@ def choose(runner: Runner | None = None) -> Backend:
     runner = runner or RealRunner()
     explicit = os.environ.get("BLUENO_KUBECONFIG")
     if explicit:
-        return Explicit(Path(explicit))
+        return Explicit(Path(explicit), cache_dir())
     name, cache = cluster_name(), cache_dir()
     # A local cluster that exists stays the choice even when an engine is installed later.
     if not (cache / "clusters" / name / "index").exists():

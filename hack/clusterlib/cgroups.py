@@ -1,7 +1,10 @@
-"""Removes the node's cgroup directories, the only thing that outlives its processes. Called by local.py."""
+"""Ends what is left in the node's cgroups and removes them: they alone outlive its init. Called by local.py."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -24,9 +27,19 @@ def remaining(name: str) -> list[Path]:
     return sorted(found, key=lambda path: len(path.parts), reverse=True)
 
 
+def _kill(directory: Path) -> None:
+    """Kill what is inside: normally nothing, since the end of init ends all, but the note of init's pid may be lost."""
+    with contextlib.suppress(OSError):
+        for pid in (directory / "cgroup.procs").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+
+
 def remove(name: str) -> list[Path]:
     """Remove them, and return what could not be removed; a dying process keeps its cgroup busy for some moments."""
     end = time.monotonic() + _GRACE
+    for path in remaining(name):
+        _kill(path)
     while True:
         for path in remaining(name):
             try:

@@ -76,7 +76,7 @@ def _run(options: argparse.Namespace, backend: Backend) -> int:
 
 def _become(argv: list[str]) -> None:
     try:
-        os.execvp(argv[0], argv)
+        os.execvp(argv[0], argv)  # noqa: S606  no shell is meant
     except FileNotFoundError as error:
         raise Refused(f"{argv[0]} is not installed") from error
 

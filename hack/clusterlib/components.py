@@ -11,6 +11,8 @@ _KUBE = "/usr/local/bin/kube"
 _ETC = "/etc/blueno"
 _PKI = f"{_ETC}/pki"
 _ADMIN = f"{_ETC}/admin.kubeconfig"
+# Of the node, which has a network of its own.
+_ALL = "0.0.0.0"  # noqa: S104
 _SOCKET = "/run/containerd/containerd.sock"
 PAUSE_IMAGE = "localhost/blueno/pause:1"
 # In the order in which `status` shows them.
@@ -52,7 +54,7 @@ def _etcd() -> list[str]:
 
 def _apiserver(cluster: Cluster) -> list[str]:
     return [
-        "--etcd-servers", "http://127.0.0.1:2379", "--secure-port", "6443", "--bind-address", "0.0.0.0",
+        "--etcd-servers", "http://127.0.0.1:2379", "--secure-port", "6443", "--bind-address", _ALL,
         "--advertise-address", cluster.node_address,
         "--tls-cert-file", f"{_PKI}/apiserver.crt", "--tls-private-key-file", f"{_PKI}/apiserver.key",
         "--client-ca-file", f"{_PKI}/ca.crt", "--service-account-issuer", "https://kubernetes.default.svc",

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from clusterlib import digest
+from clusterlib.errors import Refused
 from clusterlib.layout import SOURCES
 from clusterlib.locks import locked
 from clusterlib.progress import step
@@ -94,7 +96,8 @@ def _in_use(binary: Path, cache: Path) -> bool:
 def required(module: Path) -> tuple[int, int]:
     """The Go version in go.mod."""
     found = re.search(r"^go (\d+)\.(\d+)", (module / "go.mod").read_text(), re.MULTILINE)
-    assert found, f"no go line in {module}/go.mod"
+    if found is None:
+        raise Refused(f"{module}/go.mod names no Go version")
     return int(found[1]), int(found[2])
 
 
@@ -107,6 +110,12 @@ def version_of(go: str) -> tuple[int, int] | None:
         return None
     found = re.match(r"go(\d+)\.(\d+)", output.stdout)
     return (int(found[1]), int(found[2])) if found else None
+
+
+def kubectl(cache: Path) -> list[str]:
+    """The kubectl on PATH, else the one we build."""
+    program = shutil.which("kubectl")
+    return [program] if program else [str(ensure("kube", cache)), "kubectl"]
 
 
 def any_go(cache: Path) -> str:

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusterlib import digest, ocilayout, rootfs, toolbox
-from clusterlib.backends import engine
+from clusterlib.backends import choose, engine
 from clusterlib.errors import Refused
 from clusterlib.layout import TOP, cache_dir
+from clusterlib.local import Local, check_machine
 from clusterlib.locks import locked
 from clusterlib.progress import note, step
 from clusterlib.runner import RealRunner, Runner, logged
@@ -63,7 +64,10 @@ TARGETS = {
 
 def build(names: Sequence[str], cache: Path, runner: Runner) -> None:
     """Build the targets that need it."""
-    found = engine(runner)
+    # The local cluster loads from the layout that buildah fills, whatever else is installed.
+    found = None if isinstance(choose(runner), Local) else engine(runner)
+    if found is None:
+        check_machine()
     builder = _Engine(found, runner) if found else _Buildah(cache)
     for target in (TARGETS[name] for name in names):
         missing = [path for path in target.inputs if not (TOP / path).exists()]

@@ -6,6 +6,7 @@ it lacks: after a change of code that is the last layer alone, not the whole ima
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -14,7 +15,7 @@ import tarfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from clusterlib import ocilayout, toolbox
 from clusterlib.errors import Refused
@@ -95,12 +96,11 @@ def _import(node: Node, descriptor: dict[str, Any], name: str, fill: Any) -> Non
     index = {"schemaVersion": 2, "manifests": [entry]}
     argv = node.ctr("images", "import", "-")
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            _write_archive(process.stdin, index, fill)
-        except BrokenPipeError:
-            pass  # ctr has ended, and says why
-        output = process.stdout.read().decode(errors="replace")
+        stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+        # A broken pipe: ctr has ended, and says why.
+        with contextlib.suppress(BrokenPipeError):
+            _write_archive(stdin, index, fill)
+        output = stdout.read().decode(errors="replace")
     if process.returncode != 0:
         raise Refused(f"containerd refused {name}: {output.strip()}")
 

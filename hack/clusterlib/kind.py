@@ -106,9 +106,7 @@ class Kind:
 
     def kubectl(self) -> list[str]:
         """The kubectl on PATH, else the one we build."""
-        program = shutil.which("kubectl")
-        start = [program] if program else [str(gobuild.ensure("kube", self._cache)), "kubectl"]
-        return [*start, "--kubeconfig", str(self.kubeconfig)]
+        return [*gobuild.kubectl(self._cache), "--kubeconfig", str(self.kubeconfig)]
 
     def local(self) -> Local:
         """Refused."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from clusterlib import cgroups, gobuild, images, manifests, network, nodeconfig, processes, rootfs
+from clusterlib import cgroups, components, gobuild, images, manifests, network, nodeconfig, processes, rootfs
 from clusterlib.components import NAMES, PAUSE_IMAGE
 from clusterlib.errors import Refused
 from clusterlib.kubeapi import Api
@@ -26,6 +26,8 @@ from clusterlib.runner import RealRunner
 
 _NEEDED = ("ip", "nsenter", "apt-get", "dpkg", "perl")
 _READY_SECONDS = 120.0
+# A cluster whose components were killed a moment ago is back within this; else it is started again.
+_SETTLE_SECONDS = 60.0
 _POLL = 0.05
 _GPU = "nvidia.com~1gpu"
 
@@ -75,7 +77,7 @@ class Local:
             return False
         api = Api(self.kubeconfig)
         try:
-            self._wait("the running cluster", lambda: api.ready() and api.node_ready(self._cluster.node), 20.0)
+            self._wait("the cluster", lambda: api.ready() and api.node_ready(self._cluster.node), _SETTLE_SECONDS)
         except Refused:
             note("the cluster's processes run but it does not become ready: starting it again")
             return False
@@ -107,7 +109,7 @@ class Local:
                 return found
             time.sleep(_POLL)
         logs = self._cluster.state / "log"
-        raise Refused(f"{what} was not ready after {seconds:g} s; logs are in {logs}; start over with `hack/cluster down`")
+        raise Refused(f"{what}: not ready after {seconds:g} s; logs are in {logs}; start over with `hack/cluster down`")
 
     def down(self) -> str:
         """End the node, and remove its state."""
@@ -143,7 +145,7 @@ class Local:
         """Components with their pids on the host; a component that is being started again has none."""
         outer = processes.recall(self._note)
         init = processes.init_of(outer) if outer is not None else None
-        found = processes.components(init) if init is not None else {}
+        found = self._components(init) if init is not None else {}
         ready = init is not None and Api(self.kubeconfig).ready()
         return {
             "backend": "local", "cluster": self._cluster.name, "running": init is not None, "ready": ready,
@@ -154,6 +156,9 @@ class Local:
             "components": {name: found.get(name) for name in NAMES},
         }  # fmt: skip
 
+    def _components(self, init: int) -> dict[str, int]:
+        return processes.components(init, {one["name"]: one["argv"] for one in components.commands(self._cluster)})
+
     def load_image(self, names: Sequence[str]) -> None:
         """Copy images from the build storage into the node; layers it has are skipped."""
         node = images.Node(self.init())
@@ -162,26 +167,25 @@ class Local:
 
     def kubectl(self) -> list[str]:
         """The built binary's."""
-        program = gobuild.ensure("kube", self._cluster.cache)
-        return [str(program), "kubectl", "--kubeconfig", str(self.kubeconfig)]
+        return [str(gobuild.ensure("kube", self._cluster.cache)), "kubectl", "--kubeconfig", str(self.kubeconfig)]
 
     def kill(self, component: str) -> str:
         """SIGKILL one component; the node's init starts it again."""
-        found = processes.components(self.init())
+        found = self._components(self.init())
         if component not in found:
             raise Refused(f"no component {component!r} runs now; there are: {', '.join(sorted(found))}")
         os.kill(found[component], signal.SIGKILL)
         return f"killed {component} (pid {found[component]})"
 
     def gpus(self, number: int) -> str:
-        """Pretend that the node has GPUs: pods are scheduled by them, no device appears in the pod."""
+        """Pretend that the node has GPUs: pods are scheduled by them, no device appears. A new kubelet forgets them."""
         patch = [{"op": "add", "path": f"/status/{part}/{_GPU}", "value": str(number)}
                  for part in ("capacity", "allocatable")]  # fmt: skip
         path = f"/api/v1/nodes/{self._cluster.node}/status"
         code, answer = Api(self.kubeconfig).call("PATCH", path, patch, kind="application/json-patch+json")
         if code != 200:
             raise Refused(f"the API server refused: {answer}")
-        return f"node {self._cluster.node} now claims {number} nvidia.com/gpu (fake: scheduling is real, the device is not)"
+        return f"{self._cluster.node} now claims {number} nvidia.com/gpu (fake: scheduling is real, the device is not)"
 
     def enter(self) -> list[str]:
         """Command line that runs the arguments inside the node."""
@@ -199,4 +203,4 @@ def check_machine() -> None:
         raise Refused("the local cluster needs root; start Docker or podman, and kind is used")
     missing = [name for name in _NEEDED if shutil.which(name) is None]
     if missing:
-        raise Refused(f"the local cluster needs {', '.join(missing)} on PATH: install iproute2, util-linux, apt, dpkg, perl")
+        raise Refused(f"the local cluster needs {', '.join(missing)} (packages iproute2, util-linux, apt, dpkg, perl)")

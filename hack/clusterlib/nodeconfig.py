@@ -69,8 +69,10 @@ def _node(cluster: Cluster, rootfs: Path, programs: dict[str, Path]) -> dict[str
     binds: list[dict[str, Any]] = [
         {"source": str(state / name), "target": target} for name, target in STATE_BINDS.items()
     ]
-    for name in ("kube", "provisioner", "coredns"):
-        binds.append({"source": str(programs[name]), "target": f"/usr/local/bin/{name}", "readOnly": True})
+    binds += [
+        {"source": str(programs[name]), "target": f"/usr/local/bin/{name}", "readOnly": True}
+        for name in ("kube", "provisioner", "coredns")
+    ]
     if Path("/lib/modules").is_dir():
         binds.append({"source": "/lib/modules", "target": "/lib/modules", "readOnly": True})
     return {

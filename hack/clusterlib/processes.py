@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -61,31 +62,32 @@ def init_of(outer: int) -> int | None:
     return None
 
 
-def components(init: int) -> dict[str, int]:
-    """Host pid of each supervised component that runs now."""
+def components(init: int, commands: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Host pid of each supervised component that runs now.
+
+    By its whole command line: containerd's orphaned shims are children of init too.
+    """
+    names = {tuple(argv): name for name, argv in commands.items()}
     found: dict[str, int] = {}
     for pid in children(init):
-        name = _environment(pid).get("BLUENO_COMPONENT")
-        if name:
+        name = names.get(_command(pid))
+        if name is not None:
             found[name] = pid
     return found
 
 
-def _environment(pid: int) -> dict[str, str]:
+def _command(pid: int) -> tuple[str, ...]:
     try:
-        data = (_PROC / str(pid) / "environ").read_bytes().decode(errors="replace")
+        data = (_PROC / str(pid) / "cmdline").read_bytes()
     except OSError:
-        return {}
-    return dict(entry.split("=", 1) for entry in data.split("\0") if "=" in entry)
+        return ()
+    return tuple(data.decode(errors="replace").split("\0")[:-1])
 
 
 def namespace_pids(init: int) -> list[int]:
-    """Every process of the node, containers included: those in init's pid namespace or below it."""
-    found = []
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit() and len(_nspid(int(entry.name))) > 1 and _descends(int(entry.name), init):
-            found.append(int(entry.name))
-    return found
+    """Every process of the node, containers included."""
+    pids = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
+    return [pid for pid in pids if _descends(pid, init)]
 
 
 def _nspid(pid: int) -> list[str]:

@@ -33,8 +33,9 @@ class RealRunner:
         """See Runner."""
         try:
             done = subprocess.run(
-                argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False
-            )
+                argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, timeout=timeout, check=False,
+            )  # fmt: skip
         except FileNotFoundError:
             return Result(127, f"{argv[0]}: not found")
         except subprocess.TimeoutExpired:

@@ -19,12 +19,11 @@ from clusterlib.errors import Refused
 from clusterlib.locks import locked
 
 BUILDAH = ("buildah", "--storage-driver", "overlay", "--root", "/storage", "--runroot", "/run/containers")
+_TMP = "/var/tmp"  # noqa: S108  of the toolbox, not of this machine
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
-def run(
-    cache: Path, argv: Sequence[str], *, binds: Sequence[tuple[Path, str]] = (), log: Path | None = None
-) -> int:
+def run(cache: Path, argv: Sequence[str], *, binds: Sequence[tuple[Path, str]] = (), log: Path | None = None) -> int:
     """Exit status of the command; its output goes to the log file, else to nowhere."""
     program, root = gobuild.ensure("node", cache), rootfs.ensure(cache)
     for name in ("containers", "oci", "build-tmp", "toolbox"):
@@ -35,7 +34,7 @@ def run(
         try:
             config = own / "config.json"
             config.write_text(json.dumps(_config(cache, own, root, argv, binds)))
-            with (log.open("ab") if log else open(os.devnull, "wb")) as out:
+            with log.open("ab") if log else Path(os.devnull).open("wb") as out:
                 done = subprocess.run(
                     [str(program), "run", str(config)], stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False
                 )
@@ -54,7 +53,7 @@ def _config(
         if source.exists():
             shutil.copyfile(source, own / "upper" / "etc" / name)
     # /var/tmp holds buildah's cache mounts: pip's downloads among them.
-    storage = [(cache / "containers", "/storage"), (cache / "oci", "/oci"), (cache / "build-tmp", "/var/tmp")]
+    storage = [(cache / "containers", "/storage"), (cache / "oci", "/oci"), (cache / "build-tmp", _TMP)]
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
     environment |= {name: os.environ[name] for name in _PROXIES if name in os.environ}
     return {

@@ -156,10 +156,7 @@ func fork(component Component) (int, error) {
 		return 0, err
 	}
 	defer null.Close()
-	environment := []string{
-		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8",
-		"BLUENO_COMPONENT=" + component.Name, // how hack/cluster finds the process from outside
-	}
+	environment := []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"}
 	return syscall.ForkExec(component.Argv[0], component.Argv, &syscall.ProcAttr{
 		Dir: "/", Env: environment, Files: []uintptr{null.Fd(), log.Fd(), log.Fd()},
 		Sys: &syscall.SysProcAttr{Setsid: true},
