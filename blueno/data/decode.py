@@ -26,7 +26,7 @@ _KEPT = {"L", "LA", "RGB", "RGBA"}
 
 
 def sniff(data: bytes | memoryview) -> str:
-    """"png", "jpeg" or "npy", by the first bytes. Raises BadSample when it is none of them."""
+    """ "png", "jpeg" or "npy", by the first bytes. Raises BadSample when it is none of them."""
     start = bytes(data[:8])
     if start == _PNG:
         return "png"

@@ -33,7 +33,7 @@ def array_content_sha256(array: npt.NDArray[Any]) -> bytes:
     """32 bytes: sha256 over the header and the C-order little-endian bytes of `array`."""
     plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     hasher = hashlib.sha256(array_header(array.dtype, array.shape))
-    hasher.update(memoryview(plain.reshape(-1).view(np.uint8)))
+    hasher.update(plain.reshape(-1).view(np.uint8).data)
     return hasher.digest()
 
 
@@ -81,5 +81,5 @@ def _field(text: str | None) -> bytes:
 
 
 def layout_digest(files: Sequence[tuple[str, int, str]]) -> str:
-    """64 hexadecimal digits over (name, bytes, sha256) of every file of a version: the same packing, not only content."""
+    """64 hexadecimal digits over (name, bytes, sha256) of every file: the same packing, not only content."""
     return hashlib.sha256(canonical_json([list(f) for f in files]).encode()).hexdigest()

@@ -33,7 +33,9 @@ def parse_labels(text: str, name: str, columns: Mapping[str, str]) -> list[Label
     """One LabelRow per line after the header. Raises InvalidSpec when a column is missing or a line is malformed."""
     csv.field_size_limit(1 << 20)
     reader = csv.reader(
-        io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter="\t" if name.endswith(".tsv") else ",", strict=True
+        io.StringIO(text.removeprefix("\ufeff"), newline=""),
+        delimiter="\t" if name.endswith(".tsv") else ",",
+        strict=True,
     )
     try:
         header = next(reader, None)
@@ -43,7 +45,9 @@ def parse_labels(text: str, name: str, columns: Mapping[str, str]) -> list[Label
         others = [i for i in range(len(header)) if i not in places.values() and header[i]]
         return [_row(line, header, places, others) for line in reader if line]
     except (csv.Error, IndexError) as error:
-        raise InvalidSpec("spec.layout.labelsFile", f"{name}, line {reader.line_num}: {error or 'too few fields'}") from error
+        raise InvalidSpec(
+            "spec.layout.labelsFile", f"{name}, line {reader.line_num}: {error or 'too few fields'}"
+        ) from error
 
 
 def _columns(header: Sequence[str], wanted: Mapping[str, str]) -> dict[str, int]:

@@ -5,7 +5,7 @@ Called by blueno/prep/sources (archive, claim). Pure: it sees names and the text
 Layouts
   classFolders        <label>/…/<file>               label = first folder
   splitClassFolders   <split>/<label>/…/<file>
-  flat                <file> or <split>/…/<file>     no labels; a split only when every sample lies below a split's folder
+  flat                <file> or <split>/…/<file>     no labels; a split only when every sample lies in a split's folder
   csv                 a labels file names the samples, their labels, splits and groups; other columns become metadata
   auto                the first of these that holds, so the same names always give the same answer:
                       1. a labels file is named, or `labels.csv` lies at the top → csv
@@ -39,7 +39,26 @@ SPLITS: Mapping[str, str] = {
 _SPLIT_ORDER = {"train": 0, "validation": 1, "test": 2}
 # Endings that make a file a sample. Those we cannot decode yet are here so that they fail visibly, not silently.
 SAMPLE_ENDINGS = frozenset(
-    "png jpg jpeg jpe jfif npy tif tiff webp bmp gif dcm dicom nii npz jp2 avif heic ppm pgm svg".split()
+    [
+        *("png", "jpg", "jpeg", "jpe", "jfif", "npy"),
+        *(
+            "tif",
+            "tiff",
+            "webp",
+            "bmp",
+            "gif",
+            "dcm",
+            "dicom",
+            "nii",
+            "npz",
+            "jp2",
+            "avif",
+            "heic",
+            "ppm",
+            "pgm",
+            "svg",
+        ),
+    ]
 )
 _NOISE = {"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found", "@eadir"}
 

@@ -1,4 +1,4 @@
-"""`manifest.json`: what a sealed version holds. Written by blueno/prep/seal.py, read by blueno/data/dataset.py. Pure."""
+"""`manifest.json`: what a sealed version holds. Written by prep/seal.py, read by data/dataset.py. Pure."""
 
 from __future__ import annotations
 

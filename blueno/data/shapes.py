@@ -1,4 +1,4 @@
-"""A shape as people write it. Called by blueno/prep/prepare.py. Pure; standard library only, so that it loads at once."""
+"""A shape as people write it. Called by blueno/prep/prepare.py. Pure; imports no numpy, so that it loads at once."""
 
 from __future__ import annotations
 

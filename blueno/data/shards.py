@@ -66,7 +66,7 @@ def write_dense(final: Path, rows: npt.NDArray[Any], tag: str) -> DataFile:
     temporary = final.with_name(f".{final.name}.{tag}.tmp")
     plain = np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("<"))
     header = npy.header(plain.dtype, plain.shape)
-    body = memoryview(plain.reshape(-1).view(np.uint8))
+    body = plain.reshape(-1).view(np.uint8).data
     hasher = hashlib.sha256(header)
     hasher.update(body)
     with temporary.open("wb") as file:

@@ -1,6 +1,7 @@
 """Where things lie below a data set's directory, and which version is current.
 
-Called by blueno/prep and blueno/data/dataset.py; reads small JSON files only, so that looking is fast. See docs/format.md.
+Called by blueno/prep and blueno/data/dataset.py; reads small JSON files only, so that looking is fast.
+See docs/format.md.
 """
 
 from __future__ import annotations

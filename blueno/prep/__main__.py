@@ -7,9 +7,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from blueno.errors import InvalidSpec
+from blueno.names import TERMINATION_LOG
 from blueno.prep.config import PrepConfig
 from blueno.prep.failure import PrepFailure, Stopped
 from blueno.resources.outcome import PERMANENT_EXIT_CODE, Outcome
@@ -27,8 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         config = PrepConfig.from_env(os.environ)
     except InvalidSpec as error:
-        log.error("%s", error)
-        return PERMANENT_EXIT_CODE
+        failed = Outcome(sealed=False, code="InvalidSpec", message=str(error), permanent=True)
+        return _tell(Path(TERMINATION_LOG), failed)
     signal.signal(signal.SIGTERM, _stop)
     if arguments[0] == "erase":
         return _erase(config)
@@ -36,20 +38,20 @@ def main(arguments: Sequence[str]) -> int:
 
     outcome = prepare(config)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # from here on there is only the outcome left to tell
-    return _tell(config, outcome)
+    return _tell(config.termination_log, outcome)
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
     raise Stopped
 
 
-def _tell(config: PrepConfig, outcome: Outcome) -> int:
+def _tell(termination_log: Path, outcome: Outcome) -> int:
     if outcome.sealed:
         log.info("sealed %s, version %d, %d samples", outcome.digest[:16], outcome.sequence, outcome.samples)
     else:
         log.error("%s: %s", outcome.code, outcome.message)
     try:
-        config.termination_log.write_text(outcome.to_json())
+        termination_log.write_text(outcome.to_json())
     except OSError as error:
         log.warning("the termination message cannot be written: %s", error)  # the sealed manifest is the truth
     if outcome.sealed:
@@ -65,9 +67,11 @@ def _erase(config: PrepConfig) -> int:
     except (PrepFailure, OSError, Stopped) as error:
         from blueno.prep.failure import from_error
 
-        failure = from_error(error, config.root) if isinstance(error, Exception) else PrepFailure("PrepFailed", "stopped")
+        failure = (
+            from_error(error, config.root) if isinstance(error, Exception) else PrepFailure("PrepFailed", "stopped")
+        )
         outcome = Outcome(sealed=False, code=failure.code, message=str(failure), permanent=failure.permanent)
-        return _tell(config, outcome)
+        return _tell(config.termination_log, outcome)
     log.info("%s is erased", config.root)
     return 0
 

@@ -33,10 +33,10 @@ MAX_DEPTH = 32  # folders
 MAX_NAME = 1024  # bytes
 _MAX_TAR_HEADER = 1 << 20  # bytes tarfile may read at once: its extended headers, never a member
 _BLOCK = 1 << 20
-_COMPRESSED: dict[bytes, Callable[[Path], IO[bytes]]] = {
-    b"\x1f\x8b": lambda path: gzip.open(path),  # type: ignore[dict-item,return-value]
-    b"BZh": lambda path: bz2.open(path),  # type: ignore[dict-item,return-value]
-    b"\xfd7zXZ\x00": lambda path: lzma.open(path),  # type: ignore[dict-item,return-value]
+_COMPRESSED: dict[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
 }
 
 
@@ -81,7 +81,7 @@ def safe_name(name: str) -> bool:
     parts = name.split("/")
     if not name or len(raw) > MAX_NAME or len(parts) > MAX_DEPTH or any(p in ("", ".", "..") for p in parts):
         return False
-    return not any(ord(c) < 32 or c == "\\" or 127 <= ord(c) < 160 for c in name) and not name[1:2] == ":"
+    return not any(ord(c) < 32 or c == "\\" or 127 <= ord(c) < 160 for c in name) and name[1:2] != ":"
 
 
 def members_of(path: Path, scratch: Path, tag: str) -> Members:
@@ -97,7 +97,7 @@ def members_of(path: Path, scratch: Path, tag: str) -> Members:
     return _tar_members(path)
 
 
-def unpack(path: Path, opener: Callable[[Path], IO[bytes]], target: Path, tag: str) -> None:
+def unpack(path: Path, opener: Callable[[Path], Any], target: Path, tag: str) -> None:
     """Decompresses `path` into `target` durably, within the limits. Nothing is done when `target` is there already."""
     if target.exists():
         return
@@ -147,7 +147,7 @@ def _tar_members(path: Path) -> Members:
     members, length = Members(), path.stat().st_size
     handle = os.open(path, os.O_RDONLY)  # kept open: members are read through it while the process lives
     try:
-        with os.fdopen(os.dup(handle), "rb") as file, tarfile.open(fileobj=_HeadersOnly(file), mode="r:") as tar:  # type: ignore[call-overload]
+        with os.fdopen(os.dup(handle), "rb") as file, tarfile.open(fileobj=_HeadersOnly(file), mode="r:") as tar:
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]
                 _add_tar_member(members, member, handle, length)
@@ -220,6 +220,3 @@ def _zip_reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[],
         return data
 
     return read
-
-
-__all__ = ["Any", "BadArchive", "Members", "members_of", "safe_name", "unpack"]

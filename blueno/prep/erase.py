@@ -54,7 +54,9 @@ def _open_parent(config: PrepConfig, parts: tuple[str, ...]) -> int:
             inner = os.open(part, _DIRECTORY, dir_fd=handle)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENOTDIR):
-                raise PrepFailure("AdoptionMismatch", f"{part!r} in {config.root} is no directory: not erased") from error
+                raise PrepFailure(
+                    "AdoptionMismatch", f"{part!r} in {config.root} is no directory: not erased"
+                ) from error
             raise
         finally:
             os.close(handle)
@@ -77,7 +79,9 @@ def _check_owner(config: PrepConfig) -> None:
     if owner is None:
         if not any(entry.name != "lost+found" for entry in os.scandir(config.root)):
             return  # empty: nobody's
-        raise PrepFailure("AdoptionMismatch", f"{config.root} has no {OWNER_FILE}: it is not known to be ours, not erased")
+        raise PrepFailure(
+            "AdoptionMismatch", f"{config.root} has no {OWNER_FILE}: it is not known to be ours, not erased"
+        )
     if owner.get("datasetUid") != config.dataset_uid or owner.get("clusterUid", "") != config.cluster_uid:
         raise PrepFailure(
             "AdoptionMismatch",
@@ -90,7 +94,7 @@ def _remove(name: str, parent: int) -> None:
     """Everything but owner.json first: an erase that is interrupted can still prove that it may go on."""
     handle = os.open(name, _DIRECTORY, dir_fd=parent)
     try:
-        for entry in os.listdir(handle):
+        for entry in os.listdir(handle):  # noqa: PTH208 - relative to an open directory
             if entry == OWNER_FILE:
                 continue
             if os.stat(entry, dir_fd=handle, follow_symlinks=False).st_mode & 0o170000 == 0o040000:

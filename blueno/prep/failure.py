@@ -41,7 +41,8 @@ def check_space(directory: Path, needed: int, what: str) -> None:
     wanted = needed + needed // 10
     if wanted > free:
         raise PrepFailure(
-            "NoSpace", f"{what} needs {mebibytes(wanted)} on the volume, {mebibytes(free)} are free: enlarge or clear it"
+            "NoSpace",
+            f"{what} needs {mebibytes(wanted)} on the volume, {mebibytes(free)} are free: enlarge or clear it",
         )
 
 
@@ -57,7 +58,7 @@ def from_error(error: Exception, root: Path) -> PrepFailure:
         name = error.filename or root
         return PrepFailure(
             "VolumePermissionDenied",
-            f"uid {os.getuid()} may not write {name}: {error.strerror}; give the directory to that uid or make it writable",
+            f"uid {os.getuid()} may not write {name}: {error.strerror}; give it to that uid or make it writable",
         )
     return PrepFailure("PrepFailed", f"{type(error).__name__}: {error}"[:1500])
 

@@ -60,7 +60,9 @@ def _refuse_links(config: PrepConfig) -> None:
     for part in config.root.relative_to(config.volume).parts:
         path = path / part
         if path.is_symlink():
-            raise PrepFailure("AdoptionMismatch", f"{path} is a symbolic link: a data set's directory must be a real one")
+            raise PrepFailure(
+                "AdoptionMismatch", f"{path} is a symbolic link: a data set's directory must be a real one"
+            )
 
 
 def _is_ours_to_begin(volume: Volume) -> bool:

@@ -28,7 +28,7 @@ def local_file(url: str, mount: Path) -> Path:
 def below(mount: Path, inner: str) -> Path:
     """`mount`/`inner` with symbolic links resolved; still below `mount`. Raises PrepFailure SourceNotAllowed."""
     real = os.path.realpath(mount)
-    path = os.path.realpath(os.path.join(real, inner.lstrip("/")))
+    path = os.path.realpath(f"{real}/{inner.lstrip('/')}")
     if ".." in inner.split("/") or (path != real and not path.startswith(real + os.sep)):
         raise PrepFailure("SourceNotAllowed", f"{inner[:200]!r} leads out of the claim")
     return Path(path)

@@ -122,8 +122,8 @@ def resolve(target: Target, networks: Sequence[str]) -> list[Address]:
         if not is_allowed(address, networks):
             raise PrepFailure(
                 "SourceNotAllowed",
-                f"{target.host} has the address {address}, which is not public: ask the operator's administrator to add "
-                "its network to allowedSourceNetworks",
+                f"{target.host} has the address {address}, which is not public: ask the operator's administrator to "
+                "add its network to allowedSourceNetworks",
             )
     if not addresses:
         raise Transient(f"the name {target.host} has no address")

@@ -124,7 +124,10 @@ class Packer:
         keys, sums = [g[0].key for g in good], [g[1].sha256 for g in good]
         contents = [g[1].data for g in good]
         table = _rows(
-            [g[0] for g in good], sums, [(g[2].shape, g[2].dtype, g[2].format) for g in good], [len(c) for c in contents]
+            [g[0] for g in good],
+            sums,
+            [(g[2].shape, g[2].dtype, g[2].format) for g in good],
+            [len(c) for c in contents],
         )
         record = Record(name, table, index.identity(keys, sums), bad=tuple(bad))
         return self._write(record, keys, contents, _stack([g[2].pixels for g in good]))
@@ -184,10 +187,8 @@ def _rows(
     views: Sequence[tuple[tuple[int, ...], str, str]],
     sizes: Sequence[int] | None = None,
 ) -> pa.Table:
-    if len(set(views)) == 1:
-        dims = [dimensions(views[0][0])] * len(views)
-    else:
-        dims = [dimensions(view[0]) for view in views]
+    known = {shape: dimensions(shape) for shape in {view[0] for view in views}}
+    dims = [known[view[0]] for view in views]
     width, height, depth, channels = zip(*dims, strict=True)
     return index.table(
         {

@@ -85,7 +85,8 @@ class Progressing:
         """For the log."""
         if self.stage == "Downloading":
             return f"{self.percentage()}% downloaded {self.bytes_done} of {self.bytes_total or '?'} bytes"
-        return f"{self.percentage()}% {self.samples_done} of {self.samples_total or '?'} samples, {self.shards_done} shards"
+        total = self.samples_total or "?"
+        return f"{self.percentage()}% {self.samples_done} of {total} samples, {self.shards_done} shards"
 
     def report(self, work: str, attempt: int) -> Progress:
         """What is posted. The remaining time follows from the share done so far."""

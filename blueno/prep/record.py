@@ -64,7 +64,7 @@ class Record:
                 return None
             bad = tuple((str(key), BadSampleCode(code)) for key, code in body["bad"])
             rows = table.replace_schema_metadata(None)
-            return cls(shard_id, rows, body["identity"], *files, bad, body["pixels"], body["moments"])
+            return cls(shard_id, rows, body["identity"], files[0], files[1], bad, body["pixels"], body["moments"])
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
             return None
 

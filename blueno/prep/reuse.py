@@ -52,7 +52,8 @@ class Previous:
             return None
         try:
             return Linked(
-                self._link(shard.raw, base.with_suffix(".arrow"), tag), self._link(shard.dense, base.with_suffix(".npy"), tag)
+                self._link(shard.raw, base.with_suffix(".arrow"), tag),
+                self._link(shard.dense, base.with_suffix(".npy"), tag),
             )
         except OSError as error:
             log.warning("a shard of the version before cannot be linked and is written again: %s", error)

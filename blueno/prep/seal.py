@@ -10,11 +10,12 @@ import errno
 import hashlib
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,7 @@ from blueno.data.volume import Pointer, Volume
 from blueno.names import INDEX_FILE, MANIFEST_FILE
 from blueno.prep.badcount import BadCount
 from blueno.prep.failure import PrepFailure
+from blueno.prep.net import display
 from blueno.prep.record import SHARDS_DIR, Record
 from blueno.prep.samples import Context, Reading
 from blueno.prep.sealed import point, verify_files
@@ -51,14 +53,16 @@ class Sealer:
             left_out = f"{self.bad.count} bad samples, {self.reading.ignored} files ignored"
             raise PrepFailure("SourceNotFound", f"the source holds no sample that can be used ({left_out})")
         rows = _numbered(kept)
-        digest = RowsDigest.of({c: rows[c].to_pylist() for c in ("key", "split", "sha256", "label", "group", "metadata")})
+        digest = RowsDigest.of(
+            {c: rows[c].to_pylist() for c in ("key", "split", "sha256", "label", "group", "metadata")}
+        )
         manifest = self._existing(digest)
         if manifest is None:
             manifest = self._publish(digest, rows, kept)
         return self._point(manifest), manifest
 
     def _existing(self, digest: str) -> Manifest | None:
-        """The manifest when the same samples were sealed before: that directory stays as it is, unless it is damaged."""
+        """The manifest when the same samples were sealed before: that directory stays, unless it is damaged."""
         try:
             manifest = Manifest.from_json(self.volume.manifest(digest).read_text())
         except FileNotFoundError:
@@ -89,7 +93,9 @@ class Sealer:
             first += samples
         data = index.to_bytes(rows)
         write_file(folder / INDEX_FILE, data, self.context.tag)
-        manifest = self._manifest(digest, rows, shards, DataFile(INDEX_FILE, len(data), hashlib.sha256(data).hexdigest()))
+        manifest = self._manifest(
+            digest, rows, shards, DataFile(INDEX_FILE, len(data), hashlib.sha256(data).hexdigest())
+        )
         moments = [r.moments for r in records] if alike else []
         dense_shape = records[0].pixels if alike else None
         statistics = {"labels": count_labels(rows), **pixel_statistics(moments)}
@@ -116,7 +122,7 @@ class Sealer:
             layout_digest=layout_digest([(f.name, f.bytes, f.sha256) for f in (index_file, *files)]),
             work=self.context.work.hash,
             sealed_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            source=self.context.work.source,
+            source=without_secrets(self.context.work.source),
             revision=self.reading.revision,
             samples=rows.num_rows,
             splits=tuple(splits.items()),
@@ -151,6 +157,15 @@ class Sealer:
         with suppress(OSError):
             shutil.rmtree(self.context.staging)
         return pointer
+
+
+def without_secrets(value: Any) -> Any:
+    """A source's spec as it goes to the manifest: URLs lose their queries, where signatures and tokens are."""
+    if isinstance(value, Mapping):
+        return {key: without_secrets(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_secrets(inner) for inner in value]
+    return display(value) if isinstance(value, str) and "://" in value else value
 
 
 def _numbered(records: Sequence[Record]) -> pa.Table:

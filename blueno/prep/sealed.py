@@ -45,12 +45,11 @@ def find_sealed(config: PrepConfig, volume: Volume, work: Work, owned: bool) -> 
 
 
 def point(volume: Volume, work: str, manifest: Manifest, tag: str) -> Pointer:
-    """Makes `manifest`'s version the current one by writing `works/<work>.json`; nothing is written when it is already."""
+    """Makes `manifest`'s version the current one by writing `works/<work>.json`, unless that says so already."""
     current = volume.current()
-    if current is None:
-        sequence = 1
-    else:
-        sequence = current.sequence if current.digest == manifest.digest else current.sequence + 1
+    sequence = 1 if current is None else current.sequence
+    if current is not None and current.digest != manifest.digest:
+        sequence += 1
     pointer = Pointer(work, manifest.digest, sequence, manifest.sealed_at)
     existing = None
     with suppress(ValueError):

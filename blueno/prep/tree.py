@@ -32,7 +32,7 @@ def reading_of(
     revision: dict[str, Any],
     ignored: int = 0,
 ) -> Reading:
-    """Places `entries` (path → Entry). `bad`: members that were refused; those that are no samples only count as ignored.
+    """Places `entries` (path → Entry). `bad`: members that were refused; those that are no samples count as ignored.
 
     Raises InvalidSpec when the layout does not hold.
     """
@@ -67,6 +67,8 @@ def _text(name: str, entry: Entry) -> str:
     try:
         return entry.read().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidSpec("spec.layout.labelsFile", f"{name} is not UTF-8 ({error.reason} at byte {error.start})") from error
+        raise InvalidSpec(
+            "spec.layout.labelsFile", f"{name} is not UTF-8 ({error.reason} at byte {error.start})"
+        ) from error
     except BadSample as error:
         raise InvalidSpec("spec.layout.labelsFile", f"{name} cannot be read: {error}") from error

@@ -74,9 +74,9 @@ def look_at_all(contents: Sequence[bytes]) -> list[Looked]:
 
 
 def hash_arrays(rows: npt.NDArray[Any]) -> list[bytes]:
-    """Content sums of `rows`, shape (samples, …), C order, little-endian: what `array_content_sha256` gives for each."""
+    """What `array_content_sha256` gives for each of `rows`, shape (samples, …), C order, little-endian."""
     start = hashlib.sha256(array_header(rows.dtype, rows.shape[1:]))
-    body = memoryview(rows.reshape(-1).view(np.uint8))
+    body = rows.reshape(-1).view(np.uint8).data
     size = len(body) // max(1, len(rows))
     sums = []
     for offset in range(0, len(body), size):

@@ -21,7 +21,9 @@ def open_source(context: Context) -> Reading:
     """Opens the source of `context.work`. Raises InvalidSpec, PrepFailure."""
     source = context.work.source
     if len(source) != 1:
-        raise InvalidSpec("spec.source", f"exactly one of {', '.join(SOURCES)} is needed, not {', '.join(source) or 'none'}")
+        raise InvalidSpec(
+            "spec.source", f"exactly one of {', '.join(SOURCES)} is needed, not {', '.join(source) or 'none'}"
+        )
     name, spec = next(iter(source.items()))
     if name not in SOURCES:
         raise InvalidSpec("spec.source", f"{name!r} is none of {', '.join(SOURCES)}")

@@ -58,14 +58,13 @@ def _local(wanted: Wanted, context: Context) -> Fetched:
     sha256 = file_sha256(path)
     if wanted.sha256 and sha256 != wanted.sha256.lower():
         raise PrepFailure(
-            "ChecksumMismatch", f"{wanted.url} has sha256 {sha256}, the spec says {wanted.sha256.lower()}: correct one of them"
+            "ChecksumMismatch",
+            f"{wanted.url} has sha256 {sha256}, the spec says {wanted.sha256.lower()}: correct one of them",
         )
     return Fetched(path, wanted.url, path.stat().st_size, sha256)
 
 
-def _add(
-    fetched: Fetched, context: Context, entries: dict[str, Entry], bad: list[tuple[str, BadSampleCode]]
-) -> None:
+def _add(fetched: Fetched, context: Context, entries: dict[str, Entry], bad: list[tuple[str, BadSampleCode]]) -> None:
     scratch: Path = context.staging / f"unpacked-{fetched.sha256[:16]}.tar"
     try:
         members = members_of(fetched.path, scratch, context.tag)
