@@ -54,7 +54,7 @@ RUN find /app -name __pycache__ -prune -exec rm -rf {} + \
 FROM runtime AS operator
 COPY --from=operator-venv /opt/venv /opt/venv
 COPY --from=operator-app /app /app
-ENTRYPOINT ["python", "/app/operator/main.py"]
+ENTRYPOINT ["python", "-m", "kopf", "run", "--standalone", "--all-namespaces", "/app/operator/main.py"]
 
 FROM runtime AS prep
 COPY --from=prep-venv /opt/venv /opt/venv
