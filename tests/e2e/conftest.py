@@ -1,0 +1,51 @@
+"""Fixtures of the end-to-end tests: a real cluster, our own operator in its pod, a file server that pods reach.
+
+Everything runs on the cluster of hack/cluster (or $BLUENO_KUBECONFIG); a context that hack/cluster did not make is
+refused. Each test gets its own namespace, deleted afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.kube import Kube
+from tests.e2e.mirror import Mirror
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Kube:
+    """The cluster, with CRDs and operator of this checkout installed."""
+    status = subprocess.run(["hack/cluster", "status", "--json"], cwd=TOP, capture_output=True, text=True, check=False)
+    known = json.loads(status.stdout) if status.returncode == 0 else {}
+    if not known.get("ready"):
+        pytest.fail("no cluster: run `hack/cluster up` first (make e2e does)", pytrace=False)
+    kube = Kube(TOP, known)
+    kube.install_operator()
+    return kube
+
+
+@pytest.fixture
+def kube(cluster: Kube) -> Iterator[Kube]:
+    """The cluster as seen from a namespace of the test's own."""
+    namespace = f"e2e-{uuid.uuid4().hex[:8]}"
+    cluster.run("create", "namespace", namespace)
+    cluster.run("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    inside = cluster.inside(namespace)
+    yield inside
+    cluster.run("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture
+def mirror(cluster: Kube) -> Iterator[Mirror]:
+    """A web server of the test's own, on the address that pods reach this machine by."""
+    server = Mirror(cluster.host_address)
+    yield server
+    server.close()

@@ -1,0 +1,133 @@
+"""kubectl for tests: run, apply, wait for words in a status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+OPERATOR = ("-n", "blueno-system")
+
+
+class Kube:
+    """kubectl on the test cluster, in one namespace."""
+
+    def __init__(self, top: Path, known: Mapping[str, Any], namespace: str = "default") -> None:
+        self._top = top
+        self._known = known
+        self.namespace = namespace
+
+    @property
+    def host_address(self) -> str:
+        """The address of this machine that pods reach."""
+        return str(self._known.get("hostAddress") or "127.0.0.1")
+
+    def inside(self, namespace: str) -> Kube:
+        return Kube(self._top, self._known, namespace)
+
+    def run(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        """kubectl's standard output; fails the test with its standard error."""
+        command = ["hack/cluster", "kubectl", "-n", self.namespace, *arguments]
+        done = subprocess.run(command, cwd=self._top, input=stdin, capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout if done.returncode == 0 else done.stdout + done.stderr
+
+    def hack(self, *arguments: str) -> str:
+        """Run hack/cluster itself."""
+        return subprocess.run(
+            ["hack/cluster", *arguments], cwd=self._top, capture_output=True, text=True, check=True
+        ).stdout
+
+    def apply(self, *manifests: Mapping[str, Any]) -> None:
+        """kubectl apply, client side, as people do."""
+        self.run("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        """The object, or {} when there is none."""
+        found = self.run("get", kind, name, "-o", "json", "--ignore-not-found")
+        return dict(json.loads(found)) if found.strip() else {}
+
+    def list(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
+        arguments = ["get", kind, "-o", "json", *(["-l", selector] if selector else [])]
+        return list(json.loads(self.run(*arguments))["items"])
+
+    def dataset(self, name: str) -> dict[str, Any]:
+        return self.get("datasets.blueno.dev", name)
+
+    def condition(self, name: str, kind: str) -> dict[str, Any]:
+        """A condition of a Dataset, or {}."""
+        status = self.dataset(name).get("status") or {}
+        return next((c for c in status.get("conditions") or () if c["type"] == kind), {})
+
+    def wait(self, what: str, holds: Callable[[], Any], seconds: float = 90, every: float = 0.5) -> Any:
+        """The first truthy answer of `holds`; fails with the namespace's state when there is none in time."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = holds()
+            if answer:
+                return answer
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {seconds:.0f} s: {what}\n{self.picture()}")
+            time.sleep(every)
+
+    def wait_ready(self, name: str, seconds: float = 120) -> dict[str, Any]:
+        """The Dataset, once it is Ready and settled."""
+
+        def settled() -> bool:
+            status = self.dataset(name).get("status") or {}
+            states = {c["type"]: c["status"] for c in status.get("conditions") or ()}
+            return states.get("Ready") == "True" and states.get("Reconciling") == "False"
+
+        self.wait(f"{name} Ready", settled, seconds)
+        return self.dataset(name)
+
+    def wait_reason(self, name: str, reason: str, seconds: float = 90, kind: str = "Ready") -> dict[str, Any]:
+        """The condition, once it has this reason."""
+
+        def matching() -> dict[str, Any] | None:
+            condition = self.condition(name, kind)
+            return condition if condition.get("reason") == reason else None
+
+        return dict(self.wait(f"{name} {kind} with reason {reason}", matching, seconds))
+
+    def picture(self) -> str:
+        """What a person would look at."""
+        wide = self.run("get", "datasets,jobs,pods,pvc", "-o", "wide", check=False)
+        log = self.inside("blueno-system").run("logs", "deployment/blueno-operator", "--tail=15", check=False)
+        return f"{wide}\n--- operator\n{log}"
+
+    def install_operator(self) -> None:
+        """CRDs, deploy/demo, and the operator's pod from the image that was just built."""
+        self.run("apply", "--server-side", "--force-conflicts", "-f", "crds/")
+        system = self.inside("blueno-system")
+        system.run("apply", "-k", "deploy/demo")
+        system.run("rollout", "restart", "deployment/blueno-operator")
+        system.run("rollout", "status", "deployment/blueno-operator", "--timeout=120s")
+
+    def kill_operator(self) -> None:
+        """SIGKILL of the operator's process; kubelet starts its container again."""
+        uid = self.operator_pod()["metadata"]["uid"]
+        self.kill_container(uid)
+
+    def operator_pod(self) -> dict[str, Any]:
+        pods = self.inside("blueno-system").list("pods", "app.kubernetes.io/component=operator")
+        return next(pod for pod in pods if not pod["metadata"].get("deletionTimestamp"))
+
+    def kill_container(self, pod_uid: str) -> None:
+        """SIGKILL to every process of the pod's containers, from the node."""
+        script = (
+            "import os,sys,signal,pathlib\n"
+            "uid=sys.argv[1]\n"
+            "for p in pathlib.Path('/proc').iterdir():\n"
+            "    try:\n"
+            "        if p.name.isdigit() and uid in (p/'cgroup').read_text() and 'pause' not in (p/'cmdline').read_text():\n"
+            "            os.kill(int(p.name), signal.SIGKILL)\n"
+            "    except OSError: pass\n"
+        )
+        subprocess.run(["python3", "-c", script, pod_uid], check=True)
