@@ -54,7 +54,8 @@ class Api:
         if code != 200 or any(taint["effect"] == "NoSchedule" for taint in found["spec"].get("taints", [])):
             return False
         conditions = {item["type"]: item["status"] for item in found["status"].get("conditions", [])}
-        return conditions.get("Ready") == "True"
+        # The condition may be of before a crash; the kubelet itself answers for now.
+        return conditions.get("Ready") == "True" and self.call("GET", f"/api/v1/nodes/{node}/proxy/healthz")[0] == 200
 
 
 def _decoded(data: bytes) -> Any:

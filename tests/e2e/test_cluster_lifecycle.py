@@ -5,6 +5,7 @@ Runs hack/cluster and hack/images for a cluster of its own (`lifecycle`), beside
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,8 @@ STATE = cache_dir() / "clusters" / NAME
 # What kubelet, kube-proxy and the CNI plugins write on an ordinary node.
 SYSCTLS = (
     "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys",
-    "kernel/keys/root_maxbytes", "net/ipv4/ip_forward", "net/ipv4/conf/all/route_localnet", "net/ipv4/conf/all/forwarding",
+    "kernel/keys/root_maxbytes", "net/ipv4/ip_forward", "net/ipv4/conf/all/route_localnet",
+    "net/ipv4/conf/all/forwarding",
     "net/netfilter/nf_conntrack_max", "net/netfilter/nf_conntrack_tcp_timeout_established",
     "net/netfilter/nf_conntrack_tcp_timeout_close_wait", "net/bridge/bridge-nf-call-iptables",
 )  # fmt: skip
@@ -55,14 +58,12 @@ def status() -> dict[str, Any]:
 
 
 def eventually(check: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
-    """Wait for a condition; a failing command counts as not yet."""
+    """Wait for a condition; a failing command or connection counts as not yet."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        try:
+        with contextlib.suppress(AssertionError, OSError):
             if check():
                 return
-        except AssertionError:
-            pass
         time.sleep(0.2)
     raise AssertionError(f"{what}: not within {seconds:g} s; {status()}")
 
@@ -151,12 +152,8 @@ http.server.ThreadingHTTPServer(('', 8080), http.server.SimpleHTTPRequestHandler
 def fetch(path: str) -> str:
     """From the pod's Service, from the host: route, cable, kube-proxy and pod network in one."""
     address = cluster("kubectl", "-n", "trial", "get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
-    done = subprocess.run(
-        [sys.executable, "-c", f"import urllib.request as u; print(u.urlopen('http://{address}{path}', timeout=5).read().decode())"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    with urllib.request.urlopen(f"http://{address}{path}", timeout=5) as answer:
+        return str(answer.read().decode()).strip()
 
 
 def restarts() -> str:
@@ -204,7 +201,17 @@ def test_gpus(before: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "component",
-    ["etcd", "apiserver", "controller-manager", "scheduler", "containerd", "kubelet", "proxy", "coredns", "provisioner"],
+    [
+        "etcd",
+        "apiserver",
+        "controller-manager",
+        "scheduler",
+        "containerd",
+        "kubelet",
+        "proxy",
+        "coredns",
+        "provisioner",
+    ],
 )
 def test_killed_component_returns(before: dict[str, Any], component: str) -> None:
     """Every component comes back by itself, and the pod does not notice."""
