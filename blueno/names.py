@@ -22,6 +22,8 @@ DATASET_LABEL: Final = f"{GROUP}/dataset"
 ROLE_LABEL: Final = f"{GROUP}/role"  # "prepare" or "erase" on Jobs, "data" on claims and volumes
 WORK_LABEL: Final = f"{GROUP}/work"
 ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
+PREPARE_LABEL: Final = f"{GROUP}/prepare"  # hash of the part of spec.prepare that a Job was made from
+IMAGE_LABEL: Final = f"{GROUP}/image"  # hash of the image's name
 REQUESTED_AT: Final = f"{GROUP}/requested-at"
 REPORT_CA: Final = f"{GROUP}/report-ca"  # pod annotation, read through the downward API
 

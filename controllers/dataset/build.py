@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 from blueno import names
@@ -77,7 +80,12 @@ def build_prep_job(dataset: Dataset, seen: Observed, wanted: Wanted, world: Worl
         env=env,
         claims=claims,
         resources=_resources(dataset),
-        extra_labels={names.WORK_LABEL: wanted.hash, names.ATTEMPT_LABEL: str(wanted.attempt)},
+        extra_labels={
+            names.WORK_LABEL: wanted.hash,
+            names.ATTEMPT_LABEL: str(wanted.attempt),
+            names.PREPARE_LABEL: prepare_hash(dataset),
+            names.IMAGE_LABEL: short_hash(config.prep_image),
+        },
         report_ca=world.report_ca,
         backoff_limit=prepare.backoff_limit,
         deadline_seconds=prepare.active_deadline_seconds,
@@ -104,6 +112,17 @@ def build_erase_job(dataset: Dataset, seen: Observed, world: World) -> dict[str,
         tolerations=dataset.prepare.tolerations,
     )
     return build_job(owner(dataset), shape)
+
+
+def prepare_hash(dataset: Dataset) -> str:
+    """Changes when a Job made from the spec as it was no longer is what the spec asks for."""
+    prepare = asdict(replace(dataset.prepare, ttl_seconds_after_finished=0))
+    return short_hash(json.dumps(prepare, sort_keys=True))
+
+
+def short_hash(text: str) -> str:
+    """Enough of a SHA-256 to tell a few texts apart, as a label value."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _base_env(dataset: Dataset, seen: Observed, world: World) -> dict[str, str]:

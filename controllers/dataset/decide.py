@@ -15,7 +15,7 @@ from blueno.resources.api import JOBS
 from blueno.resources.dataset import Dataset
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset import words
-from controllers.dataset.build import build_prep_job, build_volume
+from controllers.dataset.build import build_prep_job, build_volume, prepare_hash, short_hash
 from controllers.dataset.observe import JobView, Observed, claim_name
 from controllers.dataset.work import FAILED, SEALED, Wanted
 from controllers.dataset.world import World
@@ -136,6 +136,21 @@ def earlier_work_still_runs(case: Case) -> Step | None:
     return Step(Reason.PREPARING, "stopping the preparation of the earlier spec", reconciling=True, delete=refs)
 
 
+def job_is_outdated(case: Case) -> Step | None:
+    """spec.prepare was changed, or the operator's image while no pod could start: a Job's template cannot be."""
+    job = case.job
+    if job is None or job.state not in ("active", "failed") or (job.outcome is not None and job.outcome.sealed):
+        return None
+    idle = not any(pod.started for pod in job.pods)
+    image_changed = idle and job.image != short_hash(case.world.config.prep_image)
+    if job.prepare == prepare_hash(case.dataset) and not image_changed:
+        return None
+    if job.state == "failed":
+        return _start(case, case.wanted.following())
+    text = "stopping this attempt: spec.prepare was changed; the next one goes on from what was done"
+    return Step(Reason.PREPARING, text, reconciling=True, delete=(job.ref,))
+
+
 def job_has_not_started(case: Case) -> Step | None:
     """The first attempt, or the next one after a request."""
     if case.job is not None or _job_was_made(case):
@@ -236,6 +251,7 @@ RULES: tuple[Rule, ...] = (
     dataset_is_suspended,
     source_claim_is_missing,
     earlier_work_still_runs,
+    job_is_outdated,
     job_has_not_started,
     job_has_sealed,
     job_is_gone,

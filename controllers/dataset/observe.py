@@ -40,6 +40,8 @@ class JobView:
     uid: str
     work: str
     attempt: int
+    prepare: str  # what it was made from: build.prepare_hash
+    image: str  # hash of the image's name
     state: str
     suspended: bool
     failure: str  # the Job controller's reason: BackoffLimitExceeded, DeadlineExceeded, PodFailurePolicy
@@ -158,6 +160,8 @@ def _view_job(cache: Cache, body: Body) -> JobView:
         uid=meta["uid"],
         work=meta["labels"].get(names.WORK_LABEL, ""),
         attempt=int(meta["labels"].get(names.ATTEMPT_LABEL, "0")),
+        prepare=meta["labels"].get(names.PREPARE_LABEL, ""),
+        image=meta["labels"].get(names.IMAGE_LABEL, ""),
         state=_job_state(meta, ended),
         suspended=bool(body["spec"].get("suspend")),
         failure=ended["Failed"].get("reason", "") if "Failed" in ended else "",

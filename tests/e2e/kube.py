@@ -50,7 +50,7 @@ class Kube:
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """The object, or {} when there is none."""
-        found = self.run("get", kind, name, "-o", "json", "--ignore-not-found")
+        found = self.run("get", kind, name, "-o", "json", "--ignore-not-found", "--show-managed-fields")
         return dict(json.loads(found)) if found.strip() else {}
 
     def list(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
