@@ -1,0 +1,38 @@
+"""Options and fixtures of all test levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import settings
+
+GOLDEN = Path(__file__).parent / "golden"
+
+# A property that fails on a slow machine says nothing: no deadlines, and the same examples on every run.
+settings.register_profile("blueno", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("blueno")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--update-golden` rewrites the golden files instead of comparing with them."""
+    parser.addoption("--update-golden", action="store_true", help="rewrite golden files (then read the difference)")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, Any], None]:
+    """Compare a manifest, whole, with `tests/golden/<name>.yaml`."""
+
+    def check(name: str, manifest: Any) -> None:
+        path = GOLDEN / f"{name}.yaml"
+        text = yaml.safe_dump(manifest, sort_keys=True, allow_unicode=True, width=120)
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        assert path.exists(), f"{path} is missing: run `make golden`"
+        assert text == path.read_text(), "if the new manifest is right: `make golden`, and read the difference"
+
+    return check

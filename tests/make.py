@@ -1,0 +1,201 @@
+"""Objects for tests: each maker returns a plain, working one, and takes only what a test wants to be different."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from blueno import names
+from blueno.config import OperatorConfig
+from blueno.resources.api import JOBS
+from blueno.resources.conditions import rfc3339
+from blueno.resources.dataset import Dataset, Storage
+from blueno.resources.outcome import Outcome, Progress
+from blueno.resources.work import Work
+from controllers.dataset.observe import ClaimView, JobView, Observed
+from controllers.dataset.pods import PodView
+from controllers.dataset.world import World
+from controllers.step import Ref
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+UID = "0a1b2c3d-1111-4222-8333-444455556666"
+SOURCE: Mapping[str, Any] = {"tfds": {"name": "mnist"}}
+WORK = Work(SOURCE, {"type": "auto"})
+OTHER = Work({"tfds": {"name": "mnist", "version": "3.0.1"}}, {"type": "auto"})  # another work of the same Dataset
+CLAIM = names.claim_name("mnist", UID)
+VERSION: Mapping[str, Any] = {
+    "digest": "1a2b3c4d" + "0" * 56,
+    "sequence": 1,
+    "samples": 70000,
+    "bytes": 54525952,
+    "sealedAt": "2026-03-01T11:00:00Z",
+}
+_versions = itertools.count(1000)
+
+
+def before(seconds: float) -> datetime:
+    """So many seconds ago."""
+    return NOW - timedelta(seconds=seconds)
+
+
+def a_body(
+    name: str = "mnist",
+    *,
+    uid: str = UID,
+    status: Mapping[str, Any] | None = None,
+    meta: Mapping[str, Any] | None = None,
+    requested_at: str | None = None,
+    **spec: Any,
+) -> dict[str, Any]:
+    """A Dataset as the API server shows it; `spec` in the words of the spec (`reclaimPolicy="Delete"`)."""
+    annotations = {names.REQUESTED_AT: requested_at} if requested_at is not None else {}
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.DATASET_KIND,
+        "metadata": {
+            "name": name,
+            "namespace": "lab",
+            "uid": uid,
+            "generation": 1,
+            "resourceVersion": str(next(_versions)),
+            "creationTimestamp": rfc3339(before(10)),
+            "annotations": annotations,
+            **(meta or {}),
+        },
+        "spec": {"source": dict(SOURCE), **spec},
+        "status": dict(status) if status is not None else {"observedGeneration": -1},
+    }
+
+
+def a_dataset(name: str = "mnist", **changes: Any) -> Dataset:
+    """The same, parsed; takes what `a_body` takes."""
+    return Dataset.parse(a_body(name, **changes))
+
+
+def a_status(outcome: str = "", attempt: int = 1, work: Work = WORK, **more: Any) -> dict[str, Any]:
+    """Status of a Dataset whose work is known. Sealed ones have a version."""
+    done: dict[str, Any] = {"hash": work.hash, "attempt": attempt, "outcome": outcome}
+    if work.requested_at is not None:
+        done["requestedAt"] = work.requested_at
+    version = {"version": dict(VERSION), "samples": VERSION["samples"]} if outcome == "Sealed" else {}
+    return {"observedGeneration": 1, "work": done, **version, **more}
+
+
+def stalled(reason: str, message: str) -> dict[str, Any]:
+    """A Stalled condition that is True."""
+    return {"type": "Stalled", "status": "True", "reason": reason, "message": message}
+
+
+def a_claim(name: str = CLAIM, **changes: Any) -> ClaimView:
+    """A bound claim."""
+    view = ClaimView(
+        name=name,
+        phase="Bound",
+        storage_class="standard",
+        capacity="10Gi",
+        requested="10Gi",
+        created=before(30),
+        deleting=False,
+        uid=f"uid-{name}",
+    )
+    return replace(view, **changes)
+
+
+def a_pod(name: str = "pod-1", **changes: Any) -> PodView:
+    """A running pod."""
+    view = PodView(
+        name=name,
+        phase="Running",
+        node="node-1",
+        trouble="",
+        detail="",
+        out_of_memory=False,
+        exit_code=None,
+        outcome=None,
+        started=True,
+        deleted=None,
+        order=("2026-03-01T11:59:00Z", name),
+    )
+    return replace(view, **changes)
+
+
+def an_ended_pod(outcome: Outcome | None = None, name: str = "pod-1", **changes: Any) -> PodView:
+    """A pod that ended with `outcome`, or without a word."""
+    sealed = outcome is not None and outcome.sealed
+    given = {"exit_code": 0 if sealed else 1} | changes
+    return a_pod(name, phase="Succeeded" if sealed else "Failed", outcome=outcome, **given)
+
+
+def a_job(attempt: int = 1, work: Work = WORK, name: str = "", **changes: Any) -> JobView:
+    """An active Job with one running pod. `said=Outcome(…)` gives it one ended pod instead."""
+    name = name or names.prep_job_name("mnist", UID, work.hash, attempt)
+    said = changes.pop("said", None)
+    view = JobView(
+        name=name,
+        uid=f"uid-{name}",
+        work=work.hash,
+        attempt=attempt,
+        state="active",
+        suspended=False,
+        failure="",
+        created=before(20),
+        finished=None,
+        pods=(an_ended_pod(said),) if said is not None else (a_pod(),),
+        ref=Ref(JOBS, "lab", name, f"uid-{name}"),
+    )
+    return replace(view, **changes)
+
+
+def observed(**changes: Any) -> Observed:
+    """A bound claim from a template, and nothing else yet."""
+    view = Observed(
+        storage=Storage("claimTemplate", {"size": "10Gi"}),
+        claim=a_claim(),
+        volume_made=False,
+        source_claim=None,
+        jobs=(),
+        stray_pods=(),
+        erase_job=None,
+        kept_claims=(),
+        progress=None,
+        gone_owner="",
+    )
+    return replace(view, **changes)
+
+
+def a_world(**config: Any) -> World:
+    """An operator's settings; `config` in the words of OperatorConfig."""
+    known = {"prep_image": "example.org/prep:1", **config}
+    return World(OperatorConfig(**known), "c0ffee00-0000-4000-8000-000000000000", "-----CERT-----\n")
+
+
+def sealed_outcome(**changes: Any) -> Outcome:
+    """A version of 70,000 samples."""
+    outcome = Outcome(
+        sealed=True,
+        digest=str(VERSION["digest"]),
+        sequence=1,
+        samples=70000,
+        bytes=54525952,
+        sealed_at="2026-03-01T11:00:00Z",
+        splits=(("train", 60000), ("test", 10000)),
+        classes=10,
+        shapes=("28x28x1 uint8",),
+        capacity_bytes=10 << 30,
+        free_bytes=9 << 30,
+    )
+    return replace(outcome, **changes)
+
+
+def failed_outcome(code: str = "ChecksumMismatch", message: str = "what happened", **changes: Any) -> Outcome:
+    """A failure."""
+    return replace(Outcome(sealed=False, code=code, message=message), **changes)
+
+
+def a_report(stage: str = "Preparing", percentage: int = 40, **changes: Any) -> Progress:
+    """What a pod reports of WORK's first attempt."""
+    progress = Progress(WORK.hash, 1, stage, percentage, samples_done=28000, samples_total=70000)
+    return replace(progress, **changes)
