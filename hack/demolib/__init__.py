@@ -1,0 +1,1 @@
+"""What `make demo` does, one step a module: install, mirror, examples, watching, closing."""
