@@ -15,6 +15,7 @@ from blueno.resources.conditions import rfc3339
 from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome, Progress
 from blueno.resources.work import Work
+from controllers.dataset.build import prepare_hash, short_hash
 from controllers.dataset.observe import ClaimView, JobView, Observed
 from controllers.dataset.pods import PodView
 from controllers.dataset.world import World
@@ -25,6 +26,7 @@ UID = "0a1b2c3d-1111-4222-8333-444455556666"
 SOURCE: Mapping[str, Any] = {"tfds": {"name": "mnist"}}
 WORK = Work(SOURCE, {"type": "auto"})
 OTHER = Work({"tfds": {"name": "mnist", "version": "3.0.1"}}, {"type": "auto"})  # another work of the same Dataset
+IMAGE = "example.org/prep:1"
 CLAIM = names.claim_name("mnist", UID)
 VERSION: Mapping[str, Any] = {
     "digest": "1a2b3c4d" + "0" * 56,
@@ -138,6 +140,8 @@ def a_job(attempt: int = 1, work: Work = WORK, name: str = "", **changes: Any) -
         uid=f"uid-{name}",
         work=work.hash,
         attempt=attempt,
+        prepare=prepare_hash(a_dataset()),
+        image=short_hash(IMAGE),
         state="active",
         suspended=False,
         failure="",
@@ -168,7 +172,7 @@ def observed(**changes: Any) -> Observed:
 
 def a_world(**config: Any) -> World:
     """An operator's settings; `config` in the words of OperatorConfig."""
-    known = {"prep_image": "example.org/prep:1", **config}
+    known = {"prep_image": IMAGE, **config}
     return World(OperatorConfig(**known), "c0ffee00-0000-4000-8000-000000000000", "-----CERT-----\n")
 
 

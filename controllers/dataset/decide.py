@@ -89,6 +89,15 @@ def volume_is_lost(case: Case) -> Step | None:
     return Step(Reason.VOLUME_LOST, text, stalled=True, data_out_of_reach=True)
 
 
+def earlier_work_still_runs(case: Case) -> Step | None:
+    """A changed spec stops what prepared the old one, whatever becomes of the new one (suspended, failed, sealed)."""
+    old = [j for j in case.seen.jobs if j.work != case.wanted.hash and j.state == "active"]
+    if not old:
+        return None
+    refs = tuple(job.ref for job in old)
+    return Step(Reason.PREPARING, "stopping the preparation of the earlier spec", reconciling=True, delete=refs)
+
+
 def work_is_done(case: Case) -> Step | None:
     """Nothing to run: the version that was asked for is sealed."""
     if case.wanted.outcome != SEALED:
@@ -125,15 +134,6 @@ def source_claim_is_missing(case: Case) -> Step | None:
     name = case.dataset.source["claim"]["name"]
     text = f"the source's claim {name} does not exist in this namespace: create it; preparation starts by itself"
     return Step(Reason.WAITING_FOR_VOLUME, text, reconciling=True)
-
-
-def earlier_work_still_runs(case: Case) -> Step | None:
-    """A changed spec stops what prepared the old one."""
-    old = [j for j in case.seen.jobs if j.work != case.wanted.hash and j.state == "active"]
-    if not old:
-        return None
-    refs = tuple(job.ref for job in old)
-    return Step(Reason.PREPARING, "stopping the preparation of the earlier spec", reconciling=True, delete=refs)
 
 
 def job_is_outdated(case: Case) -> Step | None:
@@ -246,11 +246,11 @@ RULES: tuple[Rule, ...] = (
     storage_is_not_allowed,
     volume_is_missing,
     volume_is_lost,
+    earlier_work_still_runs,
     work_is_done,
     work_has_failed,
     dataset_is_suspended,
     source_claim_is_missing,
-    earlier_work_still_runs,
     job_is_outdated,
     job_has_not_started,
     job_has_sealed,

@@ -1,0 +1,312 @@
+"""controllers/dataset/decide.py: every rule, as a table of situations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from blueno.resources.dataset import Storage
+from controllers.dataset.decide import CLAIM_PATIENCE, MAX_SILENT_ATTEMPTS, RULES, Case, decide
+from controllers.dataset.work import wanted_work
+from controllers.step import Step
+from tests.make import (
+    CLAIM,
+    NOW,
+    OTHER,
+    WORK,
+    a_claim,
+    a_dataset,
+    a_job,
+    a_pod,
+    a_report,
+    a_status,
+    a_world,
+    an_ended_pod,
+    before,
+    failed_outcome,
+    observed,
+    sealed_outcome,
+    stalled,
+)
+from tests.unit.controllers.dataset.steps import deeds, flags
+
+J1, J2, OLD = (a_job(1).name, a_job(2).name, a_job(1, OTHER).name)
+PV = "blueno-0a1b2c3d-1111-4222-8333-444455556666"
+HOST = Storage("hostPath", {"path": "/data"})
+THEIRS = Storage("existingClaim", {"name": "photos"})
+RUNNING = a_status()
+SEALED = a_status("Sealed")
+FAILED = a_status("Failed", conditions=[stalled("ChecksumMismatch", "abc is not def")])
+CLAIM_SOURCE = {"source": {"claim": {"name": "photos"}}}
+LIMIT = MAX_SILENT_ATTEMPTS
+
+
+@dataclass(frozen=True)
+class Row:
+    """A situation and what is decided in it."""
+
+    when: str
+    dataset: dict[str, Any]
+    seen: dict[str, Any]
+    reason: str
+    flag: str
+    does: list[str] = field(default_factory=list)
+    says: str = ""
+    again_in: float | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+def job(*args: Any, **changes: Any) -> dict[str, Any]:
+    return {"jobs": (a_job(*args, **changes),)}
+
+
+ROWS = [
+    # storage_is_not_allowed
+    Row("hostPath is refused unless configured", {}, {"storage": HOST, "claim": None}, "StorageNotAllowed", "stalled"),
+    # volume_is_missing
+    Row("a claim is made first of all", {}, {"claim": None}, "Provisioning", "reconciling",
+        [f"apply PersistentVolumeClaim {CLAIM}"], again_in=0),
+    Row("an earlier claim of this name is pointed out", {}, {"claim": None, "kept_claims": ("mnist-old",)},
+        "Provisioning", "reconciling", [f"apply PersistentVolumeClaim {CLAIM}"], "mnist-old", again_in=0),
+    Row("hostPath gets a volume and a claim", {}, {"storage": HOST, "claim": None}, "Provisioning", "reconciling",
+        [f"apply PersistentVolume {PV}", f"apply PersistentVolumeClaim {CLAIM}"], again_in=0,
+        config={"allow_host_path": True}),
+    Row("a hostPath volume that vanished is made again", {}, {"storage": HOST, "volume_made": False}, "Provisioning",
+        "reconciling", [f"apply PersistentVolume {PV}", f"apply PersistentVolumeClaim {CLAIM}"], again_in=0,
+        config={"allow_host_path": True}),
+    Row("a user's claim is waited for", {}, {"storage": THEIRS, "claim": None}, "WaitingForVolume", "reconciling",
+        says="claim photos does not exist"),
+    Row("a claim that held a version is never replaced silently", {"status": SEALED}, {"claim": None}, "VolumeLost",
+        "stalled", says=CLAIM),
+    Row("a claim that held a version is replaced on request", {"status": SEALED, "requested_at": "t1"},
+        {"claim": None}, "Provisioning", "reconciling", [f"apply PersistentVolumeClaim {CLAIM}"], again_in=0),
+    # volume_is_lost
+    Row("a claim without its volume is lost", {}, {"claim": a_claim(phase="Lost")}, "VolumeLost", "stalled"),
+    Row("a claim in deletion is lost", {"status": SEALED}, {"claim": a_claim(deleting=True)}, "VolumeLost", "stalled",
+        says="being deleted"),
+    # work_is_done
+    Row("a sealed work is Ready and nothing is done", {"status": SEALED}, {}, "Available", "ready", says="70000"),
+    Row("a sealed work stays Ready when its Job is gone bad", {"status": SEALED}, job(state="failed"), "Available",
+        "ready"),
+    Row("a suspended Dataset with a sealed version is Ready", {"status": SEALED, "suspend": True}, {}, "Available",
+        "ready"),
+    # work_has_failed
+    Row("a failure stands as it was said", {"status": FAILED}, {}, "ChecksumMismatch", "stalled", says="abc is not def"),
+    Row("a failure whose words were lost still says what to do", {"status": a_status("Failed")}, {}, "PrepFailed",
+        "stalled", says="requested-at"),
+    # dataset_is_suspended
+    Row("nothing is started while suspended", {"suspend": True}, {}, "Suspended", ""),
+    Row("a running Job is suspended", {"suspend": True, "status": RUNNING}, job(), "Suspended", "reconciling",
+        [f"patch Job {J1} {{'spec': {{'suspend': True}}}}"]),
+    Row("a suspended Job stays so", {"suspend": True, "status": RUNNING}, job(suspended=True), "Suspended", ""),
+    Row("a seal counts though the Dataset was suspended meanwhile", {"suspend": True, "status": RUNNING},
+        job(state="complete", said=sealed_outcome()), "Available", "ready"),
+    Row("suspended with a changed spec, the earlier work stops too", {"suspend": True, "status": a_status(work=OTHER)},
+        job(1, OTHER), "Preparing", "reconciling", [f"delete Job {OLD}"]),
+    # source_claim_is_missing
+    Row("a source's claim is waited for", CLAIM_SOURCE, {}, "WaitingForVolume", "reconciling", says="claim photos"),
+    # earlier_work_still_runs
+    Row("a changed spec stops the earlier work", {"status": a_status(work=OTHER)}, job(1, OTHER), "Preparing",
+        "reconciling", [f"delete Job {OLD}"]),
+    Row("an ended Job of an earlier work is left alone", {"status": a_status("Sealed", work=OTHER)},
+        job(1, OTHER, state="complete", said=sealed_outcome()), "Pending", "reconciling", [f"apply Job {J1}"],
+        again_in=0),
+    # job_is_outdated
+    Row("a changed spec.prepare replaces the running Job", {"status": RUNNING, "prepare": {"backoffLimit": 9}}, job(),
+        "Preparing", "reconciling", [f"delete Job {J1}"], "spec.prepare was changed"),
+    Row("a changed spec.prepare gives a failed Job a successor", {"status": RUNNING, "prepare": {"backoffLimit": 9}},
+        job(state="failed", said=failed_outcome()), "Preparing", "reconciling", [f"apply Job {J2}"], again_in=0),
+    Row("a changed TTL replaces nothing", {"status": RUNNING, "prepare": {"ttlSecondsAfterFinished": 60}}, job(),
+        "Preparing", "reconciling"),
+    Row("a changed spec.prepare does not undo a seal", {"status": RUNNING, "prepare": {"backoffLimit": 9}},
+        job(said=sealed_outcome()), "Available", "ready"),
+    Row("another image helps a pod that cannot start", {"status": RUNNING},
+        job(pods=(a_pod(phase="Pending", started=False, trouble="image"),)), "Preparing", "reconciling",
+        [f"delete Job {J1}"], config={"prep_image": "example.org/prep:2"}),
+    Row("another image leaves a pod that works alone", {"status": RUNNING}, job(), "Preparing", "reconciling",
+        config={"prep_image": "example.org/prep:2"}),
+    # job_has_not_started
+    Row("the first attempt", {}, {}, "Pending", "reconciling", [f"apply Job {J1}"], "attempt 1", 0),
+    Row("it is started while its claim is Pending: its pod is what binds it", {},
+        {"claim": a_claim(phase="Pending")}, "Pending", "reconciling", [f"apply Job {J1}"], again_in=0),
+    Row("the next attempt on request", {"status": FAILED, "requested_at": "t1"}, job(state="failed"), "Preparing",
+        "reconciling", [f"apply Job {J2}"], "attempt 2", 0),
+    Row("the next attempt on a changed spec", {"status": FAILED, "meta": {"generation": 2}}, {}, "Preparing",
+        "reconciling", [f"apply Job {J2}"], "attempt 2", 0),
+    Row("nothing starts beside a pod of an earlier work", {"status": a_status(work=OTHER)},
+        {"stray_pods": (a_pod(deleted=before(-10)),)}, "Preparing", "reconciling", says="pod", again_in=5),
+    Row("a lost node's pod is not waited for", {"status": a_status(work=OTHER)},
+        {"stray_pods": (a_pod(deleted=before(60)),)}, "Pending", "reconciling", [f"apply Job {J1}"], again_in=0),
+    # job_has_sealed
+    Row("a seal is Ready at once", {"status": RUNNING}, job(state="complete", said=sealed_outcome()), "Available",
+        "ready", says="70000 samples is sealed"),
+    Row("a seal counts before the Job says so", {"status": RUNNING}, job(said=sealed_outcome()), "Available", "ready"),
+    Row("a seal counts even when the Job failed", {"status": RUNNING}, job(state="failed", said=sealed_outcome()),
+        "Available", "ready"),
+    Row("left-out samples are told", {"status": RUNNING}, job(said=sealed_outcome(bad_samples=3)), "Available",
+        "ready", says="3 bad samples"),
+    # job_is_gone
+    Row("a deleted Job is followed by the next attempt", {"status": RUNNING}, {}, "Preparing", "reconciling",
+        [f"confirm Job {J1}", f"apply Job {J2}"], again_in=0),
+    Row("a Job in deletion is waited for", {"status": RUNNING}, job(state="deleting"), "Preparing", "reconciling",
+        says="being deleted"),
+    Row("a deleted Job's pod is waited for", {"status": RUNNING}, {"stray_pods": (a_pod(),)}, "Preparing",
+        "reconciling", says="pod", again_in=5),
+    Row("a Job complete without a word is followed by the next", {"status": RUNNING},
+        job(state="complete", pods=(an_ended_pod(exit_code=0),)), "Preparing", "reconciling",
+        [f"confirm Job {J1}", f"apply Job {J2}"], again_in=0),
+    Row("attempts without a word end some time", {"status": a_status(attempt=LIMIT)}, {}, "PrepFailed", "stalled",
+        says="example.org/prep:1"),
+    # job_has_failed
+    Row("what the pod said is the reason", {"status": RUNNING}, job(state="failed", said=failed_outcome("NoSpace")),
+        "NoSpace", "stalled", says="what happened"),
+    Row("a source that does not answer is tried for ever", {"status": RUNNING},
+        job(state="failed", said=failed_outcome("SourceUnavailable")), "Preparing", "reconciling",
+        [f"apply Job {J2}"], again_in=0),
+    Row("a directory of a Dataset that is gone is adopted", {"status": RUNNING},
+        {**job(state="failed", said=failed_outcome("AdoptionMismatch", owner="u")), "gone_owner": "u"}, "Preparing",
+        "reconciling", [f"apply Job {J2}"], again_in=0),
+    Row("a directory of a living Dataset is not", {"status": RUNNING},
+        job(state="failed", said=failed_outcome("AdoptionMismatch", owner="u")), "AdoptionMismatch", "stalled"),
+    Row("the deadline", {"status": RUNNING}, job(state="failed", failure="DeadlineExceeded", pods=()),
+        "DeadlineExceeded", "stalled", [f"confirm Job {J1}"], "activeDeadlineSeconds"),
+    Row("memory", {"status": RUNNING},
+        job(state="failed", pods=(an_ended_pod(), an_ended_pod(name="pod-2", out_of_memory=True, exit_code=137))),
+        "PrepOutOfMemory", "stalled", [f"confirm Job {J1}"], "2 times"),
+    Row("memory at last, after other trouble", {"status": RUNNING},
+        job(state="failed", pods=(an_ended_pod(failed_outcome("SourceUnavailable")),
+                                  an_ended_pod(name="pod-2", out_of_memory=True, exit_code=137))),
+        "PrepOutOfMemory", "stalled", [f"confirm Job {J1}"]),
+    Row("a pod that said nothing", {"status": RUNNING}, job(state="failed", pods=(an_ended_pod(exit_code=2),)),
+        "PrepFailed", "stalled", [f"confirm Job {J1}"], "exit code 2"),
+    Row("a Job whose pods are gone", {"status": RUNNING}, job(state="failed", pods=()), "PrepFailed", "stalled",
+        [f"confirm Job {J1}"], "no exit code"),
+    # job_is_suspended
+    Row("a suspended Job goes on", {"status": RUNNING}, job(suspended=True, pods=()), "Preparing", "reconciling",
+        [f"patch Job {J1} {{'spec': {{'suspend': False}}}}"]),
+    # pod_is_in_trouble
+    Row("image", {"status": RUNNING},
+        job(pods=(a_pod(phase="Pending", started=False, trouble="image", detail="not found"),)),
+        "ImagePullFailed", "reconciling", says="example.org/prep:1: not found"),
+    Row("no node", {"status": RUNNING},
+        job(pods=(a_pod(phase="Pending", started=False, trouble="unschedulable", detail="0/3 nodes"),)),
+        "Unschedulable", "reconciling", says="0/3 nodes"),
+    Row("container", {"status": RUNNING},
+        job(pods=(a_pod(phase="Pending", started=False, trouble="container", detail="CreateContainerError: x"),)),
+        "PrepFailed", "reconciling", says="CreateContainerError"),
+    Row("no node because of a claim is the claim's matter", {"status": RUNNING},
+        {**job(pods=(a_pod(phase="Pending", started=False, trouble="unschedulable",
+                           detail="pod has unbound immediate PersistentVolumeClaims"),)),
+         "claim": a_claim(phase="Pending", created=before(600))}, "WaitingForVolume", "reconciling", says="standard"),
+    # claim_is_pending
+    Row("a fresh claim may take its time", {"status": RUNNING},
+        {**job(pods=()), "claim": a_claim(phase="Pending", created=before(20))}, "Provisioning", "reconciling",
+        again_in=CLAIM_PATIENCE - 20 + 1),
+    Row("an old one is waited for with advice", {"status": RUNNING},
+        {**job(pods=()), "claim": a_claim(phase="Pending", created=before(61))}, "WaitingForVolume", "reconciling",
+        says="accessModes: [ReadWriteOnce]"),
+    Row("so is a source's claim", {"status": a_status(work=WORK), **CLAIM_SOURCE},
+        {"source_claim": a_claim("photos", phase="Pending", created=before(61))}, "Pending", "reconciling",
+        [f"apply Job {a_job(1, wanted_work(a_dataset(**CLAIM_SOURCE), ()).work).name}"], again_in=0),
+    # job_is_running
+    Row("a Job without a pod", {"status": RUNNING}, job(pods=()), "Pending", "reconciling", says="waiting"),
+    Row("a running pod that has not reported", {"status": RUNNING}, job(), "Preparing", "reconciling", says="running"),
+    Row("a report is what is shown", {"status": RUNNING}, {**job(), "progress": a_report()}, "Preparing",
+        "reconciling", says="28000 of 70000 samples"),
+    Row("a download in bytes", {"status": RUNNING},
+        {**job(), "progress": a_report("Downloading", bytes_done=52 << 20, bytes_total=1 << 30)}, "Downloading",
+        "reconciling", says="52 MiB of 1.0 GiB"),
+    Row("a waiting pod says for what", {"status": RUNNING},
+        {**job(), "progress": a_report(waiting_code="SourceUnavailable", waiting_message="503")},
+        "SourceUnavailable", "reconciling", says="503"),
+    Row("another attempt's report is not ours", {"status": RUNNING}, {**job(), "progress": a_report(attempt=7)},
+        "Preparing", "reconciling", says="running"),
+    Row("after a restart the stage stays as it was", {"status": a_status(progress={"stage": "Publishing"})}, job(),
+        "Publishing", "reconciling"),
+    Row("a pod that failed is replaced", {"status": RUNNING}, job(said=failed_outcome("NoSpace", "disk full")),
+        "NoSpace", "reconciling", says="disk full; it will be tried again"),
+    Row("a pod killed for memory is replaced", {"status": RUNNING},
+        job(pods=(an_ended_pod(out_of_memory=True, exit_code=137),)), "PrepOutOfMemory", "reconciling"),
+    Row("a silent pod is replaced", {"status": RUNNING}, job(pods=(an_ended_pod(),)), "Preparing", "reconciling",
+        says="pod-1 ended without a result"),
+]  # fmt: skip
+
+
+def decided(row: Row) -> Step:
+    dataset, seen = a_dataset(**row.dataset), observed(**row.seen)
+    wanted = wanted_work(dataset, seen.jobs)
+    return decide(Case(dataset, seen, wanted, a_world(**row.config), NOW))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.when)
+def test_decide(row: Row) -> None:
+    step = decided(row)
+    assert (step.reason, flags(step), deeds(step)) == (row.reason, row.flag, row.does), step.message
+    assert row.says in step.message
+    assert step.again_in == row.again_in
+
+
+def test_every_rule_speaks_somewhere_in_the_table() -> None:
+    silent = {rule.__name__ for rule in RULES}
+    for row in ROWS:
+        dataset, seen = a_dataset(**row.dataset), observed(**row.seen)
+        case = Case(dataset, seen, wanted_work(dataset, seen.jobs), a_world(**row.config), NOW)
+        silent.discard(next(rule.__name__ for rule in RULES if rule(case) is not None))
+    assert silent == set()
+
+
+@pytest.mark.parametrize(
+    ("storage", "more", "advice"),
+    [
+        ({"size": "10Gi"}, {}, True),
+        ({"size": "10Gi", "accessModes": ["ReadWriteOnce"]}, {}, False),
+    ],
+    ids=["a template without access modes", "a template with them"],
+)
+def test_advice_on_access_modes(storage: dict[str, Any], more: dict[str, Any], advice: bool) -> None:
+    pending = a_claim(phase="Pending", created=before(600))
+    row = Row("", {"status": RUNNING},
+              {**job(pods=()), "claim": pending, "storage": Storage("claimTemplate", storage)}, "", "")  # fmt: skip
+    assert ("accessModes" in decided(row).message) is advice
+
+
+def test_a_pending_claim_of_the_source_is_not_blamed_on_our_template() -> None:
+    dataset = a_dataset(**CLAIM_SOURCE)
+    work = wanted_work(dataset, ()).work
+    pending = a_claim("photos", phase="Pending", created=before(600))
+    seen = {**job(1, work, pods=()), "source_claim": pending}
+    step = decided(Row("", {"status": a_status(work=work), **CLAIM_SOURCE}, seen, "", ""))
+    assert step.reason == "WaitingForVolume"
+    assert "claim photos is still Pending" in step.message
+    assert "claimTemplate" not in step.message
+
+
+def test_a_seal_writes_work_and_version_together() -> None:
+    step = decided(Row("", {"status": RUNNING, "requested_at": "t1"}, job(said=sealed_outcome()), "", ""))
+    assert step.status["work"] == {"hash": WORK.hash, "attempt": 1, "outcome": "Sealed", "requestedAt": None}
+    assert step.status["lastHandledRequest"] == "t1"
+    assert step.status["version"]["digest"] == sealed_outcome().digest
+    assert step.status["splits"] == [{"name": "train", "samples": 60000}, {"name": "test", "samples": 10000}]
+    assert step.status["progress"] is None
+
+
+def test_a_final_failure_writes_its_outcome() -> None:
+    step = decided(Row("", {"status": RUNNING}, job(state="failed", said=failed_outcome()), "", ""))
+    assert step.status["work"]["outcome"] == "Failed"
+    assert step.status["progress"] is None
+
+
+@pytest.mark.parametrize("storage", ["claimTemplate", "hostPath"])
+def test_a_new_claim_on_request_begins_without_a_version(storage: str) -> None:
+    kinds = {"claimTemplate": Storage("claimTemplate", {}), "hostPath": HOST}
+    seen = {"claim": None, "storage": kinds[storage]}
+    row = Row("", {"status": SEALED, "requested_at": "t1"}, seen, "", "", config={"allow_host_path": True})
+    assert decided(row).status["version"] is None
+
+
+def test_a_vanished_persistent_volume_leaves_the_version_known() -> None:
+    seen = {"storage": HOST, "volume_made": False}
+    step = decided(Row("", {"status": SEALED}, seen, "", "", config={"allow_host_path": True}))
+    assert "version" not in step.status
