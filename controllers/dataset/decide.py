@@ -155,6 +155,9 @@ def job_has_not_started(case: Case) -> Step | None:
     """The first attempt, or the next one after a request."""
     if case.job is not None or _job_was_made(case):
         return None
+    if any(pod.may_write(case.now) for pod in case.seen.pods()):
+        text = "an earlier attempt's pod is stopping; this one starts then"
+        return Step(Reason.PREPARING, text, reconciling=True, again_in=5)
     return _start(case, case.wanted)
 
 
