@@ -74,7 +74,7 @@ def volume_is_missing(case: Case) -> Step | None:
         f"making claim {name}" + words.kept(case.seen),
         reconciling=True,
         apply=build_volume(case.dataset, storage),
-        status=words.NO_VERSION if case.dataset.version is not None else {},
+        status=words.NO_VERSION if claim is None and case.dataset.version is not None else {},
         again_in=0,
     )
 
