@@ -53,8 +53,8 @@ class JobView:
     @property
     def outcome(self) -> Outcome | None:
         """What its latest pod to end said, if it said anything; a seal beats whatever came after it."""
-        said = [pod.outcome for pod in self.pods if pod.outcome is not None]
-        return next((o for o in said if o.sealed), said[-1] if said else None)
+        said = [pod.outcome for pod in self.pods if pod.ended or pod.outcome is not None]
+        return next((o for o in said if o is not None and o.sealed), said[-1] if said else None)
 
 
 @dataclass(frozen=True)
