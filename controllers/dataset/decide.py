@@ -228,13 +228,13 @@ def pod_is_in_trouble(case: Case) -> Step | None:
 
 def claim_is_pending(case: Case) -> Step | None:
     """The claim is made but not bound: normal for a moment, worth words after CLAIM_PATIENCE."""
-    for claim in (case.seen.claim, case.seen.source_claim):
+    for claim, storage in ((case.seen.claim, case.seen.storage), (case.seen.source_claim, None)):
         if claim is not None and claim.phase == "Pending":
             age = (case.now - claim.created).total_seconds() if claim.created else 0.0
             if age < CLAIM_PATIENCE:
                 text = f"claim {claim.name} is being provisioned" + words.kept(case.seen)
                 return Step(Reason.PROVISIONING, text, reconciling=True, again_in=CLAIM_PATIENCE - age + 1)
-            return Step(Reason.WAITING_FOR_VOLUME, words.claim_pending(claim, case.seen.storage), reconciling=True)
+            return Step(Reason.WAITING_FOR_VOLUME, words.claim_pending(claim, storage), reconciling=True)
     return None
 
 

@@ -43,11 +43,11 @@ def claim_lost(name: str) -> str:
     )
 
 
-def claim_pending(claim: ClaimView, storage: Storage) -> str:
-    """A claim that stays Pending."""
+def claim_pending(claim: ClaimView, storage: Storage | None) -> str:
+    """A claim that stays Pending; `storage` is None for a user's own, which a source reads."""
     name = claim.storage_class or "the cluster's default class"
     text = f"claim {claim.name} is still Pending: does the storage class {name} exist and serve its access modes?"
-    if storage.kind == "claimTemplate" and not storage.parameters.get("accessModes"):
+    if storage is not None and storage.kind == "claimTemplate" and not storage.parameters.get("accessModes"):
         text += " A class without ReadWriteMany needs spec.storage.claimTemplate.accessModes: [ReadWriteOnce]."
     return text
 
