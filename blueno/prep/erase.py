@@ -77,7 +77,7 @@ def _check_owner(config: PrepConfig) -> None:
         raise PrepFailure("AdoptionMismatch", f"{config.root} is a symbolic link: not erased")
     owner = owner_of(Volume(config.root))
     if owner is None:
-        if not any(entry.name != "lost+found" for entry in os.scandir(config.root)):
+        if not any(entry.name != "lost+found" for entry in config.root.iterdir()):
             return  # empty: nobody's
         raise PrepFailure(
             "AdoptionMismatch", f"{config.root} has no {OWNER_FILE}: it is not known to be ours, not erased"

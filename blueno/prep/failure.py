@@ -58,7 +58,7 @@ def from_error(error: Exception, root: Path) -> PrepFailure:
         name = error.filename or root
         return PrepFailure(
             "VolumePermissionDenied",
-            f"uid {os.getuid()} may not write {name}: {error.strerror}; give it to that uid or make it writable",
+            f"uid {os.geteuid()} may not write {name}: {error.strerror}; give it to that uid or make it writable",
         )
     return PrepFailure("PrepFailed", f"{type(error).__name__}: {error}"[:1500])
 

@@ -67,7 +67,7 @@ def _refuse_links(config: PrepConfig) -> None:
 
 def _is_ours_to_begin(volume: Volume) -> bool:
     """An empty directory, or one in which an attempt of ours died before it wrote owner.json."""
-    return all(entry.name.startswith((_PROBE, ".owner.json.", "lost+found")) for entry in os.scandir(volume.root))
+    return all(entry.name.startswith((_PROBE, ".owner.json.", "lost+found")) for entry in volume.root.iterdir())
 
 
 def take_ownership(config: PrepConfig, volume: Volume) -> None:

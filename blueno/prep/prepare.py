@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from blueno.data.files import free_and_capacity, make_directory
 from blueno.data.volume import Pointer, Volume
 from blueno.prep.config import PrepConfig
-from blueno.prep.failure import PrepFailure, Stopped, from_error
+from blueno.prep.failure import PrepFailure, Stopped, check_space, from_error
 from blueno.prep.guard import check_owner, take_ownership
 from blueno.prep.progress import Progressing, Reporter
 from blueno.prep.sealed import find_sealed
@@ -85,6 +85,8 @@ class Attempt:
         self.progress.enter("Downloading")
         reading = open_source(context)
         self.progress.samples_total = reading.total
+        finished = sum(f.stat().st_size for f in staging.glob("shards/*") if f.suffix in (".arrow", ".npy"))
+        check_space(staging, max(0, reading.total_bytes - finished), "the data set")
         self.progress.enter("Preparing")
         records = Packer(context, reading, bad, Previous.of(self.volume)).run()
         self.progress.enter("Publishing")

@@ -73,7 +73,7 @@ class DownloadManager:
     def manual_dir(self) -> Path:
         raise InvalidSpec(
             "spec.source.tfds.name",
-            f"the builder {self.builder!r} wants files that somebody must fetch by hand: use an archive or claim source",
+            f"the builder {self.builder!r} wants files fetched by hand: use an archive or claim source",
         )
 
     def download(self, urls: Any) -> Any:

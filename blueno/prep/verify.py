@@ -68,8 +68,11 @@ def look_at_all(contents: Sequence[bytes]) -> list[Looked]:
         warnings.simplefilter("error")
         workers = min(len(os.sched_getaffinity(0)), 8)
         if workers > 1 and contents and sum(map(len, contents)) // len(contents) >= _WORTH_A_THREAD:
-            with ThreadPoolExecutor(workers) as pool:
+            pool = ThreadPoolExecutor(workers)
+            try:
                 return list(pool.map(look, contents))
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)  # SIGTERM must not wait for the rest of the shard
         return [look(data) for data in contents]
 
 

@@ -37,7 +37,7 @@ def read(spec: Mapping[str, Any], context: Context) -> Reading:
                 entries[name] = entry
     except PermissionError as error:
         raise PrepFailure(
-            "VolumePermissionDenied", f"uid {os.getuid()} may not read {error.filename}: make it readable for everyone"
+            "VolumePermissionDenied", f"uid {os.geteuid()} may not read {error.filename}: make it readable for everyone"
         ) from error
     reading = reading_of(entries, bad, context.work.layout, {"claim": {"name": spec.get("name"), "path": inner}})
     if not entries:
