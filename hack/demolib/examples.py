@@ -36,13 +36,13 @@ def mnist_folder() -> str:
         answers = internet_answers()
     if answers:
         return "examples/02-mnist"
-    note("no internet in the pods: `mnist` becomes a stand-in made of other digits (examples/02-mnist/stand-in)")
+    note("pods do not reach it: `mnist` becomes a stand-in made of other digits (examples/02-mnist/stand-in)")
     return "examples/02-mnist/stand-in"
 
 
 def apply() -> list[str]:
     """Apply all examples to the namespace `default`; names of the Datasets."""
-    photos = {"photos.zip": (BUILD / "photos" / "photos.zip").read_bytes()}
+    photos = {"photos.zip": (BUILD / "files" / "photos.zip").read_bytes()}
     apply_config_maps(config_map("photos", "default", photos))
     mnist = mnist_folder()
     _apply("examples/03-own-photos/claim.yaml")

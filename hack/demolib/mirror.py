@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,15 @@ from demolib.tools import BUILD, kubectl, run_example
 
 NAMESPACE = "blueno-demo"
 EXAMPLES = TOP / "examples"
-# script: what it is told to write, below build/demo
+# script: what it is told to write, below build/demo/files
 MAKERS = {
-    EXAMPLES / "01-digits" / "make_archive.py": "digits/digits.zip",
+    EXAMPLES / "01-digits" / "make_archive.py": "digits.zip",
     EXAMPLES / "02-mnist" / "stand-in" / "make_files.py": "mnist",
-    EXAMPLES / "03-own-photos" / "make_photos.py": "photos/photos.zip",
+    EXAMPLES / "03-own-photos" / "make_photos.py": "photos.zip",
 }
 # ConfigMap: its files
 CONFIG_MAPS = {
-    "mirror-digits": ("digits/digits.zip",),
+    "mirror-digits": ("digits.zip",),
     "mirror-mnist-train": ("mnist/train-images-idx3-ubyte.gz", "mnist/train-labels-idx1-ubyte.gz"),
     "mirror-mnist-test": ("mnist/t10k-images-idx3-ubyte.gz", "mnist/t10k-labels-idx1-ubyte.gz"),
 }
@@ -37,15 +38,15 @@ _LIMIT = 1 << 20
 
 def files() -> Path:
     """Folder with the generated files; they are made again only when their scripts have changed."""
-    stamp = BUILD / "made-from"
+    folder = BUILD / "files"
+    stamp = folder / "made-from"
     key = hashlib.sha256(b"".join(script.read_bytes() for script in MAKERS)).hexdigest()
     if not stamp.exists() or stamp.read_text() != key:
-        with step("writing the examples' files", "10 s"):
-            for script, target in MAKERS.items():
-                (BUILD / target).parent.mkdir(parents=True, exist_ok=True)
-                run_example(script, str(BUILD / target))
+        folder.mkdir(parents=True, exist_ok=True)
+        with step("writing the examples' files", "15 s"), ThreadPoolExecutor(len(MAKERS)) as pool:
+            list(pool.map(lambda one: run_example(one[0], str(folder / one[1])), MAKERS.items()))
         stamp.write_text(key)
-    return BUILD
+    return folder
 
 
 def config_map(name: str, namespace: str, content: Mapping[str, bytes]) -> dict[str, Any]:
