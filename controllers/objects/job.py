@@ -100,7 +100,7 @@ def _pod_spec(shape: JobShape) -> dict[str, Any]:
                 "imagePullPolicy": shape.pull_policy,
                 "args": list(shape.args),
                 "env": [{"name": key, "value": value} for key, value in sorted(shape.env.items())],
-                "resources": dict(shape.resources),
+                "resources": {key: dict(value) for key, value in shape.resources.items()},
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,
