@@ -26,7 +26,7 @@ _NAMESPACE = "local-path-storage"
 _CONFIG = {"sharedFileSystemPath": "/var/local-path-provisioner"}
 _SETUP = f"""#!/bin/sh
 set -eu
-mkdir -m 1777 -p "$VOL_DIR"
+mkdir -p "$VOL_DIR"
 chmod 1777 "$VOL_DIR"
 chown {VOLUME_OWNER}:{VOLUME_OWNER} "$VOL_DIR"
 """
