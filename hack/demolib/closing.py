@@ -33,7 +33,7 @@ def words(names: Sequence[str], seconds: float) -> str:
 def place(name: str) -> str:
     """The data set's directory: on this machine where the cluster is the local one, else its claim and the path on it.
 
-    Volumes of the local cluster have long paths: build/demo/<name> is made a link.
+    Volumes of the local cluster have long paths: a link below build/ stands for it.
     """
     volume = get("dataset", name, "-n", "default")["status"]["volume"]
     claim = get("pvc", volume["claimName"], "-n", "default")

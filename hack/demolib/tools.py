@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from clusterlib.errors import Refused
-from clusterlib.layout import TOP
+from clusterlib.layout import DEFAULT_CLUSTER, TOP, cluster_name
 
-BUILD = TOP / "build" / "demo"
+# What is generated for the demo of a cluster; `hack/demo down` removes it.
+BUILD = TOP / "build" / ("demo" if cluster_name() == DEFAULT_CLUSTER else f"demo-{cluster_name()}")
 _PYTHON = TOP / ".venv" / "bin" / "python"
 
 
