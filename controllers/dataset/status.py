@@ -13,7 +13,7 @@ from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset import words
 from controllers.dataset.build import root_path
 from controllers.dataset.observe import Observed, claim_name
-from controllers.dataset.work import Wanted
+from controllers.dataset.work import FAILED, Wanted
 from controllers.step import Step
 
 PROGRESS_SECONDS = 5.0  # at most one write of progress in this time
@@ -29,7 +29,9 @@ def project_status(dataset: Dataset, seen: Observed | None, wanted: Wanted | Non
         status.update(_adopted_work(dataset, seen, wanted))
     status.update(_progress(dataset, seen, wanted, step, now))
     status = {key: value for key, value in status.items() if value is not None}
-    status["observedGeneration"] = dataset.generation
+    status["observedGeneration"] = (
+        dataset.observed_generation if _retry_waits(dataset, step, status) else dataset.generation
+    )
     status["summary"] = summary(dataset, status)
     made = _conditions(dataset, seen, step, status)
     status["conditions"] = [c.to_dict() for c in advance(dataset.conditions, made, now)]
@@ -44,7 +46,8 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]
         if before == value:
             continue
         if isinstance(value, Mapping) and isinstance(before, Mapping):
-            changes[key] = difference(before, value)
+            inner = difference(before, value)
+            changes |= {key: inner} if inner else {}
         else:
             changes[key] = value
     return changes
@@ -94,6 +97,11 @@ def _conditions(dataset: Dataset, seen: Observed | None, step: Step, status: Map
         _flag("Reconciling", step.reconciling, step, generation),
         _flag("Stalled", step.stalled, step, generation),
     ]
+
+
+def _retry_waits(dataset: Dataset, step: Step, status: Mapping[str, Any]) -> bool:
+    """A spec changed after a failure asks for a retry (work.py) until it was made: till then it was not acted on."""
+    return step.reconciling and dataset.work.outcome == FAILED and status.get("work") == dataset.status.get("work")
 
 
 def _flag(kind: str, on: bool, step: Step, generation: int) -> Condition:

@@ -23,6 +23,9 @@ NO_VERSION: Final[Mapping[str, Any]] = {
     "badSamples": None,
 }
 
+# Stalled for these, a Dataset may have been beside its work's own failure; they are over when they are not decided.
+_NOT_OF_THE_WORK: Final = (Reason.VOLUME_LOST, Reason.STORAGE_NOT_ALLOWED, Reason.NAME_CONFLICT)
+
 
 def kept(seen: Observed) -> str:
     """A hint at claims that earlier Datasets of this name left behind."""
@@ -107,7 +110,7 @@ def bad_samples(outcome: Outcome) -> dict[str, Any]:
 def standing_failure(dataset: Dataset) -> tuple[str, str]:
     """What the Stalled condition says since the work failed."""
     stalled = find(dataset.conditions, "Stalled")
-    if stalled is None or stalled.status != "True":
+    if stalled is None or stalled.status != "True" or stalled.reason in _NOT_OF_THE_WORK:
         return Reason.PREP_FAILED, "preparation failed; ask again with the annotation blueno.dev/requested-at"
     return stalled.reason, stalled.message
 

@@ -96,6 +96,9 @@ ROWS = [
     Row("a failure stands as it was said", {"status": FAILED}, {}, "ChecksumMismatch", "stalled", says="abc is not"),
     Row("a failure whose words were lost still says what to do", {"status": a_status("Failed")}, {}, "PrepFailed",
         "stalled", says="requested-at"),
+    Row("a claim that was lost for a while is not blamed for ever",
+        {"status": a_status("Failed", conditions=[stalled("VolumeLost", "claim is gone")])}, {}, "PrepFailed",
+        "stalled", says="requested-at"),
     # dataset_is_suspended
     Row("nothing is started while suspended", {"suspend": True}, {}, "Suspended", ""),
     Row("a running Job is suspended", {"suspend": True, "status": RUNNING}, job(), "Suspended", "reconciling",
