@@ -49,8 +49,7 @@ COPY blueno /app/blueno
 RUN find /app -name __pycache__ -prune -exec rm -rf {} + \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /app
 
-# The operator's entry point is kopf on /app/operator (a script directory, not a package: a package of that name would
-# hide Python's own module `operator`).
+# /app/operator is a directory of scripts, not a package: a package of that name would hide Python's own `operator`.
 FROM runtime AS operator
 COPY --from=operator-venv /opt/venv /opt/venv
 COPY --from=operator-app /app /app
