@@ -76,9 +76,15 @@ ROWS = [
     Row("erasing failed in silence", {**THEIRS, **erase(state="failed", pods=(an_ended_pod(),))}, [],
         f"kubectl logs job/{ERASE}", flag="stalled"),
     # empty_volume_is_left
-    Row("a node's empty volume is removed", {**HOST, **erase(state="complete")},
-        [f"delete PersistentVolumeClaim {CLAIM}", f"delete PersistentVolume {PV}"], "empty volume"),
-    Row("and waited for", {**HOST, **erase(state="complete"), "claim": a_claim(deleting=True)}, [], "empty volume"),
+    Row("a node's empty volume is removed, and the Job whose pod names it", {**HOST, **erase(state="complete")},
+        [f"delete Job {ERASE}", f"delete PersistentVolumeClaim {CLAIM}", f"delete PersistentVolume {PV}"],
+        "empty volume"),
+    Row("the claim in deletion is waited for", {**HOST, **erase(state="deleting"), "claim": a_claim(deleting=True)}, [],
+        "empty volume"),
+    Row("a Job left beside it goes", {**HOST, **erase(state="complete"), "claim": a_claim(deleting=True)},
+        [f"delete Job {ERASE}"], "empty volume"),
+    Row("nothing is erased through a user's claim in deletion", {**THEIRS, "claim": a_claim("photos", deleting=True)},
+        ["finalizer off"], ""),
     # silence
     Row("a user's claim stays and the Dataset goes", {**THEIRS, **erase(state="complete")}, ["finalizer off"],
         "erased"),
