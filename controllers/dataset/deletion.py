@@ -65,7 +65,9 @@ def claim_holds_the_data(case: Farewell) -> Step | None:
 
 def directory_is_not_erased(case: Farewell) -> Step | None:
     """On a shared volume only the Dataset's own directory goes, by a Job."""
-    job = case.seen.erase_job
+    job, claim = case.seen.erase_job, case.seen.claim
+    if claim is None or claim.deleting:
+        return None  # erased before, by the rule below, or taken away by its owner: no pod could mount it any more
     path = root_path(case.dataset, case.seen.storage)
     if job is None:
         manifest = build_erase_job(case.dataset, case.seen, case.world)
@@ -81,15 +83,18 @@ def directory_is_not_erased(case: Farewell) -> Step | None:
 
 
 def empty_volume_is_left(case: Farewell) -> Step | None:
-    """A hostPath Dataset's claim and PersistentVolume hold nothing any more."""
-    if case.seen.storage.kind != "hostPath" or case.seen.claim is None:
+    """A hostPath Dataset's claim and PersistentVolume hold nothing any more.
+
+    The erase Job goes with them: a claim stays as long as a pod names it, even one that has completed.
+    """
+    claim, job = case.seen.claim, case.seen.erase_job
+    if case.seen.storage.kind != "hostPath" or claim is None:
         return None
-    claim = case.seen.claim
-    refs = (
-        Ref(CLAIMS, case.dataset.namespace, claim.name, claim.uid),
-        Ref(VOLUMES, None, names.volume_name(case.dataset.uid)),
-    )
-    return _erasing("removing the empty volume", delete=() if claim.deleting else refs)
+    refs = [] if job is None or job.state == "deleting" else [job.ref]
+    if not claim.deleting:
+        refs.append(Ref(CLAIMS, case.dataset.namespace, claim.name, claim.uid))
+        refs.append(Ref(VOLUMES, None, names.volume_name(case.dataset.uid)))
+    return _erasing("removing the empty volume", delete=tuple(refs))
 
 
 RULES: tuple[Rule, ...] = (

@@ -40,7 +40,7 @@ def kube(cluster: Kube) -> Iterator[Kube]:
     cluster.run("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     inside = cluster.inside(namespace)
     yield inside
-    cluster.run("delete", "namespace", namespace, "--wait=false")
+    cluster.run("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture

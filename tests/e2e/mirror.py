@@ -45,7 +45,7 @@ class Mirror:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 mirror.requests.append(self.path)
                 content = mirror.files.get(self.path)
                 if content is None:

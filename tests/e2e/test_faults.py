@@ -12,7 +12,7 @@ from tests.e2e.mirror import Mirror
 from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_path import claim, digest_of, volume_path
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 SEED = random.SystemRandom().randrange(10**6)
 
@@ -40,7 +40,7 @@ def reference_digest(kube: Kube, mirror: Mirror, content: bytes) -> str:
 
 def test_operator_killed_at_ten_random_moments(kube: Kube, mirror: Mirror) -> None:
     print(f"seed {SEED}")
-    dice = random.Random(SEED)  # noqa: S311
+    dice = random.Random(SEED)
     content = class_folders(400)
     expected = reference_digest(kube, mirror, content)
     mirror.delay = 0.05
@@ -72,7 +72,7 @@ def test_pod_killed_while_it_packs(kube: Kube, mirror: Mirror) -> None:
     expected = reference_digest(kube, mirror, content)
     kube.apply(archive_dataset("victim", mirror.put("v.tar", content), content))
     pod = kube.wait("a running pod", lambda: running_pod(kube), every=0.05)
-    time.sleep(random.Random(SEED).uniform(0.2, 1.5))  # noqa: S311
+    time.sleep(random.Random(SEED).uniform(0.2, 1.5))
     kube.kill_container(pod["metadata"]["uid"])
     ready = kube.wait_ready("victim")
     assert digest_of(ready) == expected

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+
 import pytest
 
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
 from tests.e2e.sources import archive_dataset, class_folders, png, tar
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 
 def digest_of(dataset: dict) -> str:
