@@ -93,7 +93,7 @@ def split_rank(split: str) -> tuple[int, str]:
 
 def is_hidden(path: str) -> bool:
     """True for names that no person put there as data, at any depth."""
-    return any(part.startswith(".") or part.lower() in _NOISE for part in path.split("/"))
+    return any((part.startswith(".") and part not in (".", "..")) or part.lower() in _NOISE for part in path.split("/"))
 
 
 def is_sample(path: str) -> bool:

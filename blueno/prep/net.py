@@ -24,6 +24,10 @@ MAX_URL = 2048
 TIMEOUT = 30.0  # seconds without a byte
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Not for the public either, though older Pythons call them global.
+_SPECIAL = tuple(
+    map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "2001::/23", "5f00::/16"))
+)
 _REDIRECTS = {301, 302, 303, 307, 308}
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -107,8 +111,11 @@ def is_allowed(address: Address, networks: Sequence[str]) -> bool:
         network = ipaddress.ip_network(text, strict=False)
         if network.version == address.version and address in network:
             return True
-    tunnelled = isinstance(address, ipaddress.IPv6Address) and (address.sixtofour or address.teredo)
-    return address.is_global and not address.is_multicast and not address.is_reserved and not tunnelled
+    if isinstance(address, ipaddress.IPv6Address) and (address.sixtofour or address.teredo):
+        return False
+    if any(network.version == address.version and address in network for network in _SPECIAL):
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def resolve(target: Target, networks: Sequence[str]) -> list[Address]:
@@ -176,6 +183,7 @@ class Answer:
             raise Transient(f"the connection broke ({type(error).__name__})") from error
 
     def close(self) -> None:
+        self._response.close()
         self._connection.close()
 
 
@@ -197,10 +205,11 @@ def get(url: str, headers: Mapping[str, str], networks: Sequence[str]) -> Answer
         found = {name.lower(): value for name, value in response.getheaders()}
         if response.status in (200, 206):
             return Answer(url, response.status, found, response, connection)
+        response.close()
         connection.close()
-        if response.status not in _REDIRECTS:
+        if response.status not in _REDIRECTS or "location" not in found:
             raise _status_failure(url, response.status, found)
-        following = urljoin(url, found.get("location", ""))
+        following = urljoin(url, found["location"])
         if target.scheme == "https" and urlsplit(following).scheme == "http":
             raise _refused("it redirects from https to http")
         url = following

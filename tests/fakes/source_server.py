@@ -56,69 +56,71 @@ def source_server(bind: str = "127.0.0.1") -> Iterator[SourceServer]:
 
 
 def _handler(state: Callable[[], SourceServer]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    return type("Handler", (_Handler,), {"state": staticmethod(state)})
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
 
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            state().bodies.append((self.path, self.headers.get("Authorization", ""), body))
-            self.send_response(state().post_status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    state: Callable[[], SourceServer]
 
-        def do_GET(self) -> None:
-            wanted = self.headers.get("Range", "")
-            state().requests.append((self.path, wanted))
-            served = state().paths.get(self.path.partition("?")[0])
-            if served is None:
-                self._plain(404)
-                return
-            if served.before:
-                served.before(sum(1 for path, _ in state().requests if path == self.path))
-            if served.status:
-                status = served.status[0] if len(served.status) == 1 and served.location else served.status.pop(0)
-                if status != 200:
-                    self._plain(status, served)
-                    return
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.state().bodies.append((self.path, self.headers.get("Authorization", ""), body))
+        self._plain(self.state().post_status)
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range", "")
+        requests = self.state().requests
+        requests.append((self.path, wanted))
+        served = self.state().paths.get(self.path.partition("?")[0])
+        if served is None:
+            self._plain(404)
+            return
+        if served.before:
+            served.before(sum(1 for path, _ in requests if path == self.path))
+        status = 200
+        if served.status:
+            status = served.status[0] if len(served.status) == 1 and served.location else served.status.pop(0)
+        if status != 200:
+            self._plain(status, served)
+        else:
             self._send(served, wanted)
 
-        def _plain(self, status: int, served: Served | None = None) -> None:
-            self.send_response(status)
-            if served and served.location:
-                self.send_header("Location", served.location)
-            if served and served.retry_after:
-                self.send_header("Retry-After", served.retry_after)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def _plain(self, status: int, served: Served | None = None) -> None:
+        self.send_response(status)
+        if served and served.location:
+            self.send_header("Location", served.location)
+        if served and served.retry_after:
+            self.send_header("Retry-After", served.retry_after)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
-        def _send(self, served: Served, wanted: str) -> None:
-            data, start = served.data, 0
-            fresh = self.headers.get("If-Range", served.etag) == served.etag
-            if wanted and served.ranges and fresh:
-                start = int(wanted.removeprefix("bytes=").partition("-")[0])
-                self.send_response(206 if start < len(data) else 416)
-                self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-            else:
-                self.send_response(200)
-            body = data[start:]
-            self.send_header("Content-Length", str(len(body)))
-            if served.etag:
-                self.send_header("ETag", served.etag)
-            self.end_headers()
-            cut = served.cut_after.pop(0) if served.cut_after else None
-            for offset in range(0, len(body), 65536):
-                block = body[offset : offset + 65536]
-                if served.pause:
-                    time.sleep(served.pause)
-                if cut is not None and offset + len(block) > cut:
-                    self.wfile.write(block[: max(0, cut - offset)])
-                    self.wfile.flush()
-                    self.close_connection = True
-                    self.connection.close()
-                    return
-                self.wfile.write(block)
-
-    return Handler
+    def _send(self, served: Served, wanted: str) -> None:
+        start = 0
+        if wanted and served.ranges and self.headers.get("If-Range", served.etag) == served.etag:
+            start = int(wanted.removeprefix("bytes=").partition("-")[0])
+            self.send_response(206 if start < len(served.data) else 416)
+            self.send_header("Content-Range", f"bytes {start}-{len(served.data) - 1}/{len(served.data)}")
+        else:
+            self.send_response(200)
+        body = served.data[start:]
+        self.send_header("Content-Length", str(len(body)))
+        if served.etag:
+            self.send_header("ETag", served.etag)
+        self.end_headers()
+        cut = served.cut_after.pop(0) if served.cut_after else len(body)
+        for offset in range(0, len(body), 65536):
+            if served.pause:
+                time.sleep(served.pause)
+            try:
+                self.wfile.write(body[offset : min(offset + 65536, cut)])
+            except OSError:  # the reader is gone, as some tests mean it to be
+                self.close_connection = True
+                return
+            if offset + 65536 > cut and cut < len(body):
+                self.close_connection = True
+                self.connection.close()
+                return

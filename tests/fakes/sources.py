@@ -1,4 +1,4 @@
-"""Small data sets in the formats people publish: images, archives, MNIST and CIFAR-10 files. Used by tests and bench/."""
+"""Small data sets in published formats: images, archives, MNIST and CIFAR-10 files. Used by tests and bench/."""
 
 from __future__ import annotations
 

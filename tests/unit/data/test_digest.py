@@ -15,7 +15,9 @@ from blueno.prep.verify import hash_arrays
 
 text = st.text(st.characters(codec="utf-8"), max_size=6)
 labels = st.one_of(st.none(), text.map(canonical_json), st.integers().map(canonical_json))
-row = st.tuples(text, st.sampled_from(["train", "test", "ü"]), st.binary(max_size=4), labels, st.one_of(st.none(), text))
+row = st.tuples(
+    text, st.sampled_from(["train", "test", "ü"]), st.binary(max_size=4), labels, st.one_of(st.none(), text)
+)
 rows = st.lists(row, max_size=12, unique_by=lambda r: (r[0], r[1]))
 
 
@@ -59,7 +61,9 @@ def test_fields_cannot_run_into_each_other() -> None:
 
 def test_an_array_is_its_bytes_shape_and_type_whatever_its_order_in_memory() -> None:
     a = np.arange(24, dtype="<u2").reshape(2, 3, 4)
-    assert array_content_sha256(a) == array_content_sha256(np.asfortranarray(a)) == array_content_sha256(a.astype(">u2"))
+    assert (
+        array_content_sha256(a) == array_content_sha256(np.asfortranarray(a)) == array_content_sha256(a.astype(">u2"))
+    )
     others = [a.reshape(3, 2, 4), a.view("<i2"), a + 1]
     assert len({array_content_sha256(x) for x in (a, *others)}) == 4
 

@@ -56,7 +56,15 @@ def test_flat_knows_splits_but_no_labels() -> None:
 
 
 def test_noise_is_ignored_and_counted() -> None:
-    noise = ["README.md", "LICENSE", "cat/.DS_Store", "__MACOSX/cat/._1.png", "cat/Thumbs.db", ".git/x.png", "cat/a.txt"]
+    noise = [
+        "README.md",
+        "LICENSE",
+        "cat/.DS_Store",
+        "__MACOSX/cat/._1.png",
+        "cat/Thumbs.db",
+        ".git/x.png",
+        "cat/a.txt",
+    ]
     placement = place([*CLASSES, *noise], {})
     assert (len(placement.samples), placement.ignored, placement.type) == (3, len(noise), "classFolders")
 
@@ -90,7 +98,9 @@ CSV = "file,class,fold,site,age\na.png,cat,val,s1,7\nimg/b.png,dog,,,\n"
 
 def test_csv_names_everything() -> None:
     columns = {"path": "file", "label": "class", "split": "fold", "group": "site"}
-    placement = place(["meta.csv", "a.png", "img/b.png", "c.png"], {"type": "csv", "labelsFile": "meta.csv", "columns": columns}, CSV)
+    placement = place(
+        ["meta.csv", "a.png", "img/b.png", "c.png"], {"type": "csv", "labelsFile": "meta.csv", "columns": columns}, CSV
+    )
     by_key = {s.key: s for s in placement.samples}
     a, b = by_key["a.png"], by_key["img/b.png"]
     assert (a.split, a.label, a.group, a.metadata) == ("validation", "cat", "s1", {"age": "7"})
@@ -125,4 +135,6 @@ def test_a_layout_that_cannot_hold_names_the_field(layout: dict[str, object], te
 
 
 def test_tabs_by_the_ending() -> None:
-    assert found(["l.tsv", "x.png"], "csv", "path\tlabel\nx.png\tcat\n", labelsFile="l.tsv") == [("x.png", "train", "cat")]
+    assert found(["l.tsv", "x.png"], "csv", "path\tlabel\nx.png\tcat\n", labelsFile="l.tsv") == [
+        ("x.png", "train", "cat")
+    ]

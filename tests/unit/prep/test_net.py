@@ -29,7 +29,14 @@ def server() -> Iterator[SourceServer]:
         *("http://user@h/", "http://user:secret@h/", "http://h:0/", "http://h:99999/", "http://h:x/"),
         *("http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/", "http://127.1/", "http://1.2.3.4.5/"),
         *("http://h\r\nX: y/", "http://h /", "http://h\t/", "http://h\\@x/", "http://%31/", "http://h%00/"),
-        *("http://éxample/", "http://[::1%25eth0]/", "http://[x]/", "http://-h/", "http://a..b/", "http://h/" + "x" * 3000),
+        *(
+            "http://éxample/",
+            "http://[::1%25eth0]/",
+            "http://[x]/",
+            "http://-h/",
+            "http://a..b/",
+            "http://h/" + "x" * 3000,
+        ),
     ],
 )
 def test_urls_that_are_not_plain_are_refused(url: str) -> None:
@@ -90,7 +97,9 @@ def test_one_private_address_among_public_ones_refuses_the_name(monkeypatch: pyt
         net.resolve(net.check_url("http://innocent.example/"), ())
 
 
-def test_the_address_that_was_checked_is_the_one_that_is_used(server: SourceServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_that_was_checked_is_the_one_that_is_used(
+    server: SourceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A name that answers differently the second time (DNS rebinding) changes nothing: there is no second time."""
     asked: list[str] = []
 
@@ -99,7 +108,9 @@ def test_the_address_that_was_checked_is_the_one_that_is_used(server: SourceServ
         return [(2, 1, 6, "", ("127.0.0.1" if len(asked) == 1 else "10.9.9.9", port))]
 
     real = socket.getaddrinfo
-    monkeypatch.setattr(net.socket, "getaddrinfo", lambda h, p, *a, **k: once(h, p) if h == "pinned.example" else real(h, p, *a, **k))
+    monkeypatch.setattr(
+        net.socket, "getaddrinfo", lambda h, p, *a, **k: once(h, p) if h == "pinned.example" else real(h, p, *a, **k)
+    )
     server.paths["/x"] = Served(b"data")
     answer = net.get(server.url("/x", "pinned.example"), {}, LOOPBACK)
     assert answer.read(10) == b"data"
@@ -107,20 +118,19 @@ def test_the_address_that_was_checked_is_the_one_that_is_used(server: SourceServ
     assert asked == ["pinned.example"]
 
 
-@pytest.mark.parametrize("there", ["http://10.255.255.1:{port}/c", "http://localhost.:{port}/c", "file:///etc/passwd", "http://u:p@127.0.0.1:{port}/c", ""])
+@pytest.mark.parametrize(
+    "there",
+    [
+        "http://10.255.255.1:{port}/c",
+        "http://127.0.0.2:{port}/c",
+        "file:///etc/passwd",
+        "http://u:p@127.0.0.1:{port}/c",
+    ],
+)
 def test_a_redirect_to_somewhere_private_is_refused(server: SourceServer, there: str) -> None:
     with source_server("127.0.0.2") as canary:
-        server.paths["/x"] = Served(status=[302], location=there.format(port=canary.port))
-        with pytest.raises(PrepFailure) as caught:
-            net.get(server.url("/x"), {}, ("127.0.0.1/32",) if there else LOOPBACK)
-        assert caught.value.code in ("SourceNotAllowed", "SourceNotFound")
-        assert canary.requests == []
-
-
-def test_a_redirect_to_a_loopback_neighbour_has_no_hit_at_the_canary(server: SourceServer) -> None:
-    with source_server("127.0.0.2") as canary:
         canary.paths["/c"] = Served(b"secret")
-        server.paths["/x"] = Served(status=[301], location=canary.url("/c", "127.0.0.2"))
+        server.paths["/x"] = Served(status=[302], location=there.format(port=canary.port))
         with pytest.raises(PrepFailure) as caught:
             net.get(server.url("/x"), {}, ("127.0.0.1/32",))
         assert caught.value.code == "SourceNotAllowed"
@@ -140,7 +150,7 @@ def test_good_redirects_are_followed_and_loops_end(server: SourceServer) -> None
     assert [p for p, _ in server.requests].count("/loop") == net.MAX_REDIRECTS + 1
 
 
-@pytest.mark.parametrize("status", [404, 410, 403, 401, 400])
+@pytest.mark.parametrize("status", [404, 410, 403, 401, 400, 302])
 def test_what_is_not_there_is_permanent(server: SourceServer, status: int) -> None:
     server.paths["/x"] = Served(status=[status])
     with pytest.raises(PrepFailure) as caught:

@@ -187,7 +187,12 @@ def test_a_damaged_version_is_prepared_again(place: Place) -> None:
 
 
 def test_images_of_several_shapes_keep_their_bytes_and_have_no_pixels(place: Place) -> None:
-    files = {"a/1.jpg": jpeg(1, (40, 30)), "a/2.jpg": jpeg(2, (20, 10)), "b/3.png": png(3), "b/4.npy": npy(np.ones((3, 4), "<u2"))}
+    files = {
+        "a/1.jpg": jpeg(1, (40, 30)),
+        "a/2.jpg": jpeg(2, (20, 10)),
+        "b/3.png": png(3),
+        "b/4.npy": npy(np.ones((3, 4), "<u2")),
+    }
     outcome = place.sealed(archive_work(place.put("a.zip", zipped(files))))
     assert outcome.shapes == ("3x4x1 uint16", "10x20x3 uint8", "28x28x1 uint8", "30x40x3 uint8")
     assert place.manifest(outcome)["dense"] is None
@@ -210,7 +215,13 @@ def test_csv_labels_groups_and_metadata_arrive_in_the_index(place: Place) -> Non
     outcome = place.sealed(archive_work(place.put("a.tar", tar(files))), max_bad_samples=1)
     assert (outcome.samples, outcome.bad_first) == (2, (("img/9.png", "MissingFile"),))
     ds = blueno.open_dataset(place.root)
-    assert (ds[1].key, ds[1].split, ds[1].label, ds[1].group, ds[1].metadata) == ("img/0.png", "test", "x", "p1", {"age": "7"})
+    assert (ds[1].key, ds[1].split, ds[1].label, ds[1].group, ds[1].metadata) == (
+        "img/0.png",
+        "test",
+        "x",
+        "p1",
+        {"age": "7"},
+    )
     assert (ds.labels.tolist(), ds.classes) == ([1, 0], ("x", "y"))
 
 
@@ -270,7 +281,9 @@ def test_a_checksum_that_differs_shows_both_sums(place: Place) -> None:
     assert message.count("sha256") >= 1
 
 
-@pytest.mark.parametrize("url", ["file:///../etc/passwd", "file:///link/a.tar", "file://host/a.tar", "file:///a.tar?x=1"])
+@pytest.mark.parametrize(
+    "url", ["file:///../etc/passwd", "file:///link/a.tar", "file://host/a.tar", "file:///a.tar?x=1"]
+)
 def test_file_urls_stay_on_the_claim(place: Place, tmp_path: Path, url: str) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
