@@ -47,6 +47,7 @@ class Attempt:
         found = find_sealed(self.config, self.volume, work, owned)
         if found is not None:
             log.info("work %s is sealed as %s already", work.hash, found[0].digest[:16])
+            self._clear_staging_of(work)
             return self._sealed(*found)
         take_ownership(self.config, self.volume)
         self._clear_old_staging(work)
@@ -57,6 +58,7 @@ class Attempt:
             found = find_sealed(self.config, self.volume, work, True)
             if found is None:
                 raise
+            self._clear_staging_of(work)
             return self._sealed(*found)
 
     def _work(self) -> Work:
@@ -129,6 +131,10 @@ class Attempt:
             capacity_bytes=capacity,
             free_bytes=free,
         )
+
+    def _clear_staging_of(self, work: Work) -> None:
+        """What an attempt left that was overtaken by another one."""
+        shutil.rmtree(self.volume.staging / work.hash, ignore_errors=True)
 
     def _clear_old_staging(self, work: Work) -> None:
         limit = time.time() - STAGING_KEPT

@@ -64,18 +64,19 @@ def zipped(files: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED) 
     return out.getvalue()
 
 
-def write_mnist(folder: Path, *, train: int = 60_000, test: int = 10_000, level: int = 1) -> None:
-    """The four files of MNIST with made-up pixels (four fifths of them 0, as in real digits)."""
+def write_mnist(folder: Path, *, train: int = 60_000, test: int = 10_000, distinct: int = 60_000) -> None:
+    """The files of MNIST with made-up pixels, four fifths of them 0 as in real digits; `distinct` images repeat."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(0)
     for part, count in (("train", train), ("t10k", test)):
-        pixels = random.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        pixels = random.integers(0, 256, (min(count, distinct), 28, 28), dtype=np.uint8)
         pixels[random.random(pixels.shape, dtype=np.float32) < 0.8] = 0
+        pixels = np.resize(pixels, (count, 28, 28))
         labels = random.integers(0, 10, count, dtype=np.uint8)
         images = struct.pack(">IIII", 2051, count, 28, 28) + pixels.tobytes()
-        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(images, level, mtime=0))
+        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(images, 1, mtime=0))
         numbers = struct.pack(">II", 2049, count) + labels.tobytes()
-        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(numbers, level, mtime=0))
+        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(numbers, 1, mtime=0))
 
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -82,7 +82,7 @@ def test_shards_that_an_attempt_finished_are_not_packed_again(
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, to kill at an exact system call")
-@pytest.mark.parametrize("nth", [1, 3, 6, 11])
+@pytest.mark.parametrize("nth", [2, 5, 12])
 @pytest.mark.parametrize("calls", ["rename,renameat,renameat2", "fsync"])
 def test_sigkill_at_the_nth_rename_or_fsync(
     place: Place, work: Work, reference: dict[str, object], nth: int, calls: str
@@ -105,7 +105,7 @@ def test_sigkill_at_the_nth_rename_or_fsync(
     check(place, work, reference)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_sigkill_at_a_random_moment(place: Place, work: Work, reference: dict[str, object], seed: int) -> None:
     process = subprocess.Popen(
         place.process(work), cwd=TOP, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
