@@ -158,6 +158,7 @@ def observed(**changes: Any) -> Observed:
     view = Observed(
         storage=Storage("claimTemplate", {"size": "10Gi"}),
         claim=a_claim(),
+        name_taken=False,
         volume_made=False,
         source_claim=None,
         jobs=(),

@@ -6,46 +6,21 @@ Called by controllers/dataset/kind.py; calls build.py for manifests. Deletion ha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 from blueno import names
 from blueno.resources.api import JOBS
-from blueno.resources.dataset import Dataset
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset import words
 from controllers.dataset.build import build_prep_job, build_volume, prepare_hash, short_hash
-from controllers.dataset.observe import JobView, Observed, claim_name
+from controllers.dataset.case import Case
+from controllers.dataset.observe import claim_name
 from controllers.dataset.work import FAILED, SEALED, Wanted
-from controllers.dataset.world import World
 from controllers.step import Patch, Ref, Step
 
 CLAIM_PATIENCE = 60.0  # seconds a new claim may take before we call it waiting
 MAX_SILENT_ATTEMPTS = 20  # Jobs in a row that ended without a word: the image is not ours, or somebody deletes them
-
-
-@dataclass(frozen=True)
-class Case:
-    """One Dataset with everything a rule may look at."""
-
-    dataset: Dataset
-    seen: Observed
-    wanted: Wanted
-    world: World
-    now: datetime
-
-    @property
-    def job(self) -> JobView | None:
-        """The Job of the current attempt."""
-        mine = (j for j in self.seen.jobs if j.work == self.wanted.hash and j.attempt == self.wanted.attempt)
-        return next(mine, None)
-
-    @property
-    def asked(self) -> bool:
-        """Whether `blueno.dev/requested-at` holds a request that was not acted on yet."""
-        return self.dataset.requested_at not in (None, self.dataset.last_handled_request)
-
 
 Rule = Callable[[Case], Step | None]
 
@@ -56,6 +31,15 @@ def storage_is_not_allowed(case: Case) -> Step | None:
         return None
     text = "hostPath storage is switched off in this operator's configuration (BLUENO_ALLOW_HOST_PATH): name another"
     return Step(Reason.STORAGE_NOT_ALLOWED, text, stalled=True)
+
+
+def name_is_taken(case: Case) -> Step | None:
+    """Somebody's claim has the name of ours: it is never written to, and never deleted."""
+    if not case.seen.name_taken:
+        return None
+    name = claim_name(case.dataset, case.seen.storage)
+    text = f"claim {name} exists and was not made for this Dataset: delete or rename it, or name it in existingClaim"
+    return Step(Reason.NAME_CONFLICT, text, stalled=True, data_out_of_reach=True)
 
 
 def volume_is_missing(case: Case) -> Step | None:
@@ -247,6 +231,7 @@ def job_is_running(case: Case) -> Step:
 
 RULES: tuple[Rule, ...] = (
     storage_is_not_allowed,
+    name_is_taken,
     volume_is_missing,
     volume_is_lost,
     earlier_work_still_runs,

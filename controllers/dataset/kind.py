@@ -15,7 +15,8 @@ from blueno.resources.outcome import Progress
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.cache import Body, Cache
 from controllers.dataset.build import grow_claim
-from controllers.dataset.decide import Case, decide
+from controllers.dataset.case import Case
+from controllers.dataset.decide import decide
 from controllers.dataset.deletion import Farewell, decide_farewell
 from controllers.dataset.observe import observe
 from controllers.dataset.status import difference, project_status
@@ -67,6 +68,7 @@ class DatasetKind:
             named = {
                 ((spec.get("storage") or {}).get("existingClaim") or {}).get("name"),
                 ((spec.get("source") or {}).get("claim") or {}).get("name"),
+                names.claim_name(dataset["metadata"]["name"], dataset["metadata"]["uid"]),  # if somebody took it
             }
             if dataset["metadata"]["namespace"] == meta.get("namespace") and meta["name"] in named:
                 yield dataset["metadata"]["uid"]

@@ -13,7 +13,7 @@ from blueno.resources.api import CLAIMS, JOBS, PODS, VOLUMES
 from blueno.resources.conditions import parse_time
 from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome, Progress
-from controllers.cache import Body, Cache
+from controllers.cache import Body, Cache, owner_uid
 from controllers.dataset.pods import PodView, view_pod
 from controllers.step import Ref
 
@@ -63,6 +63,7 @@ class Observed:
 
     storage: Storage
     claim: ClaimView | None
+    name_taken: bool  # a claim that is not ours has the name that ours would have
     volume_made: bool  # the PersistentVolume of a hostPath Dataset was seen
     source_claim: ClaimView | None  # of a `claim` source
     jobs: tuple[JobView, ...]  # preparation, by (work, attempt)
@@ -82,9 +83,12 @@ def observe(cache: Cache, dataset: Dataset, config: OperatorConfig, progress: Pr
     storage = dataset.storage or config.default_storage
     jobs = [_view_job(cache, body) for body in cache.children(JOBS.kind, dataset.uid)]
     ordered = sorted((job for job in jobs if job.work), key=lambda job: (job.work, job.attempt))
+    claim = cache.named(CLAIMS.kind, dataset.namespace, claim_name(dataset, storage))
+    taken = claim is not None and storage.kind != "existingClaim" and owner_uid(claim) != dataset.uid
     return Observed(
         storage=storage,
-        claim=_view_claim(cache.named(CLAIMS.kind, dataset.namespace, claim_name(dataset, storage))),
+        claim=None if taken else _view_claim(claim),
+        name_taken=taken,
         volume_made=cache.named(VOLUMES.kind, "", names.volume_name(dataset.uid)) is not None,
         source_claim=_source_claim(cache, dataset),
         jobs=tuple(ordered),

@@ -126,7 +126,8 @@ class Kube:
             "uid=sys.argv[1]\n"
             "for p in pathlib.Path('/proc').iterdir():\n"
             "    try:\n"
-            "        if p.name.isdigit() and uid in (p/'cgroup').read_text() and 'pause' not in (p/'cmdline').read_text():\n"
+            "        ours = p.name.isdigit() and uid in (p/'cgroup').read_text()\n"
+            "        if ours and 'pause' not in (p/'cmdline').read_text():\n"
             "            os.kill(int(p.name), signal.SIGKILL)\n"
             "    except OSError: pass\n"
         )

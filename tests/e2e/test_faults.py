@@ -49,7 +49,7 @@ def test_operator_killed_at_ten_random_moments(kube: Kube, mirror: Mirror) -> No
         kube.apply(archive_dataset(name, mirror.put("v.tar", content), content))
         time.sleep(dice.uniform(0, 2.5))
         kube.kill_operator()
-        kube.wait("the operator back", lambda: restarted(kube, number), seconds=60)
+        kube.wait("the operator back", lambda: restarted(kube), seconds=60)
     for number in range(10):
         ready = kube.wait_ready(f"victim-{number}", seconds=120)
         assert digest_of(ready) == expected
@@ -57,7 +57,7 @@ def test_operator_killed_at_ten_random_moments(kube: Kube, mirror: Mirror) -> No
     assert len(kube.list("jobs", "blueno.dev/role=prepare")) == 11
 
 
-def restarted(kube: Kube, number: int) -> bool:
+def restarted(kube: Kube) -> bool:
     """Whether the operator's container runs again; a crash loop's waiting time is cut short by a new pod."""
     pod = kube.operator_pod()
     status = (pod["status"].get("containerStatuses") or [{}])[0]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from blueno.resources.dataset import Storage
-from controllers.dataset.decide import CLAIM_PATIENCE, MAX_SILENT_ATTEMPTS, RULES, Case, decide
+from controllers.dataset.case import Case
+from controllers.dataset.decide import CLAIM_PATIENCE, MAX_SILENT_ATTEMPTS, RULES, decide
 from controllers.dataset.work import wanted_work
 from controllers.step import Step
 from tests.make import (
@@ -65,6 +66,9 @@ def job(*args: Any, **changes: Any) -> dict[str, Any]:
 ROWS = [
     # storage_is_not_allowed
     Row("hostPath is refused unless configured", {}, {"storage": HOST, "claim": None}, "StorageNotAllowed", "stalled"),
+    # name_is_taken
+    Row("somebody else's claim of our name is left alone", {}, {"claim": None, "name_taken": True}, "NameConflict",
+        "stalled", says=CLAIM),
     # volume_is_missing
     Row("a claim is made first of all", {}, {"claim": None}, "Provisioning", "reconciling",
         [f"apply PersistentVolumeClaim {CLAIM}"], again_in=0),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from blueno.resources.dataset import Storage
-from controllers.dataset.decide import Case, decide
+from controllers.dataset.case import Case
+from controllers.dataset.decide import decide
 from controllers.dataset.work import wanted_work
 from controllers.step import Step
 from tests.make import (

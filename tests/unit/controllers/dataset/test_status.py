@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from blueno.resources.outcome import Progress
 from controllers.dataset import words
-from controllers.dataset.decide import Case, decide
+from controllers.dataset.case import Case
+from controllers.dataset.decide import decide
 from controllers.dataset.status import PROGRESS_SECONDS, difference, project_status, source_text
 from controllers.dataset.work import wanted_work
 from tests.fakes.merge_patch import merge

@@ -1,0 +1,153 @@
+"""The platform's side: rights, pod security, an API server that is away, metrics, conflicts with others' objects."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.kube import Kube
+from tests.e2e.mirror import Mirror
+from tests.e2e.sources import archive_dataset, class_folders
+from tests.e2e.test_faults import running_pod
+from tests.e2e.test_path import digest_of
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "rbac.txt"
+OPERATOR = "system:serviceaccount:blueno-system:blueno-operator"
+
+
+def rights(cluster: Kube, namespace: str) -> list[str]:
+    """`kubectl auth can-i --list` of the operator, without what everybody may do."""
+    listed = cluster.inside(namespace).run("auth", "can-i", "--list", f"--as={OPERATOR}")
+    lines = [re.sub(r"\s+", " ", line).strip() for line in listed.splitlines()[1:]]
+    return sorted(line for line in lines if not line.startswith(("[", "selfsubject")))
+
+
+def test_the_operator_has_exactly_these_rights(cluster: Kube, request: pytest.FixtureRequest) -> None:
+    text = ""
+    for namespace in ("default", "blueno-system"):
+        text += f"# in {namespace}\n" + "\n".join(rights(cluster, namespace)) + "\n"
+    if os.environ.get("UPDATE_GOLDEN") or request.config.getoption("--update-golden", default=False):
+        GOLDEN.write_text(text)
+    assert text == GOLDEN.read_text()
+    assert "*" not in re.sub(r"\[[^]]*\]$", "", text), "no wildcard"
+
+
+def test_our_pods_pass_pod_security_restricted(kube: Kube, mirror: Mirror) -> None:
+    kube.apply(archive_dataset("pictures", mirror.put("p.tar", class_folders())))
+    kube.wait_ready("pictures")  # the namespace enforces `restricted`: an unfit pod would never have been made
+    namespaces = json.loads(kube.run("get", "namespace", "blueno-system", "-o", "json"))
+    assert namespaces["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    pod = kube.list("pods", "blueno.dev/role=prepare")[0]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    audiences = [
+        source["serviceAccountToken"]["audience"]
+        for volume in pod["volumes"]
+        for source in (volume.get("projected") or {}).get("sources", ())
+        if "serviceAccountToken" in source
+    ]
+    assert audiences == ["blueno-report"]
+
+
+@contextmanager
+def stopped(kube: Kube, component: str) -> Iterator[None]:
+    """SIGSTOP a part of the control plane: connections stay open and nothing answers, the worst kind of outage."""
+    components = json.loads(kube.hack("status", "--json"))["components"]
+    pid = components[component] if isinstance(components, dict) else component_pid(components, component)
+    pid = pid["pid"] if isinstance(pid, dict) else pid
+    os.kill(int(pid), signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(int(pid), signal.SIGCONT)
+
+
+def component_pid(components: list[dict[str, object]], name: str) -> int:
+    return int(str(next(c["pid"] for c in components if c["name"] == name)))
+
+
+def test_api_server_away_for_a_minute(kube: Kube, mirror: Mirror) -> None:
+    content = class_folders(200)
+    kube.apply(archive_dataset("reference", mirror.put("r.tar", content), content))
+    expected = digest_of(kube.wait_ready("reference"))
+    mirror.delay = 0.5
+    kube.apply(archive_dataset("victim", mirror.put("v.tar", content), content))
+    kube.wait("a running pod", lambda: running_pod(kube), every=0.1)
+    with stopped(kube, "apiserver"):
+        time.sleep(60)
+    healed = time.monotonic()
+    ready = kube.wait_ready("victim", seconds=60)
+    print(f"Ready {time.monotonic() - healed:.1f} s after the API server answered again")
+    assert digest_of(ready) == expected
+    assert ready["status"]["work"]["attempt"] == 1
+
+
+def test_api_server_and_etcd_killed(kube: Kube, mirror: Mirror) -> None:
+    mirror.delay = 0.3
+    content = class_folders(200)
+    kube.apply(archive_dataset("victim", mirror.put("v.tar", content), content))
+    kube.wait("a running pod", lambda: running_pod(kube), every=0.1)
+    for component in ("apiserver", "etcd", "kubelet"):
+        kube.hack("kill", component)
+        time.sleep(2)
+    kube.wait("the API server back", lambda: "ok" in kube.run("get", "--raw", "/readyz", check=False), 60)
+    assert kube.wait_ready("victim")["status"]["work"]["attempt"] == 1
+
+
+def test_a_foreign_claim_of_our_name_is_not_taken(kube: Kube, mirror: Mirror) -> None:
+    url = mirror.put("p.tar", class_folders())
+    dataset = archive_dataset("pictures", url, suspend=True)
+    system = kube.inside("blueno-system")
+    system.run("scale", "deployment/blueno-operator", "--replicas=0")
+    try:
+        kube.wait("the operator gone", lambda: not system.list("pods", "app.kubernetes.io/component=operator"))
+        kube.apply(dataset)
+        uid = kube.dataset("pictures")["metadata"]["uid"]
+        spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
+        meta = {"name": f"pictures-{uid[:8]}"}
+        kube.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": spec})
+    finally:
+        system.run("scale", "deployment/blueno-operator", "--replicas=1")
+    said = kube.wait_reason("pictures", "NameConflict")
+    assert f"pictures-{uid[:8]}" in said["message"]
+    kube.run("delete", "pvc", f"pictures-{uid[:8]}", "--wait=false")
+    kube.run("patch", "dataset", "pictures", "--type=merge", "-p", '{"spec":{"suspend":false}}')
+    kube.wait_ready("pictures")
+
+
+def test_metrics_and_liveness(cluster: Kube) -> None:
+    address = cluster.operator_pod()["status"]["podIP"]
+    with urllib.request.urlopen(f"http://{address}:8080/livez", timeout=5) as answer:
+        assert answer.read() == b"ok"
+    with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    for name in (
+        "blueno_dataset_ready",
+        "blueno_reconcile_duration_seconds",
+        "blueno_reconcile_errors_total",
+        "blueno_queue_depth",
+        "blueno_api_writes_total",
+        "blueno_prep_duration_seconds",
+    ):
+        assert f"# TYPE {name}" in text or f"# TYPE {name.removesuffix('_total')}" in text, name
+
+
+def test_an_idle_operator_writes_nothing(kube: Kube, mirror: Mirror) -> None:
+    kube.apply(archive_dataset("pictures", mirror.put("p.tar", class_folders())))
+    kube.wait_ready("pictures")
+    before = kube.dataset("pictures")["metadata"]["resourceVersion"]
+    system = kube.inside("blueno-system")
+    system.run("rollout", "restart", "deployment/blueno-operator")
+    system.run("rollout", "status", "deployment/blueno-operator", "--timeout=60s")
+    time.sleep(15)  # one sweep and more
+    assert kube.dataset("pictures")["metadata"]["resourceVersion"] == before
