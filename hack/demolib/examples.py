@@ -49,7 +49,12 @@ def apply() -> list[str]:
     _apply("examples/01-digits/dataset.yaml")
     _apply(f"{mnist}/dataset.yaml")
     # A Dataset that reads a claim takes what lies there: the photos have to be complete first.
-    kubectl("wait", "-n", "default", "--for=condition=Complete", "job/copy-my-photos", "--timeout=120s")
+    try:
+        kubectl("wait", "-n", "default", "--for=condition=Complete", "job/copy-my-photos", "--timeout=120s")
+    except Refused as error:
+        raise Refused(
+            "the photos are not copied; `hack/cluster kubectl describe job copy-my-photos` says why"
+        ) from error
     _apply("examples/03-own-photos/dataset.yaml")
     return ["digits", "mnist", "own-photos"]
 

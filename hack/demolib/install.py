@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 
+from clusterlib.errors import Refused
 from clusterlib.layout import TOP, cache_dir
 from clusterlib.progress import step
 
@@ -43,4 +44,8 @@ def operator() -> None:
         patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
         deployment = ("-n", "blueno-system", "deployment/blueno-operator")
         kubectl("patch", *deployment, "-p", json.dumps(patch))
-        kubectl("rollout", "status", *deployment, "--timeout=120s")
+        try:
+            kubectl("rollout", "status", *deployment, "--timeout=120s")
+        except Refused as error:
+            logs = "hack/cluster kubectl -n blueno-system logs deployment/blueno-operator"
+            raise Refused(f"the operator does not start; `{logs}` says why") from error

@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "hack"))
 
 from clusterlib.errors import Refused
-from demolib import cli, examples, mirror, watching
+from demolib import cli, examples, mirror, tools, watching
 
 
 def dataset(ready: str, reconciling: str, stalled: str, **more: Any) -> dict[str, Any]:
@@ -95,3 +95,10 @@ def test_a_failure_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setattr(cli, "up", refuse)
     assert cli.main(["up"]) == 1
     assert capsys.readouterr().err == "hack/demo: no cluster: do this\n"
+
+
+def test_nothing_is_added_to_what_a_failing_program_has_said(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        tools.hack("images", "build", "no-such-image")
+    assert ended.value.code == 1
+    assert "no-such-image" in capfd.readouterr().err.splitlines()[-1]
