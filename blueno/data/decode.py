@@ -58,6 +58,8 @@ def decode(data: bytes) -> tuple[str, npt.NDArray[Any]]:
         raise BadSample(BadSampleCode.TOO_MANY_PIXELS, "does not fit in memory") from error
     except Exception as error:  # Pillow raises whatever its plugins raise: every one means this sample is bad
         text = str(error)
+        if type(error).__name__.startswith("DecompressionBomb"):  # the header alone made Pillow refuse
+            raise BadSample(BadSampleCode.TOO_MANY_PIXELS, text[:120]) from error
         short = "truncated" in text.lower() or isinstance(error, (EOFError, struct.error))
         raise BadSample(BadSampleCode.TRUNCATED if short else BadSampleCode.CORRUPT, text[:120]) from error
 
@@ -78,7 +80,6 @@ def _check_png(data: bytes) -> None:
 def _pillow() -> Any:
     from PIL import Image
 
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     return Image
 
 

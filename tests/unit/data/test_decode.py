@@ -40,6 +40,12 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     return out.getvalue()
 
 
+def resized(data: bytes, width: int, height: int) -> bytes:
+    """A JPEG whose header lies about its size."""
+    at = data.index(b"\xff\xc0") + 5
+    return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
+
+
 def animated() -> bytes:
     frames = [Image.new("L", (4, 4), n) for n in (0, 255)]
     return saved(frames[0], "PNG", save_all=True, append_images=frames[1:])
@@ -61,6 +67,8 @@ BAD = {
     "png with a broken sum": (png().replace(b"IDAT", b"IDAT\0", 1), C.CORRUPT),
     "png without IHDR": (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, C.CORRUPT),
     "animated png": (animated(), C.ANIMATED),
+    "jpeg bomb": (resized(jpeg(), 60_000, 60_000), C.TOO_MANY_PIXELS),
+    "jpeg of 81 megapixels": (resized(jpeg(), 9_000, 9_000), C.TOO_MANY_PIXELS),
     "jpeg cut": (jpeg()[:-200], C.TRUNCATED),
     "jpeg of nothing": (b"\xff\xd8\xff\xe0" + b"\0" * 30, C.CORRUPT),
     "pickle": (npy(np.array([{}], dtype=object), allow_pickle=True), C.UNSUPPORTED_DTYPE),
