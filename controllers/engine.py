@@ -87,9 +87,17 @@ class Engine:
             return
         now = datetime.now(UTC)
         step, changes = kind.plan(body, self._progress(uid), now)
-        if step.confirm is not None and not await self._writer.confirm(step.confirm):
-            self._queue.add(key)
-            return
+        if step.confirm is not None:
+            doubt = step.confirm
+            await self._writer.confirm(doubt)
+            body = self._cache.get(kind_name, uid)
+            if body is None:
+                return
+            # Planned anew: a watch may have brought the pod's last words while we asked for them.
+            step, changes = kind.plan(body, self._progress(uid), now)
+            if step.confirm != doubt:
+                self._queue.add(key)
+                return
         try:
             await self._act(kind, body, step)
         except NameConflict as error:
@@ -129,9 +137,18 @@ class Engine:
             await self._writer.patch_status(kind.resource, body, changes)
         except NotFound:
             return  # deleted meanwhile; its event is on the way
-        after = _stalled(self._cache.get(kind.resource.kind, uid) or body)
+        fresh = self._cache.get(kind.resource.kind, uid) or body
+        if _wishes(fresh) != _wishes(body):  # our write brought back an edit whose own event now counts as old
+            self._queue.add((kind.resource.kind, uid))
+        after = _stalled(fresh)
         if after is not None and after != before:
             await self._writer.warn(kind.resource, body, after, now)
+
+
+def _wishes(body: Body) -> tuple[Any, ...]:
+    """What people and other controllers change on an object besides its status."""
+    meta = body["metadata"]
+    return tuple(meta.get(key) for key in ("generation", "deletionTimestamp", "annotations", "finalizers"))
 
 
 def _stalled(body: Body) -> tuple[str, str] | None:

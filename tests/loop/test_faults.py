@@ -1,0 +1,149 @@
+"""What kopf does not survive by itself, and restarts, and two operators."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import aiohttp
+
+from blueno import names
+from tests.loop.conftest import World, a_dataset_manifest
+
+
+async def test_events_missed_by_a_broken_watch_are_found_by_the_sweep(world: World) -> None:
+    await world.at_work()
+    world.api.put(a_dataset_manifest())
+    job = await world.job()
+    await world.settled(0.3)
+
+    world.api.watches_down = True
+    world.api.cut_watches()
+    world.api.remove("Job", job["metadata"]["name"])  # DELETED: kopf never tells
+    world.api.put(a_dataset_manifest("cifar"))
+    world.api.forget()
+    await world.job(2)
+    await world.until(lambda: world.condition("Ready", "cifar") != ("", ""), "the new Dataset is worked on")
+
+    watches = len([r for r in world.api.requests if r.verb == "WATCH"])
+    world.api.watches_down = False
+    await world.until(lambda: len([r for r in world.api.requests if r.verb == "WATCH"]) >= watches + 4, "watches again")
+    world.api.put(a_dataset_manifest("fashion"))
+    await world.until(lambda: world.condition("Ready", "fashion") != ("", ""), "the watch works again")
+    attempts = sorted(j["metadata"]["name"][-3:] for j in world.api.all("Job") if "mnist" in j["metadata"]["name"])
+    assert attempts == ["-a2"]
+
+
+async def test_a_deleted_dataset_that_no_watch_told_of_is_forgotten(world: World) -> None:
+    operator = await world.at_work()
+    await world.ready()
+    world.api.watches_down = True
+    world.api.cut_watches()
+    world.api.remove("Dataset", "mnist")
+    world.api.forget()
+
+    async def shown() -> bool:
+        url = f"http://localhost:{operator.http}/metrics"
+        async with aiohttp.ClientSession() as client, client.get(url) as answer:
+            return 'blueno_dataset_ready{dataset="mnist"' in await answer.text()
+
+    for _ in range(100):
+        if not await shown():
+            break
+        await asyncio.sleep(0.1)
+    assert not await shown()
+
+
+async def test_a_status_that_cannot_be_written_arrives_when_the_api_server_heals(world: World) -> None:
+    await world.at_work()
+    refused = []
+
+    def broken(verb: str, path: str) -> int | None:
+        if verb == "PATCH" and path.endswith("/status"):
+            refused.append(path)
+            return 500
+        return None
+
+    world.api.fail = broken
+    world.api.put(a_dataset_manifest())
+    await world.until(lambda: len(refused) >= 4, "the fault has fired, with growing pauses")
+    world.api.fail = lambda verb, path: None
+    await world.until(lambda: world.condition("Ready")[1] in ("Pending", "Provisioning"), "status after healing")
+    await world.settled()
+    assert len(world.api.all("Job")) == len(world.api.all("PersistentVolumeClaim")) == 1
+
+
+async def test_an_api_server_that_answers_nothing_for_a_while(world: World) -> None:
+    operator = await world.at_work()
+    world.api.put(a_dataset_manifest())
+    await world.job()
+    world.api.fail = lambda verb, path: 503
+    world.api.watches_down = True
+    world.api.cut_watches()
+    await asyncio.sleep(2.5)
+    world.api.put(a_dataset_manifest("cifar"))
+    world.api.fail = lambda verb, path: None
+    world.api.watches_down = False
+    await world.until(lambda: world.condition("Ready", "cifar") != ("", ""), "work after healing")
+    assert operator.process.returncode is None
+
+
+async def test_a_restart_writes_nothing_when_nothing_changed(world: World) -> None:
+    first = await world.at_work()
+    await world.ready()
+    await world.settled()
+    await first.stop(signal.SIGKILL)
+    state = {key: body["metadata"]["resourceVersion"] for key, body in world.api.objects.items() if key[0] != "Lease"}
+    world.api.requests.clear()
+    second = await world.at_work()
+    await world.settled(2.5)  # two sweeps
+    assert world.api.writes() == []
+    again = {key: body["metadata"]["resourceVersion"] for key, body in world.api.objects.items() if key[0] != "Lease"}
+    assert again == state
+    await second.stop()
+    assert second.process.returncode == 0
+
+
+async def test_an_operator_killed_between_job_and_status_makes_no_second_job(world: World) -> None:
+    first = await world.at_work()
+
+    def dead_after_the_job(verb: str, path: str) -> int | None:
+        if world.api.all("Job") and verb == "PATCH":
+            return 503
+        return None
+
+    world.api.fail = dead_after_the_job
+    world.api.put(a_dataset_manifest())
+    await world.job()
+    await first.stop(signal.SIGKILL)
+    world.api.fail = lambda verb, path: None
+    await world.at_work()
+    await world.until(lambda: world.api.read("Dataset", "mnist")["status"].get("work"), "the Job is adopted")
+    await world.settled()
+    assert len(world.api.all("Job")) == 1
+    assert world.api.read("Dataset", "mnist")["status"]["work"]["attempt"] == 1
+
+
+async def test_the_second_operator_waits_for_the_lease(world: World) -> None:
+    first = await world.at_work("operator-a")
+    second = await world.start("operator-b")
+    await world.until(lambda: second.said("another operator holds lease"), "the second waits")
+    world.api.put(a_dataset_manifest())
+    await world.job()
+    await world.settled(0.3)
+    assert not second.said("is at work")
+    assert world.api.read("Lease", names.LEASE, names.SYSTEM_NAMESPACE)["spec"]["holderIdentity"] == "operator-a"
+
+    await first.stop()
+    assert first.process.returncode == 0
+    await world.until(lambda: second.said("is at work"), "the second takes over", 5)
+    assert len(world.api.all("Job")) == 1
+
+
+async def test_an_operator_that_lost_its_lease_ends(world: World) -> None:
+    first = await world.at_work("operator-a")
+    world.api.update("Lease", names.LEASE, {"spec": {"holderIdentity": "operator-b"}}, names.SYSTEM_NAMESPACE)
+    await asyncio.wait_for(first.process.wait(), 15)
+    assert first.said("lease taken by another operator: stopping")
+    lease = world.api.read("Lease", names.LEASE, names.SYSTEM_NAMESPACE)
+    assert lease["spec"]["holderIdentity"] == "operator-b"
