@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib.resources.abc
 import inspect
 import itertools
 import logging
@@ -87,6 +88,8 @@ def _read(name: str, builder: Any, spec: Mapping[str, Any], context: Context) ->
 def _builder(name: str, spec: Mapping[str, Any], context: Context) -> Any:
     # Else TFDS asks a cloud metadata server whether it runs in Google's cloud, and waits for the answer.
     os.environ["NO_GCE_CHECK"] = "true"
+    # TFDS asks for this backport without requiring it; the standard library has had the same since Python 3.11.
+    sys.modules.setdefault("importlib_resources", importlib.resources)
     import tensorflow_datasets as tfds
 
     try:
