@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes docs/api.md from crds/*.yaml and blueno/resources/reasons.py; with --check only says whether it is stale.
 
-Run by `make docs` and (with --check) by `make check`. Calls nothing else.
+Run by `make golden` and (with --check) by `make check`. Calls nothing else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Schema = Mapping[str, Any]
 INTRO = """\
 # Custom resources
 
-Made by `hack/api_docs.py` from `crds/` and `blueno/resources/reasons.py`: do not edit, run `make docs`.
+Made by `hack/api_docs.py` from `crds/` and `blueno/resources/reasons.py`: do not edit, run `make golden`.
 The same texts are in the cluster: `kubectl explain dataset.spec --recursive`.
 
 General rules:
@@ -147,7 +147,7 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
         return 0
     if target.is_file() and target.read_text() == page:
         return 0
-    print("docs/api.md is stale: run `make docs` (python hack/api_docs.py)")
+    print("docs/api.md is stale: run `make golden`")
     return 1
 
 

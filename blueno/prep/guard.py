@@ -46,11 +46,12 @@ def check_owner(config: PrepConfig, volume: Volume) -> bool:
         return True
     if recorded and recorded == config.adopt_from:
         return False
-    where = "" if same_cluster else " of another cluster"
+    help_ = "it can be adopted once that Dataset is gone: delete it, or choose another subPath"
+    if not same_cluster:
+        help_ = "that is a Dataset of another cluster: see 'A copy in a new cluster' in docs/runbook.md"
     raise PrepFailure(
         "AdoptionMismatch",
-        f"{volume.root} belongs to the Dataset with uid {recorded or '(unreadable owner.json)'}{where}; "
-        "it can be adopted once that Dataset is gone: delete it, or choose another subPath",
+        f"{volume.root} belongs to the Dataset with uid {recorded or '(unreadable owner.json)'}; {help_}",
         owner=recorded if same_cluster else "",
     )
 

@@ -36,7 +36,7 @@ class RealRunner:
                 argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 text=True, timeout=timeout, check=False,
             )  # fmt: skip
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):  # the latter: an unreadable directory in PATH
             return Result(127, f"{argv[0]}: not found")
         except subprocess.TimeoutExpired:
             return Result(124, f"{argv[0]}: no answer after {timeout:g} s")

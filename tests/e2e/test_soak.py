@@ -53,7 +53,7 @@ def delete_job(kube: Kube) -> str:
 
 
 def kill_control_plane(kube: Kube) -> str:
-    component = random.Random(time.monotonic()).choice(["apiserver", "controller-manager", "kubelet"])  # noqa: S311
+    component = random.Random(time.monotonic()).choice(["apiserver", "controller-manager", "kubelet"])
     kube.hack("kill", component)
     kube.wait("the API server", lambda: "ok" in kube.run("get", "--raw", "/readyz", check=False), 60)
     return f"{component} killed"
@@ -65,7 +65,7 @@ FAULTS = (kill_operator, kill_preparation, delete_pod, delete_job, kill_control_
 def storm(kube: Kube, mirror: Mirror, seconds: float) -> None:
     """Faults against a stream of Datasets, a third of them deleted and made again under the same name."""
     print(f"BLUENO_SOAK_SEED={SEED}")
-    dice = random.Random(SEED)  # noqa: S311
+    dice = random.Random(SEED)
     content = class_folders(600)
     url = mirror.put("p.tar", content)
     kube.apply(archive_dataset("reference", url, content))
