@@ -1,0 +1,84 @@
+"""controllers/cache.py: the newest state wins, and what is gone stays gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from blueno import names
+from controllers.cache import Cache
+
+
+def a_thing(version: int, uid: str = "u1", name: str = "x", owner: str | None = None, **more: Any) -> dict[str, Any]:
+    labels = {"labels": {names.OWNER_UID: owner}} if owner else {}
+    meta = {"name": name, "namespace": "lab", "uid": uid, "resourceVersion": str(version), **labels}
+    return {"metadata": meta, "spec": {}, "status": {}, **more}
+
+
+def test_old_and_repeated_events_are_no_news() -> None:
+    cache = Cache()
+    assert cache.upsert("Pod", a_thing(10, status={"phase": "Running"}))
+    assert not cache.upsert("Pod", a_thing(9, status={"phase": "Pending"}))
+    assert not cache.upsert("Pod", a_thing(10, status={"phase": "Running"}))
+    assert cache.upsert("Pod", a_thing(100, status={"phase": "Succeeded"}))  # 100 > 10 as numbers, not as texts
+    found = cache.get("Pod", "u1")
+    assert found is not None
+    assert found["status"] == {"phase": "Succeeded"}
+
+
+def test_what_was_deleted_does_not_come_back_with_a_late_event() -> None:
+    cache = Cache()
+    cache.upsert("Pod", a_thing(1))
+    assert cache.remove("Pod", "u1") is not None
+    assert not cache.upsert("Pod", a_thing(99))
+    assert cache.get("Pod", "u1") is None
+    assert cache.remove("Pod", "unknown") is None
+    assert not cache.upsert("Pod", a_thing(1, "unknown"))
+
+
+def test_only_so_many_deletions_are_remembered() -> None:
+    cache = Cache()
+    for number in range(5000):
+        cache.remove("Pod", str(number))
+    assert cache.upsert("Pod", a_thing(1, "0"))
+    assert not cache.upsert("Pod", a_thing(1, "4999"))
+
+
+def test_a_namesake_made_anew_is_found_whatever_the_order_of_events() -> None:
+    cache = Cache()
+    cache.upsert("Job", a_thing(1, "old"))
+    cache.upsert("Job", a_thing(5, "new"))
+    cache.remove("Job", "old")
+    found = cache.named("Job", "lab", "x")
+    assert found is not None
+    assert found["metadata"]["uid"] == "new"
+    cache.remove("Job", "new")
+    assert cache.named("Job", "lab", "x") is None
+
+
+def test_children_by_the_label_of_their_owner() -> None:
+    cache = Cache()
+    cache.upsert("Pod", a_thing(1, "p1", "p1", owner="d1"))
+    cache.upsert("Pod", a_thing(2, "p2", "p2", owner="d1"))
+    cache.upsert("Pod", a_thing(3, "p3", "p3", owner="d2"))
+    cache.upsert("Pod", a_thing(4, "p4", "p4"))
+    assert [pod["metadata"]["uid"] for pod in cache.children("Pod", "d1")] == ["p1", "p2"]
+    assert cache.children("Job", "d1") == ()
+    cache.remove("Pod", "p1")
+    assert [pod["metadata"]["uid"] for pod in cache.children("Pod", "d1")] == ["p2"]
+    assert cache.count("Pod") == len(list(cache.all("Pod"))) == 3
+
+
+def test_what_no_decision_needs_is_not_kept() -> None:
+    cache = Cache()
+    body = a_thing(1, spec={"containers": ["big"], "nodeName": "n1", "suspend": True})
+    body["metadata"] |= {"managedFields": ["big"], "annotations": {"big": "x"}}
+    cache.upsert("Pod", body)
+    kept = cache.get("Pod", "u1")
+    assert kept is not None
+    assert kept["spec"] == {"nodeName": "n1", "suspend": True}
+    assert set(kept["metadata"]) == {"name", "namespace", "uid", "resourceVersion"}
+    cache.upsert(names.DATASET_KIND, body)
+    dataset = cache.get(names.DATASET_KIND, "u1")
+    assert dataset is not None
+    assert dataset["spec"] == body["spec"]
+    assert dataset["metadata"]["annotations"] == {"big": "x"}
