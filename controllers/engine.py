@@ -24,6 +24,8 @@ from controllers.writer import NameConflict, TerminatingNamespace, Writer
 
 log = logging.getLogger("blueno.engine")
 
+CONFLICT_SECONDS = 60.0  # whoever takes a foreign namesake away tells us nothing: look again so often
+
 
 class Kind(Protocol):
     """What the engine needs of a kind."""
@@ -101,7 +103,7 @@ class Engine:
         try:
             await self._act(kind, body, step)
         except NameConflict as error:
-            step, changes = Step("", ""), kind.conflict(body, str(error), now)
+            step, changes = Step("", "", again_in=CONFLICT_SECONDS), kind.conflict(body, str(error), now)
         if changes:
             await self._report(kind, uid, body, changes, now)
         if step.again_in is not None:
