@@ -92,9 +92,10 @@ class Sweep:
             uid, version = meta["uid"], meta["resourceVersion"]
             alive.add(uid)
             known = self._cache.get(resource.kind, uid)
-            if known is not None and int(known["metadata"]["resourceVersion"]) >= int(version):
+            if known is not None and _version(known) >= int(version):
                 continue
-            if self._suspects.get((resource.kind, uid)) != version:
+            before_that = self._suspects.get((resource.kind, uid))
+            if before_that is None or (known is not None and _version(known) >= int(before_that)):
                 suspects[resource.kind, uid] = version  # the watch may be about to bring it
                 continue
             late += 1
@@ -145,6 +146,10 @@ class Sweep:
             DATASET_READY.labels(meta["namespace"], meta["name"]).set(1 if ready else 0)
             if _is_stuck(meta, status, conditions, now):
                 self._queue.add((names.DATASET_KIND, meta["uid"]), priority=RESYNC)
+
+
+def _version(body: Mapping[str, Any]) -> int:
+    return int(body["metadata"]["resourceVersion"])
 
 
 def _is_stuck(meta: Mapping[str, Any], status: Mapping[str, Any], conditions: Mapping[str, Any], now: datetime) -> bool:
