@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,11 +22,12 @@ from typing import Any
 TOP = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP))
 
+import common  # noqa: E402
+
 from blueno.resources.work import Work  # noqa: E402
 from tests.fakes.preparation import Place  # noqa: E402
 from tests.fakes.sources import write_mnist  # noqa: E402
 
-RESULT = TOP / "bench" / "results" / "prepare_mnist.json"
 PEER = ("tensorflow-cpu==2.21.0", "tensorflow-datasets==4.9.10", "importlib_resources==7.1.0")
 MEASURED_2019 = 70_000 / 50.6  # seconds: one request per image, measured once on such a machine, not in this run
 
@@ -81,7 +80,7 @@ def main() -> int:
                 ours.append(seconds)
                 theirs.append(peer)
                 print(f"ours {seconds:.2f} s, TFDS {peer['prepare']:.2f} s", flush=True)
-    RESULT.write_text(json.dumps(result(ours, theirs), indent=1) + "\n")
+    common.write("prepare_mnist", rows(ours, theirs))
     return 0
 
 
@@ -121,52 +120,21 @@ def run_tfds(python: str, mirror: Path, work: Path) -> dict[str, Any]:
     return found
 
 
-def summary(values: list[float]) -> dict[str, Any]:
-    """Median with its range and the raw numbers."""
-    return {
-        "median": round(statistics.median(values), 3),
-        "min": round(min(values), 3),
-        "max": round(max(values), 3),
-        "n": len(values),
-        "raw": [round(v, 3) for v in values],
-    }
-
-
-def result(ours: list[float], theirs: list[dict[str, Any]]) -> dict[str, Any]:
+def rows(ours: list[float], theirs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """In the format of all benchmarks."""
-    beside: dict[str, Any] = {
-        "tfds_download_and_prepare": summary([t["prepare"] for t in theirs]),
-        "tfds_with_imports": summary([t["prepare"] + t["import"] for t in theirs]),
-    }
     one = theirs[0]
+    beside = {
+        "tfds_download_and_prepare": common.summary([t["prepare"] for t in theirs]),
+        "tfds_with_imports": common.summary([t["prepare"] + t["import"] for t in theirs]),
+        "one_request_per_image_2019": common.limit(MEASURED_2019),
+    }
     note = (
         f"ours: whole process to the sealed, fsynced version, start and imports included, no previews and no database "
         f"rows. TFDS {one['tfds']} with TensorFlow {one['tensorflow']}, {one['format']}: download_and_prepare alone, "
-        "files in its cache, so neither hashed nor fetched."
+        "files in its cache, so neither hashed nor fetched. The 2019 figure (50.6 images/s) was measured earlier, not "
+        "in this run."
     )
-    ratio = {name: round(statistics.median(ours) / row["median"], 3) for name, row in beside.items()}
-    beside["one_request_per_image_2019"] = {"median": round(MEASURED_2019, 1), "min": None, "max": None, "n": 0}
-    ratio["one_request_per_image_2019"] = round(statistics.median(ours) / MEASURED_2019, 5)
-    row = {
-        "metric": "prepare_mnist_seconds",
-        "unit": "s",
-        "ours": summary(ours),
-        "beside": beside,
-        "ratio": ratio,
-        "target": "<= 0.25",
-        "note": f"{note} The 2019 figure (50.6 images/s) was measured earlier, not in this run.",
-    }
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=TOP, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    machine = {
-        "cpus": os.cpu_count(),
-        "memory": memory,
-        "python": platform.python_version(),
-        "kernel": platform.release(),
-    }
-    return {"benchmark": "prepare_mnist", "commit": commit, "machine": machine, "rows": [row]}
+    return [common.row("prepare_mnist_seconds", "s", ours, beside, "<= 0.25", note)]
 
 
 if __name__ == "__main__":
