@@ -90,8 +90,12 @@ class Reports:
         if (labels.get(names.WORK_LABEL), labels.get(names.ATTEMPT_LABEL)) != (report.work, str(report.attempt)):
             return _problem(409, "this pod works on another attempt")
         uid = labels[names.OWNER_UID]
-        if self._cache.get(names.DATASET_KIND, uid) is None:
+        dataset = self._cache.get(names.DATASET_KIND, uid)
+        if dataset is None:
             return _problem(409, "its Dataset is gone")
+        work = dataset["status"].get("work") or {}
+        if work.get("hash") == report.work and work.get("attempt", 0) > report.attempt:
+            return _problem(409, "a later attempt has taken over")
         self._latest[uid] = report
         self._forget_gone()
         self._queue.add((names.DATASET_KIND, uid))
