@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
@@ -61,11 +62,14 @@ def complete(have: Mapping[str, bytes], hosts: tuple[str, ...], now: datetime) -
     if CA_CERT not in keys or CA_KEY not in keys:
         keys[CA_CERT], keys[CA_KEY] = _make_ca(now)
         keys.pop(SERVER_CERT, None)
-    if not _is_good(keys.get(SERVER_CERT), hosts, now) or SERVER_KEY not in keys:
+    if not _is_good(keys.get(SERVER_CERT), keys[CA_CERT], hosts, now) or SERVER_KEY not in keys:
         keys[SERVER_CERT], keys[SERVER_KEY] = _make_server(keys[CA_CERT], keys[CA_KEY], hosts, now)
     for granter in GRANTERS:
         if f"{granter}.key" not in keys:
-            keys[f"{granter}.key"], keys[f"{granter}.pub"] = _make_pair()
+            keys[f"{granter}.key"] = _pem(ed25519.Ed25519PrivateKey.generate())
+            keys.pop(f"{granter}.pub", None)
+        if f"{granter}.pub" not in keys:
+            keys[f"{granter}.pub"] = _public(keys[f"{granter}.key"])
     for name in RANDOM_KEYS:
         keys.setdefault(name, secrets.token_bytes(32))
     return keys
@@ -113,16 +117,19 @@ def _make_server(ca_pem: bytes, ca_key_pem: bytes, hosts: tuple[str, ...], now: 
     return certificate.public_bytes(serialization.Encoding.PEM), _pem(key)
 
 
-def _make_pair() -> tuple[bytes, bytes]:
-    key = ed25519.Ed25519PrivateKey.generate()
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return _pem(key), public
+def _public(key_pem: bytes) -> bytes:
+    key = serialization.load_pem_private_key(key_pem, password=None).public_key()
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def _is_good(pem: bytes | None, hosts: tuple[str, ...], now: datetime) -> bool:
+def _is_good(pem: bytes | None, ca_pem: bytes, hosts: tuple[str, ...], now: datetime) -> bool:
     if pem is None:
         return False
     certificate = x509.load_pem_x509_certificate(pem)
+    try:
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca_pem))
+    except InvalidSignature:  # somebody gave us another authority
+        return False
     named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     covered = set(named) >= {_general_name(host) for host in hosts}
     return covered and certificate.not_valid_after_utc > now + timedelta(days=RENEW_DAYS)
