@@ -88,6 +88,8 @@ class Lease:
         try:
             await self._cluster.replace(LEASES, self._manifest(found["metadata"], transitions))
         except Conflict:
+            if holder == self._identity:
+                raise  # somebody touched our Lease: that does not make it theirs, look again
             return False
         return True
 

@@ -1,0 +1,125 @@
+"""controllers/lease.py: two operators, one Lease, judged by how long it was seen unchanged."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from blueno import names
+from blueno.kube import Cluster
+from blueno.resources.api import LEASES
+from controllers import lease as module
+from controllers.lease import DURATION, Lease
+from tests.fakes.api_server import ApiServer
+from tests.unit.controllers.waiting import until
+
+SPACE = "blueno-system"
+
+
+class Clock:
+    """Stands for the `time` module."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(module, "RETRY", 0.01)
+    monkeypatch.setattr(module, "RENEW", 0.01)
+    return clock
+
+
+def holder(api: ApiServer) -> str:
+    return str(api.read("Lease", names.LEASE, SPACE)["spec"]["holderIdentity"])
+
+
+async def test_the_second_waits_while_the_first_renews(api: ApiServer, cluster: Cluster, clock: Clock) -> None:
+    first, second = Lease(cluster, SPACE, "a"), Lease(cluster, SPACE, "b")
+    await first.acquire()
+    for _ in range(4):
+        clock.now += DURATION - 1
+        assert await first._try()
+        assert not await second._try()
+    assert holder(api) == "a"
+
+
+async def test_a_lease_seen_unchanged_for_long_is_taken(api: ApiServer, cluster: Cluster, clock: Clock) -> None:
+    first, second = Lease(cluster, SPACE, "a"), Lease(cluster, SPACE, "b")
+    await first.acquire()
+    clock.now += 1000  # however old it is: the second has only just seen it
+    assert not await second._try()
+    clock.now += DURATION
+    assert not await second._try()
+    clock.now += 0.1
+    assert await second._try()
+    assert holder(api) == "b"
+    assert api.read("Lease", names.LEASE, SPACE)["spec"]["leaseTransitions"] == 1
+    assert not await first._try()
+
+
+async def test_a_released_lease_is_taken_at_once(api: ApiServer, cluster: Cluster, clock: Clock) -> None:
+    first, second = Lease(cluster, SPACE, "a"), Lease(cluster, SPACE, "b")
+    await first.acquire()
+    waiting = asyncio.create_task(second.acquire())
+    await asyncio.sleep(0.03)
+    assert not waiting.done()
+    await second.release()  # not its to release
+    assert holder(api) == "a"
+    await first.release()
+    await asyncio.wait_for(waiting, 5)
+    assert holder(api) == "b"
+
+
+async def test_the_same_pod_takes_its_own_lease_back(cluster: Cluster, clock: Clock) -> None:
+    await Lease(cluster, SPACE, "a").acquire()
+    assert await Lease(cluster, SPACE, "a")._try()
+
+
+async def test_of_two_at_once_one_wins(api: ApiServer, cluster: Cluster, clock: Clock) -> None:
+    pair = [Lease(cluster, SPACE, "a"), Lease(cluster, SPACE, "b")]
+    assert sorted(await asyncio.gather(*(lease._try() for lease in pair))) == [False, True]
+
+
+async def test_hold_ends_when_another_holds(api: ApiServer, cluster: Cluster, clock: Clock) -> None:
+    first = Lease(cluster, SPACE, "a")
+    await first.acquire()
+    holding = asyncio.create_task(first.hold())
+    await asyncio.sleep(0.05)
+    assert not holding.done()
+    api.update("Lease", names.LEASE, {"spec": {"holderIdentity": "b"}}, SPACE)
+    await asyncio.wait_for(holding, 5)
+
+
+async def test_hold_outlives_an_unreachable_api_server(api: ApiServer, cluster: Cluster, clock: Clock) -> None:
+    first = Lease(cluster, SPACE, "a")
+    await first.acquire()
+    api.fail = lambda verb, path: 503
+    holding = asyncio.create_task(first.hold())
+    await asyncio.sleep(0.05)
+    assert not holding.done()
+    api.fail = lambda verb, path: None
+    before = len(api.requests)
+    await until(lambda: len(api.requests) > before + 2)
+    assert not holding.done()
+    holding.cancel()
+    await asyncio.gather(holding, return_exceptions=True)
+    assert await cluster.get(LEASES, SPACE, names.LEASE) is not None
+
+
+async def test_a_lease_touched_by_somebody_else_is_not_lost(api: ApiServer, cluster: Cluster, clock: Clock) -> None:
+    """A 409 on renewal only says that the Lease has changed, not that it is another's."""
+    first = Lease(cluster, SPACE, "a")
+    await first.acquire()
+    holding = asyncio.create_task(first.hold())
+    api.fail = lambda verb, path: 409 if verb == "PUT" else None
+    await asyncio.sleep(0.05)
+    assert not holding.done()
+    holding.cancel()
+    await asyncio.gather(holding, return_exceptions=True)
