@@ -20,9 +20,9 @@ from controllers.step import Patch, Ref, Step
 from controllers.writer import Writer
 from tests.fakes.api_server import ApiServer
 from tests.make import a_body, stalled
+from tests.unit.controllers.waiting import until
 
 CLAIM = {"kind": "PersistentVolumeClaim", "metadata": {"name": "c", "namespace": "lab", "labels": {}}, "spec": {}}
-from tests.unit.controllers.waiting import until
 
 
 def claim(owner: str) -> dict[str, Any]:
