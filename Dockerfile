@@ -2,10 +2,10 @@
 #   operator  the operator's pod       docker build --target operator .
 #   prep      preparation pods         docker build --target prep .
 #
-# To pin the base by content: --build-arg BASE=python:3.11-slim@sha256:<digest>, the digest as printed by
-# `docker buildx imagetools inspect python:3.11-slim` (or `buildah pull`).
+# To pin the base by content: --build-arg BASE=python:3.11.14-slim-bookworm@sha256:<digest>, the digest as printed by
+# `docker buildx imagetools inspect python:3.11.14-slim-bookworm` (or `buildah pull`).
 # Where the network's certificates are the machine's own: --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt
-ARG BASE=python:3.11-slim
+ARG BASE=python:3.11.14-slim-bookworm
 
 FROM ${BASE} AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CERT=/etc/ssl/certs/ca-certificates.crt

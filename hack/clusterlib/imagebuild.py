@@ -23,7 +23,7 @@ from clusterlib.locks import locked
 from clusterlib.progress import note, step
 from clusterlib.runner import RealRunner, Runner, logged
 
-BASE = "python:3.11-slim"
+BASE = "python:3.11.14-slim-bookworm"  # as in the Dockerfile
 _STAND_IN = f"localhost/{BASE}"
 _STAND_IN_PACKAGES = ("python3", "python3-venv", "ca-certificates")
 # A registry that answers does so at once; without one the build must not hang.
@@ -125,7 +125,7 @@ class _Buildah:
 
     def base(self) -> str:
         """The registry's base image when one answers, else the stand-in; once decided, it stays."""
-        noted = self._cache / "images" / "base"
+        noted = self._cache / "images" / f"base-{BASE.replace(':', '-')}"
         if self._base is None and noted.exists():
             self._base = noted.read_text()
         if self._base is None:
