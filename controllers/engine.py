@@ -17,7 +17,7 @@ from blueno.errors import BluenoError, Conflict, NotFound, Rejected, Unavailable
 from blueno.resources.api import Resource
 from blueno.resources.outcome import Progress
 from controllers.cache import Body, Cache
-from controllers.metrics import QUEUE_DEPTH, RECONCILE_ERRORS, RECONCILE_SECONDS
+from controllers.metrics import PREP_SECONDS, QUEUE_DEPTH, RECONCILE_ERRORS, RECONCILE_SECONDS
 from controllers.queue import Key, WorkQueue
 from controllers.step import Step
 from controllers.writer import NameConflict, TerminatingNamespace, Writer
@@ -106,6 +106,8 @@ class Engine:
             step, changes = Step("", "", again_in=CONFLICT_SECONDS), kind.conflict(body, str(error), now)
         if changes:
             await self._report(kind, uid, body, changes, now)
+            if step.took is not None:
+                PREP_SECONDS.observe(step.took)
         if step.again_in is not None:
             self._queue.add(key, step.again_in)
 

@@ -50,3 +50,4 @@ class Step:
     release_if_refused: bool = False  # nothing can be created in a terminating namespace: then release the finalizer
     status: Mapping[str, Any] = field(default_factory=dict)  # top-level status fields to set; None removes
     again_in: float | None = None  # seconds
+    took: float | None = None  # seconds that the work which just ended took, for /metrics

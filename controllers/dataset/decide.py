@@ -169,7 +169,8 @@ def job_has_sealed(case: Case) -> Step | None:
     if job is None or job.outcome is None or not job.outcome.sealed:
         return None
     status = words.sealed_status(case.wanted, job.outcome)
-    return Step(Reason.AVAILABLE, words.sealed(job.outcome), ready=True, status=status)
+    took = (case.now - job.created).total_seconds() if job.created is not None else None
+    return Step(Reason.AVAILABLE, words.sealed(job.outcome), ready=True, status=status, took=took)
 
 
 def job_has_failed(case: Case) -> Step | None:
