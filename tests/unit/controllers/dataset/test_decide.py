@@ -69,6 +69,9 @@ ROWS = [
     # name_is_taken
     Row("somebody else's claim of our name is left alone", {}, {"claim": None, "name_taken": True}, "NameConflict",
         "stalled", says=CLAIM),
+    # name_is_taken
+    Row("a claim that is not ours is left alone", {"status": SEALED}, {"claim": None, "name_taken": True},
+        "NameConflict", "stalled", says=CLAIM),
     # volume_is_missing
     Row("a claim is made first of all", {}, {"claim": None}, "Provisioning", "reconciling",
         [f"apply PersistentVolumeClaim {CLAIM}"], again_in=0),
