@@ -92,4 +92,7 @@ def _storage(value: str) -> Storage:
         raise InvalidSpec("BLUENO_DEFAULT_STORAGE", 'must be JSON like {"claimTemplate": {"size": "10Gi"}}') from None
     if kind not in STORAGE_KINDS:
         raise InvalidSpec("BLUENO_DEFAULT_STORAGE", f"must name one of {', '.join(STORAGE_KINDS)}, not {kind!r}")
+    needed = {"existingClaim": "name", "hostPath": "path"}.get(kind)
+    if not isinstance(parameters, dict) or (needed is not None and not parameters.get(needed)):
+        raise InvalidSpec("BLUENO_DEFAULT_STORAGE", f"{kind} must be an object" + (f" with {needed}" if needed else ""))
     return Storage(kind, parameters)

@@ -1,0 +1,77 @@
+"""blueno/config.py: what is understood, and that what is not names its variable."""
+
+from __future__ import annotations
+
+import pytest
+
+from blueno.config import OperatorConfig
+from blueno.errors import InvalidSpec
+from blueno.resources.dataset import Storage
+
+
+def test_nothing_is_required() -> None:
+    assert OperatorConfig.from_env({}) == OperatorConfig()
+
+
+def test_everything_can_be_said() -> None:
+    config = OperatorConfig.from_env(
+        {
+            "BLUENO_NAMESPACE": "ml",
+            "BLUENO_IDENTITY": "pod-1",
+            "BLUENO_PREP_IMAGE": "example.org/prep:2",
+            "BLUENO_IMAGE_PULL_POLICY": "Always",
+            "BLUENO_DEFAULT_STORAGE": '{"claimTemplate": {"size": "1Ti"}}',
+            "BLUENO_ALLOW_HOST_PATH": "True",
+            "BLUENO_ALLOWED_SOURCE_NETWORKS": " 10.1.0.0/16, fd00::/8 ,",
+            "BLUENO_MAX_SOURCE_BYTES": "1000",
+            "BLUENO_REPORT_PORT": "9443",
+            "BLUENO_HTTP_PORT": "9080",
+            "BLUENO_WORKERS": "2",
+            "BLUENO_SWEEP_SECONDS": "5",
+            "UNRELATED": "x",
+        }
+    )
+    assert config == OperatorConfig(
+        namespace="ml",
+        identity="pod-1",
+        prep_image="example.org/prep:2",
+        image_pull_policy="Always",
+        default_storage=Storage("claimTemplate", {"size": "1Ti"}),
+        allow_host_path=True,
+        allowed_source_networks=("10.1.0.0/16", "fd00::/8"),
+        max_source_bytes=1000,
+        report_url="https://blueno-report.ml.svc:8443",
+        report_port=9443,
+        http_port=9080,
+        workers=2,
+        sweep_seconds=5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("BLUENO_ALLOW_HOST_PATH", "yes"),
+        ("BLUENO_ALLOW_HOST_PATH", ""),
+        ("BLUENO_WORKERS", "0"),
+        ("BLUENO_WORKERS", "-1"),
+        ("BLUENO_WORKERS", "many"),
+        ("BLUENO_SWEEP_SECONDS", "0.5"),
+        ("BLUENO_HTTP_PORT", ""),
+        ("BLUENO_ALLOWED_SOURCE_NETWORKS", "10.1.2.3/16"),
+        ("BLUENO_ALLOWED_SOURCE_NETWORKS", "10.0.0.0/8,example.org"),
+        ("BLUENO_DEFAULT_STORAGE", "claimTemplate"),
+        ("BLUENO_DEFAULT_STORAGE", "[]"),
+        ("BLUENO_DEFAULT_STORAGE", "{}"),
+        ("BLUENO_DEFAULT_STORAGE", '{"nfs": {}}'),
+        ("BLUENO_DEFAULT_STORAGE", '{"claimTemplate": {}, "hostPath": {"path": "/x"}}'),
+        ("BLUENO_DEFAULT_STORAGE", '{"claimTemplate": null}'),
+        ("BLUENO_DEFAULT_STORAGE", '{"hostPath": {}}'),
+        ("BLUENO_DEFAULT_STORAGE", '{"existingClaim": {"path": "x"}}'),
+    ],
+)
+def test_what_cannot_be_understood_names_its_variable(key: str, value: str) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        OperatorConfig.from_env({key: value})
+    assert caught.value.field == key
+    assert str(caught.value).startswith(f"{key}: ")
