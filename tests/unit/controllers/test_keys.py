@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta
@@ -82,8 +83,13 @@ async def handshake(authority: bytes, name: str) -> str:
     client.verify_flags |= ssl.VERIFY_X509_STRICT
     context = http._tls(ReportKeys(MADE[CA_CERT], MADE[SERVER_CERT], MADE[SERVER_KEY]))
 
+    hung_up = asyncio.Event()
+
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            await writer.wait_closed()
+        hung_up.set()
 
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=context)
     try:
@@ -91,6 +97,9 @@ async def handshake(authority: bytes, name: str) -> str:
         _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client, server_hostname=name)
         version = writer.get_extra_info("ssl_object").version()
         writer.close()
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            await writer.wait_closed()
+        await hung_up.wait()
         return str(version)
     finally:
         server.close()
