@@ -1,8 +1,9 @@
-"""What tests/fakes/api_server.py says of the kinds it serves."""
+"""What tests/fakes/api_server.py serves, and where."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from blueno.resources.api import BY_KIND, TOKEN_REVIEWS, Resource
@@ -16,6 +17,24 @@ SERVED = (
     Resource("", "v1", "namespaces", "Namespace", namespaced=False),
     Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False),
 )
+
+
+class Refused(Exception):
+    """An answer of 400 or more."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass
+class Target:
+    """What a URL points at."""
+
+    resource: Resource
+    namespace: str | None
+    name: str | None
+    sub: str | None
 
 
 def discovery(path: str) -> Body | None:
@@ -39,3 +58,16 @@ def _described(resources: list[Resource]) -> Iterator[Body]:
         body = {"name": resource.plural, "kind": resource.kind, "namespaced": resource.namespaced, "verbs": verbs}
         yield {**body, "singularName": resource.kind.lower()}
         yield {**body, "name": f"{resource.plural}/status", "verbs": ["get", "patch"]}
+
+
+def target_of(path: str) -> Target:
+    """What a URL path points at; Refused when this server has no such thing."""
+    parts = path.strip("/").split("/")
+    group, parts = ("", parts[1:]) if parts[0] == "api" else (parts[1], parts[2:])
+    namespace = parts[2] if parts[1:2] == ["namespaces"] else None
+    rest = parts[3:] if namespace is not None else parts[1:]
+    for resource in SERVED:
+        if (resource.group, resource.version, resource.plural) == (group, parts[0], rest[0] if rest else ""):
+            name, sub = [*rest[1:3], None, None][:2]
+            return Target(resource, namespace, name, sub)
+    raise Refused(404, f"the server could not find {path}")

@@ -23,20 +23,12 @@ from typing import Any
 from aiohttp import web
 
 from blueno.resources.api import BY_KIND, TOKEN_REVIEWS, Resource
-from tests.fakes.api_discovery import SERVED, discovery
+from tests.fakes.api_discovery import Refused, Target, discovery, target_of
 from tests.fakes.merge_patch import merge
 
 Body = dict[str, Any]
 
 BOOKMARK_SECONDS = 1.0
-
-
-class Refused(Exception):
-    """An answer of 400 or more."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -52,16 +44,6 @@ class Seen:
     @property
     def is_write(self) -> bool:
         return self.verb not in ("GET", "WATCH")
-
-
-@dataclass
-class Target:
-    """What a URL points at."""
-
-    resource: Resource
-    namespace: str | None
-    name: str | None
-    sub: str | None
 
 
 @dataclass
@@ -203,7 +185,7 @@ class ApiServer:
         found = discovery(path)
         if found is not None:
             return found
-        target = self._target(path)
+        target = target_of(path)
         if target.resource is TOKEN_REVIEWS:
             return {**body, "status": self.tokens.get(body["spec"]["token"], {"authenticated": False})}
         if target.name is None:
@@ -254,7 +236,7 @@ class ApiServer:
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         if self.watches_down:
             return web.json_response({"code": 503, "message": "no watches now"}, status=503)
-        target, selector = self._target(request.path), request.query.get("labelSelector")
+        target, selector = target_of(request.path), request.query.get("labelSelector")
         self.requests.append(Seen("WATCH", request.path, dict(request.query), None, 200))
         position = int(request.query.get("resourceVersion") or 0)
         stream = web.StreamResponse()
@@ -283,18 +265,6 @@ class ApiServer:
             return stream
         finally:
             del self._streams[task]
-
-    @staticmethod
-    def _target(path: str) -> Target:
-        parts = path.strip("/").split("/")
-        group, parts = ("", parts[1:]) if parts[0] == "api" else (parts[1], parts[2:])
-        namespace = parts[2] if parts[1:2] == ["namespaces"] else None
-        rest = parts[3:] if namespace is not None else parts[1:]
-        for resource in SERVED:
-            if (resource.group, resource.version, resource.plural) == (group, parts[0], rest[0] if rest else ""):
-                name, sub = [*rest[1:3], None, None][:2]
-                return Target(resource, namespace, name, sub)
-        raise Refused(404, f"the server could not find {path}")
 
 
 def _fits(body: Body, target: Target, selector: str | None) -> bool:

@@ -135,7 +135,8 @@ class World:
         owner = {"apiVersion": "batch/v1", "kind": "Job", "name": meta["name"], "uid": meta["uid"]}
         labels = {**template["metadata"]["labels"], "batch.kubernetes.io/job-name": meta["name"]}
         place = {"name": name, "namespace": meta["namespace"], "labels": labels, "ownerReferences": [owner]}
-        status = {"phase": "Running", "containerStatuses": [{"name": "prepare", "state": {"running": {"startedAt": "2026-03-01T12:00:00Z"}}}]}
+        running = {"running": {"startedAt": "2026-03-01T12:00:00Z"}}
+        status = {"phase": "Running", "containerStatuses": [{"name": "prepare", "state": running}]}
         self.api.put({"kind": "Pod", "metadata": place, "spec": {}, "status": status})
         return name
 
