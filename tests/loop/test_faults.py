@@ -37,21 +37,23 @@ async def test_events_missed_by_a_broken_watch_are_found_by_the_sweep(world: Wor
 async def test_a_deleted_dataset_that_no_watch_told_of_is_forgotten(world: World) -> None:
     operator = await world.at_work()
     await world.ready()
+
+    async def shown(wanted: bool) -> bool:
+        url, metric = f"http://localhost:{operator.http}/metrics", 'blueno_dataset_ready{dataset="mnist"'
+        async with aiohttp.ClientSession() as client:
+            for _ in range(100):
+                async with client.get(url) as answer:
+                    if (metric in await answer.text()) is wanted:
+                        return True
+                await asyncio.sleep(0.1)
+        return False
+
+    assert await shown(True)
     world.api.watches_down = True
     world.api.cut_watches()
     world.api.remove("Dataset", "mnist")
     world.api.forget()
-
-    async def shown() -> bool:
-        url = f"http://localhost:{operator.http}/metrics"
-        async with aiohttp.ClientSession() as client, client.get(url) as answer:
-            return 'blueno_dataset_ready{dataset="mnist"' in await answer.text()
-
-    for _ in range(100):
-        if not await shown():
-            break
-        await asyncio.sleep(0.1)
-    assert not await shown()
+    assert await shown(False)
 
 
 async def test_a_status_that_cannot_be_written_arrives_when_the_api_server_heals(world: World) -> None:

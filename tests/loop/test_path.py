@@ -9,6 +9,7 @@ import aiohttp
 
 from blueno import names
 from blueno.resources.outcome import Progress
+from tests.fakes.api_server import Seen
 from tests.loop.conftest import World, a_dataset_manifest
 from tests.make import failed_outcome, sealed_outcome
 
@@ -41,8 +42,8 @@ async def test_nobody_but_our_writer_writes(world: World) -> None:
     await world.at_work()
     await world.ready()
     await world.settled()
+    assert foreign_writes(world) == []
     for seen in world.api.writes():
-        assert seen.query.get("fieldManager") == names.FIELD_MANAGER, seen
         if seen.verb == "PATCH":
             assert seen.path.endswith("/status"), seen
             assert set(seen.body["metadata"]) == {"uid"}, seen
@@ -62,6 +63,7 @@ async def test_our_finalizer_survives_kopf_and_goes_when_the_data_is_gone(world:
         world.api.update("Dataset", "mnist", {"metadata": {"labels": {"touched": str(number)}}})
         await world.settled(0.3)
     assert world.api.read("Dataset", "mnist")["metadata"]["finalizers"] == [names.ERASE_FINALIZER]
+    assert foreign_writes(world) == []
 
     world.api.remove("Dataset", "mnist")
     await world.until(lambda: not world.api.all("Dataset"), "the Dataset is gone")
@@ -78,6 +80,7 @@ async def test_somebody_elses_finalizer_is_left_alone(world: World) -> None:
     world.api.remove("Dataset", "mnist")
     await world.settled()
     assert world.api.read("Dataset", "mnist")["metadata"]["finalizers"] == ["example.org/theirs"]
+    assert foreign_writes(world) == []
 
 
 async def test_a_failure_and_its_retry(world: World) -> None:
@@ -124,3 +127,8 @@ async def test_a_pod_reports_over_tls(world: World) -> None:
             assert answer.status == 204, await answer.text()
     await world.until(lambda: world.condition("Ready") == ("False", "Downloading"), "progress in the status")
     assert world.api.read("Dataset", "mnist")["status"]["progress"]["percentage"] == 12
+
+
+def foreign_writes(world: World) -> list[Seen]:
+    """Writes that are not our writer's: kopf's, refused or not."""
+    return [seen for seen in world.api.writes() if seen.query.get("fieldManager") != names.FIELD_MANAGER]
