@@ -174,9 +174,9 @@ def job_has_sealed(case: Case) -> Step | None:
 
 
 def job_has_failed(case: Case) -> Step | None:
-    """The Job has used up its retries or failed for good."""
+    """The Job has used up its retries or failed for good (its pod says so before the Job's own status does)."""
     job = case.job
-    if job is None or job.state != "failed":
+    if job is None or not (job.state == "failed" or job.has_failed_for_good):
         return None
     code = job.outcome.code if job.outcome is not None else ""
     if code == Reason.SOURCE_UNAVAILABLE or (code == Reason.ADOPTION_MISMATCH and case.seen.gone_owner):

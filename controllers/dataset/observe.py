@@ -56,6 +56,13 @@ class JobView:
         said = [pod.outcome for pod in self.pods if pod.ended or pod.outcome is not None]
         return next((o for o in said if o is not None and o.sealed), said[-1] if said else None)
 
+    @property
+    def has_failed_for_good(self) -> bool:
+        """Whether its last pod ended with a failure that no retry can mend."""
+        last = self.pods[-1] if self.pods else None
+        said = last.outcome if last is not None and last.ended else None
+        return said is not None and not said.sealed and said.permanent
+
 
 @dataclass(frozen=True)
 class Observed:

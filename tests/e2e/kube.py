@@ -112,12 +112,13 @@ class Kube:
 
     def kill_operator(self) -> None:
         """SIGKILL of the operator's process; kubelet starts its container again."""
-        uid = self.operator_pod()["metadata"]["uid"]
-        self.kill_container(uid)
+        pod = self.wait("the operator's pod", self.operator_pod, 60)
+        self.kill_container(pod["metadata"]["uid"])
 
-    def operator_pod(self) -> dict[str, Any]:
+    def operator_pod(self) -> dict[str, Any] | None:
+        """The pod that is not on its way out; None while it is being replaced."""
         pods = self.inside("blueno-system").list("pods", "app.kubernetes.io/component=operator")
-        return next(pod for pod in pods if not pod["metadata"].get("deletionTimestamp"))
+        return next((pod for pod in pods if not pod["metadata"].get("deletionTimestamp")), None)
 
     def kill_container(self, pod_uid: str) -> None:
         """SIGKILL to every process of the pod's containers, from the node."""

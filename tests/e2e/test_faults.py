@@ -60,6 +60,8 @@ def test_operator_killed_at_ten_random_moments(kube: Kube, mirror: Mirror) -> No
 def restarted(kube: Kube) -> bool:
     """Whether the operator's container runs again; a crash loop's waiting time is cut short by a new pod."""
     pod = kube.operator_pod()
+    if pod is None:
+        return False
     status = (pod["status"].get("containerStatuses") or [{}])[0]
     if "waiting" in (status.get("state") or {}):
         kube.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], "--wait=false")

@@ -126,7 +126,7 @@ def test_a_foreign_claim_of_our_name_is_not_taken(kube: Kube, mirror: Mirror) ->
 
 
 def test_metrics_and_liveness(cluster: Kube) -> None:
-    address = cluster.operator_pod()["status"]["podIP"]
+    address = cluster.wait("the operator's pod", cluster.operator_pod)["status"]["podIP"]
     with urllib.request.urlopen(f"http://{address}:8080/livez", timeout=5) as answer:
         assert answer.read() == b"ok"
     with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=5) as answer:

@@ -172,6 +172,8 @@ ROWS = [
     # job_has_failed
     Row("what the pod said is the reason", {"status": RUNNING}, job(state="failed", said=failed_outcome("NoSpace")),
         "NoSpace", "stalled", says="what happened"),
+    Row("a failure for good counts before the Job's own status says so", {"status": RUNNING},
+        job(said=failed_outcome(permanent=True)), "ChecksumMismatch", "stalled"),
     Row("a source that does not answer is tried for ever", {"status": RUNNING},
         job(state="failed", said=failed_outcome("SourceUnavailable")), "Preparing", "reconciling",
         [f"apply Job {J2}"], again_in=0),
