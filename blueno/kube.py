@@ -94,6 +94,7 @@ class Cluster:
         labels: str = "",
         *,
         namespace: str | None = None,
+        fields: str = "",
         metadata_only: bool = False,
         cached: bool = False,
     ) -> AsyncIterator[dict[str, Any]]:
@@ -104,6 +105,8 @@ class Cluster:
         query = {"limit": str(PAGE)}
         if labels:
             query["labelSelector"] = labels
+        if fields:
+            query["fieldSelector"] = fields
         if cached:
             query = {**query, "resourceVersion": "0"}
         accept = _PARTIAL if metadata_only else "application/json"

@@ -25,6 +25,7 @@ from controllers.writer import NameConflict, TerminatingNamespace, Writer
 log = logging.getLogger("blueno.engine")
 
 CONFLICT_SECONDS = 60.0  # whoever takes a foreign namesake away tells us nothing: look again so often
+REFUSED_SECONDS = 10.0  # a quota may be raised or freed at any time
 
 
 class Kind(Protocol):
@@ -33,9 +34,13 @@ class Kind(Protocol):
     @property
     def resource(self) -> Resource: ...
 
-    def plan(self, body: Body, progress: Progress | None, now: datetime) -> tuple[Step, Mapping[str, Any]]: ...
+    def plan(
+        self, body: Body, progress: Progress | None, now: datetime, told: str = ""
+    ) -> tuple[Step, Mapping[str, Any]]: ...
 
     def conflict(self, body: Body, message: str, now: datetime) -> Mapping[str, Any]: ...
+
+    def refused(self, body: Body, step: Step, message: str, now: datetime) -> Mapping[str, Any]: ...
 
 
 class Engine:
@@ -100,10 +105,16 @@ class Engine:
             if step.confirm != doubt:
                 self._queue.add(key)
                 return
+        if step.ask is not None and (told := await self._writer.last_warning(step.ask)):
+            step, changes = kind.plan(body, self._progress(uid), now, told)
         try:
             await self._act(kind, body, step)
         except NameConflict as error:
             step, changes = Step("", "", again_in=CONFLICT_SECONDS), kind.conflict(body, str(error), now)
+        except Rejected as error:
+            RECONCILE_ERRORS.labels(type(error).__name__).inc()
+            log.warning("%s %s: %s", *key, error)
+            step, changes = Step("", "", again_in=REFUSED_SECONDS), kind.refused(body, step, str(error), now)
         if changes:
             await self._report(kind, uid, body, changes, now)
             if step.took is not None:
@@ -112,6 +123,8 @@ class Engine:
             self._queue.add(key, step.again_in)
 
     async def _act(self, kind: Kind, body: Body, step: Step) -> None:
+        if step.warning is not None:
+            await self._writer.warn(kind.resource, body, step.warning, datetime.now(UTC))
         if step.finalizer is True:
             await self._writer.set_finalizer(kind.resource, body, wanted=True)
         for ref in step.delete:

@@ -26,7 +26,7 @@ from blueno.kube import Cluster
 from blueno.resources.api import SECRETS
 
 CA_YEARS = 10
-SERVER_DAYS = 365
+SERVER_DAYS = 5 * 365  # renewed at a start of the operator, and it may run for years
 RENEW_DAYS = 30  # a server certificate that ends sooner is issued anew
 GRANTERS = ("web", "recorder", "operator")  # who signs grants for data servers
 RANDOM_KEYS = ("session.key", "cursor.key")  # 32 bytes each, of the web process

@@ -6,6 +6,7 @@ it concerns into the queue. Another source (a leaner list+watch) can take kopf's
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -31,6 +32,15 @@ class Source:
         self._cache = cache
         self._queue = queue
         self._interested = interested
+        self._heard: dict[str, float] = {}  # kind: when its watch last brought something (monotonic)
+
+    def hear(self, kind: str) -> None:
+        """Its watch brought an event."""
+        self._heard[kind] = time.monotonic()
+
+    def heard_since(self, kind: str, moment: float) -> bool:
+        """Whether the kind's watch has brought anything since `moment` (monotonic)."""
+        return self._heard.get(kind, 0.0) > moment
 
     def upsert(self, resource: Resource, body: Body, priority: int = NEWS) -> bool:
         """An object is there or has changed; says whether that was news."""
@@ -72,6 +82,7 @@ def _register(registry: kopf.OperatorRegistry, resource: Resource, get_source: C
     async def on_event(event: Mapping[str, Any], **_: Any) -> None:
         EVENTS_SEEN.labels(resource.kind).inc()
         source = get_source()
+        source.hear(resource.kind)
         body = dict(event["object"])
         if event["type"] == "DELETED":
             source.delete(resource, body)

@@ -45,6 +45,8 @@ class Step:
     delete: tuple[Ref, ...] = ()
     patch: tuple[Patch, ...] = ()
     wish: tuple[Patch, ...] = ()  # patches that the cluster may refuse: then a Warning Event says so and we go on
+    ask: Ref | None = None  # an object whose Warning Events say more than `message` does
+    warning: tuple[str, str] | None = None  # reason and message of a Warning Event of our own
     finalizer: bool | None = None
     confirm: Ref | None = None  # a Job: ask the API server, not the cache, that it and its pods have no more to say
     release_if_refused: bool = False  # nothing can be created in a terminating namespace: then release the finalizer

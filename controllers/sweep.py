@@ -28,7 +28,7 @@ log = logging.getLogger("blueno.sweep")
 SMALL = 1000  # objects up to which every sweep is affordable; above, sweeps become proportionally rarer
 DELETION_PATIENCE = 20.0  # seconds
 PROGRESS_PATIENCE = 120.0  # seconds
-DEAF_AFTER = 150.0  # seconds of sweeps that all found news a watch should have brought
+DEAF_AFTER = 150.0  # seconds without any event of a watch that is known to have missed one
 
 
 class Sweep:
@@ -41,12 +41,14 @@ class Sweep:
         self._source = source
         self._resources = (*WATCHED, (VOLUMES, f"{names.MANAGED}=true")) if host_paths else WATCHED
         self._suspects: dict[tuple[str, str], str] = {}  # (kind, uid): version that a watch has not brought yet
-        self._deaf_since: float | None = None
+        self._missed_at: dict[str, float] = {}  # kind: when a change was first found that its watch had not brought
 
     @property
     def is_deaf(self) -> bool:
-        """Whether the watches have missed changes for DEAF_AFTER seconds: then only a restart helps."""
-        return self._deaf_since is not None and time.monotonic() - self._deaf_since > DEAF_AFTER
+        """Whether a watch missed a change and has brought nothing at all for DEAF_AFTER seconds since."""
+        now = time.monotonic()
+        missed = self._missed_at.items()
+        return any(now - at > DEAF_AFTER and not self._source.heard_since(kind, at) for kind, at in missed)
 
     async def fill(self) -> None:
         """First of all: the whole state, so that nothing is decided on half of it."""
@@ -68,18 +70,21 @@ class Sweep:
     async def once(self) -> None:
         """Compare every watched kind with the cluster, then look for what is stuck."""
         suspects: dict[tuple[str, str], str] = {}
-        missed = 0
         for resource, selector in self._resources:
             found, late = await self._compare(resource, selector)
             suspects |= found
-            missed += late
+            self._note(resource.kind, late)
         self._suspects = suspects
-        if missed == 0:
-            self._deaf_since = None
-        elif self._deaf_since is None:
-            self._deaf_since = time.monotonic()
         await self._remove_orphans()
         self._look_for_stuck(datetime.now(UTC))
+
+    def _note(self, kind: str, late: int) -> None:
+        """Remember the first miss of a watch until it is heard again. (Volumes have no watch to miss them.)"""
+        at = self._missed_at.get(kind)
+        if at is not None and self._source.heard_since(kind, at):
+            del self._missed_at[kind]
+        if late and kind != VOLUMES.kind:
+            self._missed_at.setdefault(kind, time.monotonic())
 
     async def _compare(self, resource: Resource, selector: str) -> tuple[dict[tuple[str, str], str], int]:
         """What differs now, and how much of it was already different at the last sweep (so a watch is deaf)."""

@@ -22,6 +22,8 @@ from controllers.step import Patch, Ref
 
 log = logging.getLogger("blueno.writer")
 
+EVENT_WORDS = 400  # characters of somebody else's Event that go into a condition
+
 
 class NameConflict(Exception):
     """A live object that is not ours has the name we need."""
@@ -99,6 +101,13 @@ class Writer:
         async for pod in self._cluster.list(PODS, selector, namespace=ref.namespace):
             news |= self._cache.upsert(PODS.kind, pod)
         return not news
+
+    async def last_warning(self, ref: Ref) -> str:
+        """The newest Warning Event about an object, in the words of whoever wrote it; "" when there is none."""
+        about = f"involvedObject.name={ref.name},involvedObject.kind={ref.resource.kind},type=Warning"
+        events = [e async for e in self._cluster.list(EVENTS, namespace=ref.namespace, fields=about)]
+        events.sort(key=lambda e: e.get("lastTimestamp") or e.get("eventTime") or e["metadata"]["creationTimestamp"])
+        return shorten(str(events[-1].get("message", "")), EVENT_WORDS) if events else ""
 
     async def set_finalizer(self, resource: Resource, body: Mapping[str, Any], wanted: bool) -> bool:
         """Put our finalizer on `body`'s object or take it off; says whether anything was to do.

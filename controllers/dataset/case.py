@@ -31,3 +31,9 @@ class Case:
     def asked(self) -> bool:
         """Whether `blueno.dev/requested-at` holds a request that was not acted on yet."""
         return self.dataset.requested_at not in (None, self.dataset.last_handled_request)
+
+    @property
+    def data_is_gone(self) -> bool:
+        """Whether the sealed version lay on another claim than the one that has its name now."""
+        claim, held = self.seen.claim, (self.dataset.status.get("volume") or {}).get("claimUID")
+        return self.dataset.version is not None and claim is not None and held is not None and claim.uid != held

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from blueno import names
-from blueno.resources.api import JOBS
+from blueno.resources.api import JOBS, PODS
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset import words
 from controllers.dataset.build import build_prep_job, build_volume, prepare_hash, short_hash
@@ -20,6 +20,7 @@ from controllers.dataset.work import FAILED, SEALED, Wanted
 from controllers.step import Patch, Ref, Step
 
 CLAIM_PATIENCE = 60.0  # seconds a new claim may take before we call it waiting
+START_PATIENCE = 10.0  # seconds a pod may take to start before Events are asked why: mounts, quota, Pod Security
 MAX_SILENT_ATTEMPTS = 20  # Jobs in a row that ended without a word: the image is not ours, or somebody deletes them
 
 Rule = Callable[[Case], Step | None]
@@ -38,7 +39,7 @@ def name_is_taken(case: Case) -> Step | None:
     if not case.seen.name_taken:
         return None
     name = claim_name(case.dataset, case.seen.storage)
-    text = f"claim {name} exists and was not made for this Dataset: delete or rename it, or name it in existingClaim"
+    text = f"claim {name} exists and was not made for this Dataset: delete or rename it"
     return Step(Reason.NAME_CONFLICT, text, stalled=True, data_out_of_reach=True)
 
 
@@ -71,6 +72,15 @@ def volume_is_lost(case: Case) -> Step | None:
     what = "is being deleted" if claim.deleting else "has lost its volume"
     text = f"claim {claim.name} {what}; restore it from a backup, or create the Dataset anew"
     return Step(Reason.VOLUME_LOST, text, stalled=True, data_out_of_reach=True)
+
+
+def volume_was_replaced(case: Case) -> Step | None:
+    """The claim is another one than the version was sealed on: restored, or new and empty. An attempt finds out."""
+    if not case.data_is_gone:
+        return None
+    step = _start(case, case.wanted.following())
+    text = f"claim {claim_name(case.dataset, case.seen.storage)} was replaced: looking for the version on the new one"
+    return replace(step, message=text, status={**step.status, **words.NO_VERSION})
 
 
 def earlier_work_still_runs(case: Case) -> Step | None:
@@ -179,6 +189,8 @@ def job_has_failed(case: Case) -> Step | None:
     if job is None or not (job.state == "failed" or job.has_failed_for_good):
         return None
     code = job.outcome.code if job.outcome is not None else ""
+    if job.failure == "DeadlineExceeded":
+        code = ""
     if code == Reason.SOURCE_UNAVAILABLE or (code == Reason.ADOPTION_MISMATCH and case.seen.gone_owner):
         return _start(case, case.wanted.following())
     reason, text = words.job_failure(job)
@@ -227,7 +239,15 @@ def job_is_running(case: Case) -> Step:
     """The last rule: there is a Job and nothing is wrong with it."""
     job = case.job
     assert job is not None  # noqa: S101  # job_has_not_started and job_is_gone come before
-    return words.running(job, case.seen.progress, case.wanted, case.dataset)
+    step = words.running(job, case.seen.progress, case.wanted, case.dataset)
+    pod = job.pods[-1] if job.pods else None
+    if pod is not None and (pod.started or pod.ended):
+        return step
+    age = (case.now - job.created).total_seconds() if job.created is not None else 0.0
+    if age < START_PATIENCE:
+        return replace(step, again_in=START_PATIENCE - age)
+    silent = job.ref if pod is None else Ref(PODS, case.dataset.namespace, pod.name)
+    return replace(step, ask=silent, again_in=2 * START_PATIENCE)
 
 
 RULES: tuple[Rule, ...] = (
@@ -235,6 +255,7 @@ RULES: tuple[Rule, ...] = (
     name_is_taken,
     volume_is_missing,
     volume_is_lost,
+    volume_was_replaced,
     earlier_work_still_runs,
     work_is_done,
     work_has_failed,

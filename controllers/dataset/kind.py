@@ -34,8 +34,10 @@ class DatasetKind:
         self._world = world
         self._cache = cache
 
-    def plan(self, body: Body, progress: Progress | None, now: datetime) -> tuple[Step, Mapping[str, Any]]:
-        """The next Step for `body` and the status changes that go with it."""
+    def plan(
+        self, body: Body, progress: Progress | None, now: datetime, told: str = ""
+    ) -> tuple[Step, Mapping[str, Any]]:
+        """The next Step for `body` and the status changes that go with it; `told` answers what it asked before."""
         try:
             dataset = Dataset.parse(body)
         except InvalidSpec as error:
@@ -49,14 +51,24 @@ class DatasetKind:
             return Step(Reason.PENDING, "", finalizer=dataset.wants_erase, again_in=0), {}
         step = decide(Case(dataset, seen, wanted, self._world, now))
         step = replace(step, wish=grow_claim(dataset, seen))
+        if step.ask is not None and told:
+            step = replace(step, message=f"{step.message}: {told}")
         status = project_status(dataset, seen, wanted, step, now)
         return step, difference(dataset.status, status)
 
     def conflict(self, body: Body, message: str, now: datetime) -> Mapping[str, Any]:
         """Status changes when a name we need is taken by somebody else."""
+        return self._explain(body, Step(Reason.NAME_CONFLICT, message, stalled=True), now)
+
+    def refused(self, body: Body, step: Step, message: str, now: datetime) -> Mapping[str, Any]:
+        """Status changes when the API server does not accept what `step` wants made: a quota, a policy."""
+        text = f"the API server refuses what has to be made: {message}"
+        return self._explain(body, Step(step.reason, text, reconciling=True), now)
+
+    def _explain(self, body: Body, step: Step, now: datetime) -> Mapping[str, Any]:
         dataset = Dataset.parse(body)
-        step = Step(Reason.NAME_CONFLICT, message, stalled=True)
-        return difference(dataset.status, project_status(dataset, None, None, step, now))
+        seen = observe(self._cache, dataset, self._world.config, None)
+        return difference(dataset.status, project_status(dataset, seen, None, step, now))
 
     def interested(self, kind: str, body: Body) -> Iterable[str]:
         """uids of Datasets that name this object without owning it: a user's claim."""
@@ -87,5 +99,6 @@ class DatasetKind:
         released = dataset.deleting_since is not None and names.ERASE_FINALIZER in dataset.finalizers
         step = Step(Reason.INVALID_SPEC, str(error), stalled=True, finalizer=False if released else None)
         if dataset.deleting_since is not None:
-            return step, {}
+            kept = ("DataKept", f"nothing was erased, the spec cannot be understood: {error}")
+            return (replace(step, warning=kept) if released else step), {}
         return step, difference(dataset.status, project_status(dataset, None, None, step, now))

@@ -73,7 +73,7 @@ class Observed:
     name_taken: bool  # a claim that is not ours has the name that ours would have
     volume_made: bool  # the PersistentVolume of a hostPath Dataset was seen
     source_claim: ClaimView | None  # of a `claim` source
-    jobs: tuple[JobView, ...]  # preparation, by (work, attempt)
+    jobs: tuple[JobView, ...]  # preparation, by attempt
     stray_pods: tuple[PodView, ...]  # whose Job is gone
     erase_job: JobView | None
     kept_claims: tuple[str, ...]  # of earlier Datasets of this name
@@ -89,7 +89,7 @@ def observe(cache: Cache, dataset: Dataset, config: OperatorConfig, progress: Pr
     """Gather what concerns `dataset`."""
     storage = dataset.storage or config.default_storage
     jobs = [_view_job(cache, body) for body in cache.children(JOBS.kind, dataset.uid)]
-    ordered = sorted((job for job in jobs if job.work), key=lambda job: (job.work, job.attempt))
+    ordered = sorted((job for job in jobs if job.work), key=lambda job: job.attempt)
     claim = cache.named(CLAIMS.kind, dataset.namespace, claim_name(dataset, storage))
     taken = claim is not None and storage.kind != "existingClaim" and owner_uid(claim) != dataset.uid
     return Observed(

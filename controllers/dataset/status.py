@@ -123,6 +123,10 @@ def _volume(dataset: Dataset, seen: Observed, status: Mapping[str, Any]) -> dict
     """`status.volume` and `status.resolved`: what the spec left to the cluster."""
     volume = dict(status.get("volume") or {})
     volume |= {"claimName": claim_name(dataset, seen.storage), "path": root_path(dataset, seen.storage)}
+    if status.get("version") is None:
+        volume.pop("claimUID", None)
+    elif seen.claim is not None:
+        volume.setdefault("claimUID", seen.claim.uid)
     outcome = next((job.outcome for job in reversed(seen.jobs) if job.outcome and job.outcome.capacity_bytes), None)
     if outcome is not None:
         volume |= {"capacityBytes": outcome.capacity_bytes, "freeBytes": outcome.free_bytes}

@@ -42,23 +42,20 @@ def wanted_work(dataset: Dataset, jobs: Sequence[JobView]) -> Wanted:
     asked = dataset.requested_at is not None and dataset.requested_at != dataset.last_handled_request
     same = Work(dataset.source, dataset.layout, requested_at=done.requested_at)
     if same.hash != done.hash:
-        return Wanted(same, _first_attempt(same.hash, jobs, fresh=not done.hash), "", dataset.requested_at)
+        return Wanted(same, _first_attempt(same.hash, jobs, done.attempt), "", dataset.requested_at)
     if done.outcome == FAILED and (asked or dataset.generation != dataset.observed_generation):
         return Wanted(same, done.attempt + 1, "", dataset.requested_at)
     if asked and done.outcome == SEALED:
         again = Work(dataset.source, dataset.layout, requested_at=dataset.requested_at)
-        return Wanted(again, _first_attempt(again.hash, jobs, fresh=False), "", dataset.requested_at)
+        return Wanted(again, _first_attempt(again.hash, jobs, done.attempt), "", dataset.requested_at)
     return Wanted(same, max(done.attempt, 1), done.outcome, dataset.requested_at)
 
 
-def _first_attempt(work: str, jobs: Sequence[JobView], fresh: bool) -> int:
-    """Number of the attempt to begin a work with.
+def _first_attempt(work: str, jobs: Sequence[JobView], known: int) -> int:
+    """Number of the attempt to begin a work with, given the last one that status knows of (0: none).
 
-    A Job of this work that status does not know of was made just before the operator died: it is the attempt. Only
-    when the Dataset came back to an earlier work (A, B, A again) is a finished Job an old one, and the next number due.
+    Numbers go on from work to work, so that no Job's name is ever used twice. A Job of this work with a higher number
+    than status knows was made just before the operator died: it is the attempt.
     """
-    attempts = [job for job in jobs if job.work == work]
-    if not attempts:
-        return 1
-    last = attempts[-1]
-    return last.attempt if fresh or last.state == "active" else last.attempt + 1
+    made = [job.attempt for job in jobs if job.work == work and job.attempt > known]
+    return max(made) if made else known + 1

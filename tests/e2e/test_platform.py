@@ -18,7 +18,7 @@ from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
 from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_faults import running_pod
-from tests.e2e.test_path import digest_of
+from tests.e2e.test_path import claim, digest_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -151,3 +151,35 @@ def test_an_idle_operator_writes_nothing(kube: Kube, mirror: Mirror) -> None:
     system.run("rollout", "status", "deployment/blueno-operator", "--timeout=60s")
     time.sleep(15)  # one sweep and more
     assert kube.dataset("pictures")["metadata"]["resourceVersion"] == before
+
+
+def quota(**hard: str) -> dict[str, object]:
+    return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "tight"}, "spec": {"hard": hard}}
+
+
+@pytest.mark.parametrize("what", ["persistentvolumeclaims", "pods"])
+def test_a_quota_is_said_and_heals(kube: Kube, mirror: Mirror, what: str) -> None:
+    kube.apply(quota(**{what: "0"}))
+    kube.wait("the quota in force", lambda: kube.get("resourcequota", "tight").get("status", {}).get("hard"))
+    kube.apply(archive_dataset("pictures", mirror.put("p.tar", class_folders())))
+    said = kube.wait("the quota's words", lambda: "exceeded quota" in kube.condition("pictures", "Ready")["message"], 60)
+    assert said
+    assert kube.condition("pictures", "Stalled")["status"] == "False"
+    kube.run("delete", "resourcequota", "tight")
+    kube.wait_ready("pictures")
+
+
+def test_a_replaced_claim_is_looked_at_anew(kube: Kube, mirror: Mirror) -> None:
+    content = class_folders()
+    dataset = archive_dataset("pictures", mirror.put("p.tar", content), content)
+    dataset["spec"]["storage"] = {"existingClaim": {"name": "mine"}}
+    kube.apply(claim("mine"), dataset)
+    before = kube.wait_ready("pictures")
+    kube.run("delete", "jobs", "--all", "--cascade=foreground")  # their pods hold the claim
+    kube.run("delete", "pvc", "mine")
+    kube.wait_reason("pictures", "WaitingForVolume")
+    assert kube.condition("pictures", "Ready")["status"] == "False"
+    kube.apply(claim("mine"))
+    after = kube.wait_ready("pictures")
+    assert digest_of(after) == digest_of(before)
+    assert after["status"]["work"]["attempt"] == 2

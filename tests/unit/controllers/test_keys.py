@@ -16,7 +16,18 @@ from blueno import names
 from blueno.errors import NotFound
 from blueno.kube import Cluster
 from controllers import http
-from controllers.keys import CA_CERT, CA_KEY, GRANTERS, SERVER_CERT, SERVER_KEY, ReportKeys, complete, ensure_keys
+from controllers.keys import (
+    CA_CERT,
+    CA_KEY,
+    GRANTERS,
+    RENEW_DAYS,
+    SERVER_CERT,
+    SERVER_DAYS,
+    SERVER_KEY,
+    ReportKeys,
+    complete,
+    ensure_keys,
+)
 from tests.fakes.api_server import ApiServer
 
 NOW = datetime.now(UTC)
@@ -49,7 +60,7 @@ def test_a_lost_public_key_is_derived_not_made() -> None:
     assert complete(have, HOSTS, NOW) == MADE
 
 
-@pytest.mark.parametrize("days", [336, 400])
+@pytest.mark.parametrize("days", [SERVER_DAYS - RENEW_DAYS + 1, SERVER_DAYS + 10])
 def test_the_server_certificate_is_renewed_from_the_same_authority(days: int) -> None:
     later = complete(MADE, HOSTS, NOW + timedelta(days=days))
     assert later[SERVER_CERT] != MADE[SERVER_CERT]

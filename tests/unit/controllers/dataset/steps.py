@@ -19,6 +19,8 @@ def deeds(step: Step) -> list[str]:
         done.append("finalizer on" if step.finalizer else "finalizer off")
     if step.confirm is not None:
         done.append(f"confirm {_name(step.confirm)}")
+    if step.ask is not None:
+        done.append(f"ask {_name(step.ask)}")
     done += [f"delete {_name(ref)}" for ref in step.delete]
     done += [f"apply {m['kind']} {m['metadata']['name']}" for m in step.apply]
     done += [f"patch {_patch(patch)}" for patch in step.patch]

@@ -9,7 +9,7 @@ import pytest
 
 from blueno.resources.dataset import Storage
 from controllers.dataset.case import Case
-from controllers.dataset.decide import CLAIM_PATIENCE, MAX_SILENT_ATTEMPTS, RULES, decide
+from controllers.dataset.decide import CLAIM_PATIENCE, MAX_SILENT_ATTEMPTS, RULES, START_PATIENCE, decide
 from controllers.dataset.work import wanted_work
 from controllers.step import Step
 from tests.make import (
@@ -93,6 +93,12 @@ ROWS = [
     Row("a claim without its volume is lost", {}, {"claim": a_claim(phase="Lost")}, "VolumeLost", "stalled"),
     Row("a claim in deletion is lost", {"status": SEALED}, {"claim": a_claim(deleting=True)}, "VolumeLost", "stalled",
         says="being deleted"),
+    # volume_was_replaced
+    Row("another claim of the same name is looked at by an attempt",
+        {"status": a_status("Sealed", volume={"claimUID": "of-old"})}, {}, "Preparing", "reconciling",
+        [f"apply Job {J2}"], "was replaced", again_in=0),
+    Row("the claim that the version was sealed on", {"status": a_status("Sealed", volume={"claimUID": a_claim().uid})},
+        {}, "Available", "ready"),
     # work_is_done
     Row("a sealed work is Ready and nothing is done", {"status": SEALED}, {}, "Available", "ready", says="70000"),
     Row("a sealed work stays Ready when its Job is gone bad", {"status": SEALED}, job(state="failed"), "Available",
@@ -121,7 +127,7 @@ ROWS = [
     Row("a changed spec stops the earlier work", {"status": a_status(work=OTHER)}, job(1, OTHER), "Preparing",
         "reconciling", [f"delete Job {OLD}"]),
     Row("an ended Job of an earlier work is left alone", {"status": a_status("Sealed", work=OTHER)},
-        job(1, OTHER, state="complete", said=sealed_outcome()), "Pending", "reconciling", [f"apply Job {J1}"],
+        job(1, OTHER, state="complete", said=sealed_outcome()), "Preparing", "reconciling", [f"apply Job {J2}"],
         again_in=0),
     # job_is_outdated
     Row("a changed spec.prepare replaces the running Job", {"status": RUNNING, "prepare": {"backoffLimit": 9}}, job(),
@@ -148,7 +154,7 @@ ROWS = [
     Row("nothing starts beside a pod of an earlier work", {"status": a_status(work=OTHER)},
         {"stray_pods": (a_pod(deleted=before(-10)),)}, "Preparing", "reconciling", says="pod", again_in=5),
     Row("a lost node's pod is not waited for", {"status": a_status(work=OTHER)},
-        {"stray_pods": (a_pod(deleted=before(60)),)}, "Pending", "reconciling", [f"apply Job {J1}"], again_in=0),
+        {"stray_pods": (a_pod(deleted=before(60)),)}, "Preparing", "reconciling", [f"apply Job {J2}"], again_in=0),
     # job_has_sealed
     Row("a seal is Ready at once", {"status": RUNNING}, job(state="complete", said=sealed_outcome()), "Available",
         "ready", says="70000 samples is sealed"),
@@ -220,10 +226,15 @@ ROWS = [
         {**job(pods=()), "claim": a_claim(phase="Pending", created=before(61))}, "WaitingForVolume", "reconciling",
         says="accessModes: [ReadWriteOnce]"),
     Row("so is a source's claim", {"status": a_status(work=WORK), **CLAIM_SOURCE},
-        {"source_claim": a_claim("photos", phase="Pending", created=before(61))}, "Pending", "reconciling",
-        [f"apply Job {a_job(1, wanted_work(a_dataset(**CLAIM_SOURCE), ()).work).name}"], again_in=0),
+        {"source_claim": a_claim("photos", phase="Pending", created=before(61))}, "Preparing", "reconciling",
+        [f"apply Job {a_job(2, wanted_work(a_dataset(**CLAIM_SOURCE), ()).work).name}"], again_in=0),
     # job_is_running
-    Row("a Job without a pod", {"status": RUNNING}, job(pods=()), "Pending", "reconciling", says="waiting"),
+    Row("a Job without a pod for a moment", {"status": RUNNING}, job(pods=(), created=before(4)), "Pending",
+        "reconciling", says="waiting", again_in=START_PATIENCE - 4),
+    Row("a Job without a pod for long: Events are asked", {"status": RUNNING}, job(pods=()), "Pending", "reconciling",
+        [f"ask Job {J1}"], "waiting", again_in=2 * START_PATIENCE),
+    Row("a pod that does not start: Events are asked", {"status": RUNNING}, job(pods=(a_pod(started=False),)),
+        "Pending", "reconciling", ["ask Pod pod-1"], "waiting", again_in=2 * START_PATIENCE),
     Row("a running pod that has not reported", {"status": RUNNING}, job(), "Preparing", "reconciling", says="running"),
     Row("a report is what is shown", {"status": RUNNING}, {**job(), "progress": a_report()}, "Preparing",
         "reconciling", says="28000 of 70000 samples"),

@@ -98,7 +98,7 @@ def test_a_seal_turns_everything() -> None:
 def test_the_old_version_stays_ready_while_the_next_is_made() -> None:
     status = after(a_status("Sealed", work=OTHER))
     assert conditions(status)["Ready"] == ("True", "Available")
-    assert conditions(status)["Reconciling"] == ("True", "Pending")
+    assert conditions(status)["Reconciling"] == ("True", "Preparing")
 
 
 def test_the_old_version_stays_ready_when_the_next_fails() -> None:
@@ -206,7 +206,8 @@ def test_progress_never_runs_backwards_within_a_work() -> None:
 
 def test_another_work_begins_at_its_own_percentage() -> None:
     first = after(a_status(), 0, running(60)) | {"work": {"hash": OTHER.hash, "attempt": 1, "outcome": ""}}
-    assert after(first, 10, running(20))["progress"]["percentage"] == 20
+    second = {"jobs": (a_job(2),), "progress": a_report("Preparing", 20, attempt=2)}
+    assert after(first, 10, second)["progress"]["percentage"] == 20
 
 
 def test_another_attempts_report_changes_nothing() -> None:
