@@ -26,7 +26,7 @@ _KEPT = {"L", "LA", "RGB", "RGBA"}
 
 
 def sniff(data: bytes | memoryview) -> str:
-    """ "png", "jpeg" or "npy", by the first bytes. Raises BadSample when it is none of them."""
+    """The format by its first bytes: "png", "jpeg" or "npy". Raises BadSample when it is none of them."""
     start = bytes(data[:8])
     if start == _PNG:
         return "png"

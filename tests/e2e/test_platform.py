@@ -162,8 +162,7 @@ def test_a_quota_is_said_and_heals(kube: Kube, mirror: Mirror, what: str) -> Non
     kube.apply(quota(**{what: "0"}))
     kube.wait("the quota in force", lambda: kube.get("resourcequota", "tight").get("status", {}).get("hard"))
     kube.apply(archive_dataset("pictures", mirror.put("p.tar", class_folders())))
-    said = kube.wait("the quota's words", lambda: "exceeded quota" in kube.condition("pictures", "Ready")["message"], 60)
-    assert said
+    kube.wait("the quota's words", lambda: "exceeded quota" in kube.condition("pictures", "Ready")["message"], 60)
     assert kube.condition("pictures", "Stalled")["status"] == "False"
     kube.run("delete", "resourcequota", "tight")
     kube.wait_ready("pictures")
