@@ -42,10 +42,17 @@ def main(argv: Sequence[str]) -> int:
     else:
         options = _parser().parse_args(argv)
     try:
-        return _run(options, choose())
+        code = _run(options, choose())
+        sys.stdout.flush()
+        return code
     except Refused as refusal:
         print(f"hack/cluster: {refusal}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # `| head` has seen enough; nothing may be written any more, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
 
 
 def _run(options: argparse.Namespace, backend: Backend) -> int:
