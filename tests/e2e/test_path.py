@@ -208,3 +208,25 @@ def volume_path(kube: Kube, name: str) -> str:
     volume = kube.get("pv", kube.get("pvc", name)["spec"]["volumeName"])
     source = volume["spec"].get("hostPath") or volume["spec"].get("local") or {}
     return kube.hack("exec", "--", "readlink", "-f", source["path"]).strip()
+
+
+def test_percentage_and_remaining_time_move(kube: Kube, mirror: Mirror) -> None:
+    content = class_folders(2400)
+    mirror.delay = 0.25  # a download of about fifteen seconds
+    kube.apply(archive_dataset("slow", mirror.put("p.tar", content), content))
+    seen: list[dict] = []
+
+    def ready() -> bool:
+        status = kube.dataset("slow").get("status") or {}
+        if status.get("progress"):
+            seen.append({**status["progress"], "column": status["summary"]["progress"]})
+        return status.get("version") is not None
+
+    kube.wait("slow sealed", ready, every=0.3)
+    percentages = [step["percentage"] for step in seen]
+    assert percentages == sorted(percentages), "never backwards"
+    assert len(set(percentages)) >= 3
+    assert any(step["column"].endswith("s") for step in seen), "an estimate of the remaining time"
+    moments = sorted({step["lastUpdatedTime"] for step in seen if step["stage"] == "Downloading"})
+    assert len(moments) <= 1 + 60 // 5
+    assert "progress" not in kube.wait_ready("slow")["status"]
