@@ -182,3 +182,14 @@ def test_a_replaced_claim_is_looked_at_anew(kube: Kube, mirror: Mirror) -> None:
     after = kube.wait_ready("pictures")
     assert digest_of(after) == digest_of(before)
     assert after["status"]["work"]["attempt"] == 2
+
+
+def test_gpus_are_asked_for_and_waited_for(kube: Kube, mirror: Mirror) -> None:
+    """The scheduling is real, the device is not: the node only claims to have one."""
+    kube.apply(archive_dataset("pictures", mirror.put("p.tar", class_folders()), prepare={"gpus": {"count": 1}}))
+    assert "nvidia.com/gpu" in kube.wait_reason("pictures", "Unschedulable")["message"]
+    kube.hack("gpus", "1")
+    try:
+        kube.wait_ready("pictures")
+    finally:
+        kube.hack("gpus", "0")
