@@ -72,19 +72,25 @@ def restarted(kube: Kube) -> bool:
 def test_pod_killed_while_it_packs(kube: Kube, mirror: Mirror) -> None:
     content = class_folders(6000, size=32)
     expected = reference_digest(kube, mirror, content)
-    kube.apply(archive_dataset("victim", mirror.put("v.tar", content), content))
-    pod = kube.wait("a running pod", lambda: running_pod(kube), every=0.05)
-    time.sleep(random.Random(SEED).uniform(0.2, 1.5))
-    kube.kill_container(pod["metadata"]["uid"])
-    ready = kube.wait_ready("victim")
-    assert digest_of(ready) == expected
-    assert ready["status"]["samples"] == 6000
+    url = mirror.put("v.tar", content)
+    dice = random.Random(SEED)
+    for name in ("victim-1", "victim-2", "victim-3", "victim-4"):
+        kube.apply(archive_dataset(name, url, content))
+        pod = kube.wait("a running pod", lambda: running_pod(kube), every=0.05)
+        time.sleep(dice.uniform(0.2, 1.2))
+        kube.kill_container(pod["metadata"]["uid"])
+        ready = kube.wait_ready(name)
+        assert digest_of(ready) == expected
+        assert ready["status"]["samples"] == 6000
+        if len(kube.list("pods", f"blueno.dev/dataset={name}")) > 1:
+            return
+    pytest.fail("four times the pod was done before it was killed: the fault never fired")
 
 
 def test_job_deleted_by_hand(kube: Kube, mirror: Mirror) -> None:
     content = class_folders(200)
     expected = reference_digest(kube, mirror, content)
-    mirror.delay = 0.3
+    mirror.delay = 1.5
     kube.apply(archive_dataset("victim", mirror.put("v.tar", content), content))
     kube.wait("a running pod", lambda: running_pod(kube), every=0.1)
     job = next(j for j in kube.list("jobs") if j["metadata"]["name"].startswith("victim"))
@@ -99,10 +105,12 @@ def test_job_and_pods_gone_between_seal_and_report(kube: Kube, mirror: Mirror) -
     content = class_folders(200)
     expected = reference_digest(kube, mirror, content)
     system = kube.inside("blueno-system")
-    mirror.delay = 0.4
+    mirror.delay = 1.5
     kube.apply(archive_dataset("victim", mirror.put("v.tar", content), content))
     kube.wait("a running pod", lambda: running_pod(kube), every=0.1)
     system.run("scale", "deployment/blueno-operator", "--replicas=0")
+    kube.wait("the operator gone", lambda: not system.list("pods", "app.kubernetes.io/component=operator"))
+    assert kube.condition("victim", "Ready")["status"] == "False"
     mirror.delay = 0.0
     job = next(j for j in kube.list("jobs") if j["metadata"]["name"].startswith("victim"))["metadata"]["name"]
     kube.run("wait", "--for=condition=Complete", f"job/{job}", "--timeout=60s")
@@ -118,7 +126,7 @@ def test_job_and_pods_gone_between_seal_and_report(kube: Kube, mirror: Mirror) -
 def test_deleted_during_preparation_and_recreated_at_once(kube: Kube, mirror: Mirror) -> None:
     content = class_folders(200)
     expected = reference_digest(kube, mirror, content)
-    mirror.delay = 0.2
+    mirror.delay = 1.0
     dataset = archive_dataset("victim", mirror.put("v.tar", content), content, reclaimPolicy="Delete")
     kube.apply(dataset)
     kube.wait("a running pod", lambda: running_pod(kube), every=0.1)
@@ -193,7 +201,7 @@ def test_namespace_with_datasets_goes_away_within_a_minute(kube: Kube, mirror: M
 
 
 def test_suspend_stops_and_resume_goes_on(kube: Kube, mirror: Mirror) -> None:
-    mirror.delay = 0.5
+    mirror.delay = 1.0
     dataset = archive_dataset("paused", mirror.put("p.tar", class_folders(400)))
     kube.apply(dataset)
     kube.wait("a running pod", lambda: running_pod(kube), every=0.1)

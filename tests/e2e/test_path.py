@@ -141,10 +141,10 @@ def test_claim_that_is_not_writable(kube: Kube, mirror: Mirror) -> None:
 
 
 def test_changed_source_makes_a_new_version_beside_the_old(kube: Kube, mirror: Mirror) -> None:
-    first, second = class_folders(40), class_folders(44)
+    first, second = class_folders(400), class_folders(404)
     kube.apply(archive_dataset("pictures", mirror.put("a.tar", first), first))
     before = digest_of(kube.wait_ready("pictures"))
-    mirror.delay = 1.0
+    mirror.delay = 1.0  # ten seconds of download, so that it is seen
     kube.apply(archive_dataset("pictures", mirror.put("b.tar", second), second))
     kube.wait_reason("pictures", "Downloading", kind="Reconciling")
     assert kube.condition("pictures", "Ready")["status"] == "True"
@@ -152,7 +152,7 @@ def test_changed_source_makes_a_new_version_beside_the_old(kube: Kube, mirror: M
     after = kube.wait("the new version", lambda: digest_of(kube.dataset("pictures")) != before)
     assert after
     status = kube.wait_ready("pictures")["status"]
-    assert (status["version"]["sequence"], status["samples"]) == (2, 44)
+    assert (status["version"]["sequence"], status["samples"]) == (2, 404)
     # And back: the earlier work is found on the volume, with its digest.
     kube.apply(archive_dataset("pictures", mirror.put("a.tar", first), first))
     kube.wait("the first version again", lambda: digest_of(kube.dataset("pictures")) == before)
@@ -212,7 +212,7 @@ def volume_path(kube: Kube, name: str) -> str:
 
 def test_percentage_and_remaining_time_move(kube: Kube, mirror: Mirror) -> None:
     content = class_folders(2400)
-    mirror.delay = 0.25  # a download of about fifteen seconds
+    mirror.delay = 0.5  # a download of about half a minute, written down every five seconds
     kube.apply(archive_dataset("slow", mirror.put("p.tar", content), content))
     seen: list[dict] = []
 

@@ -80,7 +80,7 @@ def test_api_server_away_for_a_minute(kube: Kube, mirror: Mirror) -> None:
     content = class_folders(200)
     kube.apply(archive_dataset("reference", mirror.put("r.tar", content), content))
     expected = digest_of(kube.wait_ready("reference"))
-    mirror.delay = 0.5
+    mirror.delay = 1.0
     kube.apply(archive_dataset("victim", mirror.put("v.tar", content), content))
     kube.wait("a running pod", lambda: running_pod(kube), every=0.1)
     with stopped(kube, "apiserver"):
@@ -93,8 +93,8 @@ def test_api_server_away_for_a_minute(kube: Kube, mirror: Mirror) -> None:
 
 
 def test_api_server_and_etcd_killed(kube: Kube, mirror: Mirror) -> None:
-    mirror.delay = 0.3
-    content = class_folders(200)
+    mirror.delay = 1.0
+    content = class_folders(400)
     kube.apply(archive_dataset("victim", mirror.put("v.tar", content), content))
     kube.wait("a running pod", lambda: running_pod(kube), every=0.1)
     for component in ("apiserver", "etcd", "kubelet"):
