@@ -74,10 +74,12 @@ def test_pod_killed_while_it_packs(kube: Kube, mirror: Mirror) -> None:
     expected = reference_digest(kube, mirror, content)
     url = mirror.put("v.tar", content)
     dice = random.Random(SEED)
+    # A fifth of a processor: two seconds of work become ten, so that the kill finds the pod at it.
+    slow = {"resources": {"limits": {"cpu": "200m"}}}
     for name in ("victim-1", "victim-2", "victim-3", "victim-4"):
-        kube.apply(archive_dataset(name, url, content))
+        kube.apply(archive_dataset(name, url, content, prepare=slow))
         pod = kube.wait("a running pod", lambda: running_pod(kube), every=0.05)
-        time.sleep(dice.uniform(0.2, 1.2))
+        time.sleep(dice.uniform(2, 6))
         kube.kill_container(pod["metadata"]["uid"])
         ready = kube.wait_ready(name)
         assert digest_of(ready) == expected
