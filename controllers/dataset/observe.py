@@ -101,7 +101,7 @@ def observe(cache: Cache, dataset: Dataset, config: OperatorConfig, progress: Pr
         jobs=tuple(ordered),
         stray_pods=_stray_pods(cache, dataset.uid, {job.uid for job in jobs}),
         erase_job=next((job for job in jobs if not job.work), None),
-        kept_claims=_kept_claims(cache, dataset),
+        kept_claims=_kept_claims(cache, dataset) if dataset.version is None else (),  # a walk over all claims
         progress=progress,
         gone_owner=_gone_owner(cache, ordered),
     )

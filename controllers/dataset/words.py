@@ -140,15 +140,14 @@ def running(job: JobView, progress: Progress | None, wanted: Wanted, dataset: Da
     if last is not None and last.out_of_memory:
         text = "the pod was killed for using more memory than allowed; it will be tried again"
         return Step(Reason.PREP_OUT_OF_MEMORY, text, reconciling=True)
+    if last is not None and last.ended:  # before `progress`: a dead pod's report would speak for it
+        text = f"pod {last.name} ended without a result; it will be tried again"
+        return Step(Reason.PREPARING, text, reconciling=True)
     if progress is not None and (progress.work, progress.attempt) == (wanted.hash, wanted.attempt):
         if progress.waiting_code:
             return Step(progress.waiting_code, progress.waiting_message, reconciling=True)
         return Step(progress.stage, _progress_text(progress), reconciling=True)
     before = (dataset.status.get("progress") or {}).get("stage")
-    if last is not None and last.ended:
-        return Step(
-            Reason.PREPARING, f"pod {last.name} ended without a result; it will be tried again", reconciling=True
-        )
     if last is None or not last.started:
         return Step(before or Reason.PENDING, "waiting for the preparation pod to start", reconciling=True)
     return Step(before or Reason.PREPARING, "the preparation pod is running", reconciling=True)

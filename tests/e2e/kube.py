@@ -110,26 +110,54 @@ class Kube:
         system.run("rollout", "restart", "deployment/blueno-operator")
         system.run("rollout", "status", "deployment/blueno-operator", "--timeout=120s")
 
-    def kill_operator(self) -> None:
-        """SIGKILL of the operator's process; kubelet starts its container again."""
-        pod = self.wait("the operator's pod", self.operator_pod, 60)
-        self.kill_container(pod["metadata"]["uid"])
+    def kill_operator(self) -> str:
+        """SIGKILL of the operator's process, once there is one; the id of the container that died."""
+
+        def killed() -> str:
+            pod = self.operator_pod()
+            state = container(pod)
+            return state["containerID"] if pod and "running" in state.get("state", {}) and kills(pod) else ""
+
+        def kills(pod: dict[str, Any]) -> bool:
+            return self.kill_container(pod["metadata"]["uid"]) > 0
+
+        return str(self.wait("an operator to kill", killed, 90))
+
+    def wait_operator(self, killed: str) -> None:
+        """Until another container than `killed` runs. A crash loop's waiting time is cut short by a new pod."""
+
+        def back() -> bool:
+            pod = self.operator_pod()
+            state = container(pod)
+            if pod and "waiting" in state.get("state", {}):
+                self.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], "--wait=false")
+            return "running" in state.get("state", {}) and state["containerID"] != killed
+
+        self.wait("the operator back", back, 90)
 
     def operator_pod(self) -> dict[str, Any] | None:
         """The pod that is not on its way out; None while it is being replaced."""
         pods = self.inside("blueno-system").list("pods", "app.kubernetes.io/component=operator")
         return next((pod for pod in pods if not pod["metadata"].get("deletionTimestamp")), None)
 
-    def kill_container(self, pod_uid: str) -> None:
-        """SIGKILL to every process of the pod's containers, from the node."""
+    def kill_container(self, pod_uid: str) -> int:
+        """SIGKILL to every process of the pod's containers; how many there were (0: the fault did not fire)."""
         script = (
             "import os,sys,signal,pathlib\n"
-            "uid=sys.argv[1]\n"
+            "uid=sys.argv[1]; killed=0\n"
             "for p in pathlib.Path('/proc').iterdir():\n"
             "    try:\n"
             "        ours = p.name.isdigit() and uid in (p/'cgroup').read_text()\n"
             "        if ours and 'pause' not in (p/'cmdline').read_text():\n"
-            "            os.kill(int(p.name), signal.SIGKILL)\n"
+            "            os.kill(int(p.name), signal.SIGKILL); killed += 1\n"
             "    except OSError: pass\n"
+            "print(killed)\n"
         )
-        subprocess.run(["python3", "-c", script, pod_uid], check=True)
+        done = subprocess.run(["python3", "-c", script, pod_uid], check=True, capture_output=True, text=True)
+        return int(done.stdout)
+
+
+def container(pod: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Status of the pod's first container, {} when there is none yet."""
+    statuses = pod["status"].get("containerStatuses") if pod else None
+    return dict(statuses[0]) if statuses else {}

@@ -48,25 +48,12 @@ def test_operator_killed_at_ten_random_moments(kube: Kube, mirror: Mirror) -> No
         name = f"victim-{number}"
         kube.apply(archive_dataset(name, mirror.put("v.tar", content), content))
         time.sleep(dice.uniform(0, 2.5))
-        kube.kill_operator()
-        kube.wait("the operator back", lambda: restarted(kube), seconds=60)
+        kube.wait_operator(kube.kill_operator())
     for number in range(10):
         ready = kube.wait_ready(f"victim-{number}", seconds=120)
         assert digest_of(ready) == expected
         assert ready["status"]["work"]["attempt"] == 1, "no second Job for the same work"
     assert len(kube.list("jobs", "blueno.dev/role=prepare")) == 11
-
-
-def restarted(kube: Kube) -> bool:
-    """Whether the operator's container runs again; a crash loop's waiting time is cut short by a new pod."""
-    pod = kube.operator_pod()
-    if pod is None:
-        return False
-    status = (pod["status"].get("containerStatuses") or [{}])[0]
-    if "waiting" in (status.get("state") or {}):
-        kube.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], "--wait=false")
-        return False
-    return "running" in (status.get("state") or {})
 
 
 def test_pod_killed_while_it_packs(kube: Kube, mirror: Mirror) -> None:

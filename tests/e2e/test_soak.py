@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
 from tests.e2e.sources import archive_dataset, class_folders
-from tests.e2e.test_faults import restarted, running_pod
+from tests.e2e.test_faults import running_pod
 from tests.e2e.test_path import digest_of
 
 SEED = int(os.environ.get("BLUENO_SOAK_SEED") or random.SystemRandom().randrange(10**9))
@@ -23,8 +23,7 @@ MINUTES = float(os.environ.get("BLUENO_SOAK_MINUTES") or 30)
 
 
 def kill_operator(kube: Kube) -> str:
-    kube.kill_operator()
-    kube.wait("the operator back", lambda: restarted(kube), 60)
+    kube.wait_operator(kube.kill_operator())
     return "operator killed"
 
 
@@ -32,8 +31,7 @@ def kill_preparation(kube: Kube) -> str:
     pod = running_pod(kube)
     if pod is None:
         return ""
-    kube.kill_container(pod["metadata"]["uid"])
-    return f"pod {pod['metadata']['name']} killed"
+    return f"pod {pod['metadata']['name']} killed" if kube.kill_container(pod["metadata"]["uid"]) else ""
 
 
 def delete_pod(kube: Kube) -> str:

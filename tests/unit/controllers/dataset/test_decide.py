@@ -254,6 +254,9 @@ ROWS = [
         job(pods=(an_ended_pod(out_of_memory=True, exit_code=137),)), "PrepOutOfMemory", "reconciling"),
     Row("a silent pod is replaced", {"status": RUNNING}, job(pods=(an_ended_pod(),)), "Preparing", "reconciling",
         says="pod-1 ended without a result"),
+    Row("a dead pod's last report does not speak for it", {"status": RUNNING},
+        {**job(pods=(an_ended_pod(),)), "progress": a_report()}, "Preparing", "reconciling",
+        says="pod-1 ended without a result"),
 ]  # fmt: skip
 
 
