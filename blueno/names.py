@@ -19,7 +19,9 @@ MANAGED: Final = f"{GROUP}/managed"  # "true" on every child: what our watches s
 OWNER_KIND: Final = f"{GROUP}/owner-kind"
 OWNER_UID: Final = f"{GROUP}/owner-uid"
 DATASET_LABEL: Final = f"{GROUP}/dataset"
-ROLE_LABEL: Final = f"{GROUP}/role"  # "prepare" or "erase" on Jobs, "data" on claims and volumes
+ROLE_LABEL: Final = (
+    f"{GROUP}/role"  # "prepare" or "erase" on Jobs, "data" on claims and volumes, "serve" on data servers
+)
 WORK_LABEL: Final = f"{GROUP}/work"
 ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
 PREPARE_LABEL: Final = f"{GROUP}/prepare"  # hash of the part of spec.prepare that a Job was made from
@@ -30,6 +32,7 @@ REPORT_CA: Final = f"{GROUP}/report-ca"  # pod annotation, read through the down
 ROLE_PREPARE: Final = "prepare"
 ROLE_ERASE: Final = "erase"
 ROLE_DATA: Final = "data"
+ROLE_SERVE: Final = "serve"
 
 # Finalizers -------------------------------------------------------------------------------------
 ERASE_FINALIZER: Final = f"{GROUP}/erase"
@@ -44,6 +47,12 @@ LEASE: Final = "blueno-operator"
 REPORT_SERVICE: Final = "blueno-report"
 REPORT_AUDIENCE: Final = "blueno-report"
 FIELD_MANAGER: Final = "blueno-operator"
+WEB: Final = "blueno-web"  # Deployment, Service and ServiceAccount
+RECORDER: Final = "blueno-recorder"
+DATABASE_SECRET: Final = "blueno-database"  # key `url`: a libpq connection URL
+
+# People, as Kubernetes sees them: the web process asks SubjectAccessReviews about these ---------------
+PERSON_PREFIX: Final = "blueno:"  # user name blueno:<email>, group blueno:<role>
 
 # What a preparation pod is told: see blueno/resources/work.py -------------------------------------
 ENV_WORK: Final = "BLUENO_WORK"  # canonical JSON of the Work
@@ -59,6 +68,10 @@ SOURCE_MOUNT: Final = "/source"  # a `claim` source's claim, read-only
 TOKEN_FILE: Final = "/var/run/blueno/token"
 REPORT_CA_FILE: Final = "/var/run/blueno-info/report-ca.crt"
 TERMINATION_LOG: Final = "/dev/termination-log"
+
+# What a data server is told: see blueno/dataserver ---------------------------------------------------
+ENV_GRANT_KEYS: Final = "BLUENO_GRANT_KEYS"  # JSON: issuer → PEM of its Ed25519 public key
+DATA_PORT: Final = 8080  # of the data server's pod; its Service listens on 80
 
 # On the volume ------------------------------------------------------------------------------------
 OWNER_FILE: Final = "owner.json"
@@ -97,6 +110,16 @@ def prep_job_name(name: str, uid: str, work: str, attempt: int) -> str:
 def erase_job_name(name: str, uid: str) -> str:
     """Name of the Job that erases a Dataset's directory."""
     return f"{_stem(name, 24)}-{uid8(uid)}-erase"
+
+
+def data_server_name(name: str, uid: str) -> str:
+    """Name of a Dataset's data server: Deployment and Service, at most 54 characters."""
+    return f"{_stem(name, 40)}-{uid8(uid)}-data"
+
+
+def data_server_url(namespace: str, name: str, uid: str) -> str:
+    """Where the web process and the recorder reach a Dataset's data server."""
+    return f"http://{data_server_name(name, uid)}.{namespace}.svc"
 
 
 def default_subpath(namespace: str, name: str, uid: str) -> str:

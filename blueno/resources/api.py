@@ -32,6 +32,7 @@ class Resource:
 
 DATASETS = Resource(names.GROUP, names.VERSION, names.DATASETS, names.DATASET_KIND)
 JOBS = Resource("batch", "v1", "jobs", "Job")
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 PODS = Resource("", "v1", "pods", "Pod")
 CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 VOLUMES = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
@@ -40,5 +41,6 @@ SECRETS = Resource("", "v1", "secrets", "Secret")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 EVENTS = Resource("", "v1", "events", "Event")
 TOKEN_REVIEWS = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
+ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False)
 
-BY_KIND = {r.kind: r for r in (DATASETS, JOBS, PODS, CLAIMS, VOLUMES, SERVICES, SECRETS, LEASES, EVENTS)}
+BY_KIND = {r.kind: r for r in (DATASETS, JOBS, DEPLOYMENTS, PODS, CLAIMS, VOLUMES, SERVICES, SECRETS, LEASES, EVENTS)}
