@@ -1,6 +1,8 @@
 # Blueno's images, one target each; built by hack/images with docker, podman or buildah.
 #   operator  the operator's pod       docker build --target operator .
-#   prep      preparation pods         docker build --target prep .
+#   prep      preparation pods and data servers         docker build --target prep .
+#   web       the web process and the recorder: `hack/frontend build` first, then docker build --target web .
+#   postgres  the demo's PostgreSQL    docker build --target postgres .
 #
 # To pin the base by content: --build-arg BASE=python:3.11.14-slim-bookworm@sha256:<digest>, the digest as printed by
 # `docker buildx imagetools inspect python:3.11.14-slim-bookworm` (or `buildah pull`).
@@ -28,6 +30,19 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt,required
     /opt/venv/bin/pip install --no-compile --require-hashes --only-binary :all: --no-binary promise -r /tmp/requirements.lock \
     && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 
+FROM builder AS web-venv
+COPY requirements/web.lock /tmp/requirements.lock
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt,required=false \
+    --mount=type=cache,target=/root/.cache/pip \
+    /opt/venv/bin/pip install --no-compile --require-hashes --only-binary :all: -r /tmp/requirements.lock \
+    && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
+
+FROM builder AS postgres-venv
+COPY requirements/postgres.lock /tmp/requirements.lock
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt,required=false \
+    --mount=type=cache,target=/root/.cache/pip \
+    /opt/venv/bin/pip install --no-compile --require-hashes --only-binary :all: -r /tmp/requirements.lock
+
 # What every final image has: the user, the paths. No compiler, no pip cache.
 FROM ${BASE} AS runtime
 RUN echo 'blueno:x:65532:65532:Blueno:/tmp:/usr/sbin/nologin' >> /etc/passwd && echo 'blueno:x:65532:' >> /etc/group
@@ -49,6 +64,15 @@ COPY blueno /app/blueno
 RUN find /app -name __pycache__ -prune -exec rm -rf {} + \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /app
 
+# What Vite built lies in webui/static (made by `hack/frontend build`); its sources stay outside.
+FROM builder AS web-app
+COPY blueno /app/blueno
+COPY webui/*.py /app/webui/
+COPY webui/api /app/webui/api
+RUN find /app -name __pycache__ -prune -exec rm -rf {} + \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash /app
+COPY webui/static /app/webui/static
+
 # /app/operator is a directory of scripts, not a package: a package of that name would hide Python's own `operator`.
 FROM runtime AS operator
 COPY --from=operator-venv /opt/venv /opt/venv
@@ -59,3 +83,13 @@ FROM runtime AS prep
 COPY --from=prep-venv /opt/venv /opt/venv
 COPY --from=prep-app /app /app
 ENTRYPOINT ["python", "-m", "blueno.prep"]
+
+FROM runtime AS web
+COPY --from=web-venv /opt/venv /opt/venv
+COPY --from=web-app /app /app
+ENTRYPOINT ["python", "-m", "webui"]
+
+FROM runtime AS postgres
+COPY --from=postgres-venv /opt/venv /opt/venv
+COPY deploy/images/postgres /app/postgres
+ENTRYPOINT ["python", "/app/postgres/start.py"]

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-_IGNORED = {"__pycache__", ".mypy_cache", ".ruff_cache"}
+# The front end's sources are no input of an image: what Vite made of them is.
+_IGNORED = {"__pycache__", ".mypy_cache", ".ruff_cache", "node_modules", "frontend"}
 
 
 def of_texts(*texts: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusterlib import digest, ocilayout, rootfs, toolbox
+from clusterlib import digest, frontend, ocilayout, rootfs, toolbox
 from clusterlib.backends import choose, engine
 from clusterlib.errors import Refused
 from clusterlib.layout import TOP, cache_dir
@@ -58,6 +58,12 @@ TARGETS = {
             "40 s the first time, 5 s after a change of code",
         ),
         Target("prep", ("requirements/prep.lock", "blueno"), "60 s the first time, 5 s after a change of code"),
+        Target(
+            "web",
+            ("requirements/web.lock", "blueno", "webui"),
+            "40 s the first time, 5 s after a change of code",
+        ),
+        Target("postgres", ("requirements/postgres.lock", "deploy/images/postgres"), "30 s, once"),
     )
 }
 
@@ -69,6 +75,8 @@ def build(names: Sequence[str], cache: Path, runner: Runner) -> None:
     if found is None:
         check_machine()
     builder = _Engine(found, runner) if found else _Buildah(cache)
+    if "web" in names:
+        frontend.build()
     for target in (TARGETS[name] for name in names):
         missing = [path for path in target.inputs if not (TOP / path).exists()]
         if missing:

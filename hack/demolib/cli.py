@@ -11,22 +11,23 @@ from collections.abc import Sequence
 from clusterlib.backends import choose
 from clusterlib.errors import Refused
 
-from demolib import closing, examples, install, mirror, watching
+from demolib import closing, examples, install, login, mirror, watching
 from demolib.tools import BUILD, hack
 
 
 def up() -> None:
-    """A cluster, the operator, the mirror and the examples; returns when all are Ready."""
+    """A cluster, Blueno, the mirror and the examples; returns when all are Ready and can be looked at."""
     started = time.monotonic()
     _only_our_clusters()
     install.cluster()
     install.images()
-    install.operator()
+    install.blueno()
+    entrance = login.ensure()
     mirror.serve(mirror.files())
     names = examples.apply()
     print(flush=True)
     watching.until_ready(names)
-    print(closing.words(names, time.monotonic() - started))
+    print(closing.words(names, entrance, time.monotonic() - started))
 
 
 def down() -> None:
@@ -49,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
     """Exit status."""
     parser = argparse.ArgumentParser(prog="hack/demo", description="Shows Blueno at work on a cluster of this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="a cluster, the operator and the examples, made Ready before your eyes")
+    commands.add_parser("up", help="a cluster, Blueno and the examples, made Ready before your eyes")
     commands.add_parser("down", help="remove all of it")
     command = parser.parse_args(argv).command
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from clusterlib.backends import choose
 from clusterlib.layout import TOP, cache_dir, cluster_name, local_cluster
 
+from demolib.login import Login
 from demolib.tools import BUILD, get, kubectl
 
 _PYTHON = ".venv/bin/python -c \"import blueno; print(blueno.open_dataset('{place}'))\""
@@ -19,7 +20,14 @@ What to type next
   make demo-down                                         remove all of it"""
 
 
-def words(names: Sequence[str], seconds: float) -> str:
+_GALLERY = """
+The gallery
+  {url}
+  email     {email}
+  password  {password}"""
+
+
+def words(names: Sequence[str], login: Login, seconds: float) -> str:
     """All of it as text."""
     table = kubectl("get", "datasets", "-A").rstrip()
     places = {name: place(name) for name in names}
@@ -27,6 +35,7 @@ def words(names: Sequence[str], seconds: float) -> str:
     closing = [f"\nReady after {seconds:.0f} s.\n", table, "\nWhere the data lies", *lines, _NEXT]
     if not places["digits"].startswith("claim "):
         closing.append(f"\nAnd to read one\n  {_PYTHON.format(place=places['digits'])}")
+    closing.append(_GALLERY.format(url=login.url, email=login.email, password=login.password))
     return "\n".join(closing)
 
 

@@ -1,16 +1,25 @@
-"""Cluster, images and operator of the demo. Called by cli.py; calls hack/cluster, hack/images, kubectl."""
+"""Cluster, images, database and Blueno itself. Called by cli.py and tests/e2e; calls hack/cluster, hack/images, kubectl."""
 
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 
 from clusterlib.errors import Refused
 from clusterlib.layout import TOP, cache_dir
 from clusterlib.progress import step
 
-from demolib.tools import hack, kubectl
+from demolib.tools import get, hack, kubectl
 
+SYSTEM = ("-n", "blueno-system")
+# What runs, and the image target it runs from.
+WORKLOADS = {
+    "statefulset/blueno-postgres": "postgres",
+    "deployment/blueno-operator": "operator",
+    "deployment/blueno-web": "web",
+    "deployment/blueno-recorder": "web",
+}
 # Pods do not change when an image of the same tag does; a change of this annotation starts new ones.
 _BUILD_ANNOTATION = "blueno.dev/image-build"
 
@@ -24,7 +33,7 @@ def images() -> None:
     """Build what has changed, and make it visible to the node."""
     hack("images", "build", "all")
     listed = subprocess.run(["hack/images", "list"], cwd=TOP, capture_output=True, text=True, check=True)
-    with step("loading the images into the cluster", "15 s the first time"):
+    with step("loading the images into the cluster", "20 s the first time"):
         hack("cluster", "load-image", *listed.stdout.split())
 
 
@@ -34,18 +43,41 @@ def image_build(target: str) -> str:
     return str(json.loads(noted.read_text())["key"]).rpartition(" ")[2] if noted.exists() else "unknown"
 
 
-def operator() -> None:
-    """The custom resource and the operator in its pod."""
-    with step("installing the operator", "10 s"):
+def blueno() -> None:
+    """The custom resource, the database, the operator, the web process and the recorder, each in its pod."""
+    with step("installing Blueno", "20 s"):
         kubectl("apply", "--server-side", "--force-conflicts", "-f", "crds/")
         kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", "crds/")
+        kubectl("apply", "-f", "deploy/base/namespace.yaml")
+        database_secret()
         kubectl("apply", "-k", "deploy/demo")
-        annotations = {_BUILD_ANNOTATION: image_build("operator")}
-        patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-        deployment = ("-n", "blueno-system", "deployment/blueno-operator")
-        kubectl("patch", *deployment, "-p", json.dumps(patch))
-        try:
-            kubectl("rollout", "status", *deployment, "--timeout=120s")
-        except Refused as error:
-            logs = "hack/cluster kubectl -n blueno-system logs deployment/blueno-operator"
-            raise Refused(f"the operator does not start; `{logs}` says why") from error
+        for workload, target in WORKLOADS.items():
+            annotations = {_BUILD_ANNOTATION: image_build(target)}
+            patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+            kubectl("patch", *SYSTEM, workload, "-p", json.dumps(patch))
+        for workload in WORKLOADS:
+            wait(workload)
+
+
+def wait(workload: str) -> None:
+    """Until the workload's new pod is ready. Raises Refused naming the command that says why it is not."""
+    try:
+        kubectl("rollout", "status", *SYSTEM, workload, "--timeout=140s")
+    except Refused as error:
+        look = f"hack/cluster kubectl -n blueno-system describe {workload}"
+        raise Refused(f"{workload} does not start; `{look}` and its pod's log say why") from error
+
+
+def database_secret() -> None:
+    """Secret blueno-database with a password of this cluster's own; one that is there stays."""
+    if get("secret", "blueno-database", *SYSTEM):
+        return
+    password = secrets.token_hex(24)
+    url = f"postgresql://blueno:{password}@blueno-postgres.blueno-system.svc:5432/blueno"
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "blueno-database", "namespace": "blueno-system"},
+        "stringData": {"password": password, "url": url},
+    }
+    kubectl("create", "-f", "-", stdin=json.dumps(manifest))
