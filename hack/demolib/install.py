@@ -1,4 +1,4 @@
-"""Cluster, images, database and Blueno itself. Called by cli.py and tests/e2e; calls hack/cluster, hack/images, kubectl."""
+"""Cluster, images, database, Blueno itself. Called by cli.py, tests/e2e; calls hack/cluster, hack/images, kubectl."""
 
 from __future__ import annotations
 

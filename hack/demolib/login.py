@@ -66,7 +66,9 @@ def address() -> str:
 def _first_user(url: str) -> Login:
     codes = _CODE.findall(kubectl("logs", *_WEB, "-c", "web"))
     if not codes:
-        raise Refused("the web process's log names no code: `hack/cluster kubectl logs -n blueno-system deploy/blueno-web`")
+        raise Refused(
+            "the web process's log names no code: `hack/cluster kubectl logs -n blueno-system deploy/blueno-web`"
+        )
     login = Login(url, EMAIL, secrets.token_urlsafe(12))
     _ask(f"{url}/api/v1/setup", {"code": codes[-1], "email": login.email, "password": login.password})
     return login

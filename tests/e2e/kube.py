@@ -102,43 +102,47 @@ class Kube:
         log = self.inside("blueno-system").run("logs", "deployment/blueno-operator", "--tail=15", check=False)
         return f"{wide}\n--- operator\n{log}"
 
-    def install_operator(self) -> None:
-        """CRDs, deploy/demo, and the operator's pod from the image that was just built."""
-        self.run("apply", "--server-side", "--force-conflicts", "-f", "crds/")
-        system = self.inside("blueno-system")
-        system.run("apply", "-k", "deploy/demo")
-        system.run("rollout", "restart", "deployment/blueno-operator")
-        system.run("rollout", "status", "deployment/blueno-operator", "--timeout=120s")
-
-    def kill_operator(self) -> str:
-        """SIGKILL of the operator's process, once there is one; the id of the container that died."""
+    def kill(self, component: str) -> str:
+        """SIGKILL of a component's process, once there is one; the id of the container that died."""
 
         def killed() -> str:
-            pod = self.operator_pod()
+            pod = self.pod_of(component)
             state = container(pod)
             return state["containerID"] if pod and "running" in state.get("state", {}) and kills(pod) else ""
 
         def kills(pod: dict[str, Any]) -> bool:
             return self.kill_container(pod["metadata"]["uid"]) > 0
 
-        return str(self.wait("an operator to kill", killed, 90))
+        return str(self.wait(f"{component} to kill", killed, 90))
 
-    def wait_operator(self, killed: str) -> None:
-        """Until another container than `killed` runs. A crash loop's waiting time is cut short by a new pod."""
+    def wait_back(self, component: str, killed: str) -> None:
+        """Until another container than `killed` is ready. A crash loop's waiting time is cut short by a new pod."""
 
         def back() -> bool:
-            pod = self.operator_pod()
+            pod = self.pod_of(component)
             state = container(pod)
             if pod and "waiting" in state.get("state", {}):
                 self.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], "--wait=false")
-            return "running" in state.get("state", {}) and state["containerID"] != killed
+            return bool(state.get("ready")) and state["containerID"] != killed
 
-        self.wait("the operator back", back, 90)
+        self.wait(f"{component} back", back, 90)
+
+    def pod_of(self, component: str) -> dict[str, Any] | None:
+        """A component's pod that is not on its way out; None while it is being replaced."""
+        pods = self.inside("blueno-system").list("pods", f"app.kubernetes.io/component={component}")
+        return next((pod for pod in pods if not pod["metadata"].get("deletionTimestamp")), None)
+
+    def kill_operator(self) -> str:
+        """SIGKILL of the operator's process; the id of the container that died."""
+        return self.kill("operator")
+
+    def wait_operator(self, killed: str) -> None:
+        """Until another operator than `killed` runs."""
+        self.wait_back("operator", killed)
 
     def operator_pod(self) -> dict[str, Any] | None:
-        """The pod that is not on its way out; None while it is being replaced."""
-        pods = self.inside("blueno-system").list("pods", "app.kubernetes.io/component=operator")
-        return next((pod for pod in pods if not pod["metadata"].get("deletionTimestamp")), None)
+        """The operator's pod; None while it is being replaced."""
+        return self.pod_of("operator")
 
     def kill_container(self, pod_uid: str) -> int:
         """SIGKILL to every process of the pod's containers; how many there were (0: the fault did not fire)."""

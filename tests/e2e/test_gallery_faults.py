@@ -1,0 +1,178 @@
+"""What the gallery has to survive: its database away, killed, deaf or emptied; its own processes killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.kube import Kube
+from tests.e2e.mirror import Mirror
+from tests.e2e.sources import archive_dataset, class_folders
+from tests.e2e.test_gallery import wait_indexed
+from tests.e2e.web import Web, database
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+OUTAGE = 60.0  # seconds
+
+
+@contextmanager
+def database_away(kube: Kube) -> Iterator[None]:
+    """No PostgreSQL at all: its pod is gone."""
+    system = kube.inside("blueno-system")
+    system.run("scale", "statefulset/blueno-postgres", "--replicas=0")
+    kube.wait("the database gone", lambda: not system.get("pod", "blueno-postgres-0"), 60)
+    try:
+        yield
+    finally:
+        system.run("scale", "statefulset/blueno-postgres", "--replicas=1")
+        system.run("rollout", "status", "statefulset/blueno-postgres", "--timeout=120s")
+
+
+def pids_of(pod_uid: str, word: str) -> list[int]:
+    """Host pids of the pod's processes whose command line holds `word`."""
+    found = []
+    for place in Path("/proc").iterdir():
+        try:
+            ours = place.name.isdigit() and pod_uid in (place / "cgroup").read_text()
+            if ours and word in (place / "cmdline").read_text():
+                found.append(int(place.name))
+        except OSError:
+            continue
+    return found
+
+
+def healthy(web: Web) -> bool:
+    try:
+        return web.ask("/api/v1/datasets").status == 200
+    except OSError:
+        return False
+
+
+def test_a_minute_without_postgresql(kube: Kube, mirror: Mirror, web: Web) -> None:
+    """From the start of an operator on: data sets become Ready, people are told, and afterwards all is there."""
+    content = class_folders(count=40)
+    url = mirror.put("p.tar", content)
+    kube.apply(archive_dataset("before", url, content))
+    wait_indexed(kube, "before")
+    with database_away(kube):
+        started = time.monotonic()
+        killed = kube.kill_operator()
+        kube.apply(archive_dataset("meanwhile", url, content))
+        kube.wait_operator(killed)
+        kube.wait_ready("meanwhile")
+        assert kube.condition("meanwhile", "Indexed")["status"] != "True"
+        answer = web.ask("/api/v1/datasets")
+        assert answer.status == 503, answer
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.body["code"] == "database_unavailable"
+        assert web.ask("/healthz").status == 200, "a restart would not help"
+        kube.run("delete", "dataset", "before", "--timeout=60s")
+        time.sleep(max(0.0, OUTAGE - (time.monotonic() - started)))
+    kube.wait("the web process back", lambda: healthy(web), 30)
+    wait_indexed(kube, "meanwhile")
+    kube.wait("the row", lambda: web.ask(web.dataset(kube, "meanwhile")).status == 200, 60)
+    kube.wait("the deleted one gone", lambda: web.ask(web.dataset(kube, "before")).status == 404, 60)
+    assert web.get(f"{web.dataset(kube, 'meanwhile')}/samples")["total"] == 40
+
+
+def test_postgresql_deaf_and_killed(kube: Kube, mirror: Mirror, web: Web) -> None:
+    """SIGSTOP: connections stay open, nothing answers. Then SIGKILL of everything in its pod."""
+    content = class_folders(count=20)
+    kube.apply(archive_dataset("pictures", mirror.put("p.tar", content), content))
+    wait_indexed(kube, "pictures")
+    pod = kube.wait("the database's pod", lambda: kube.pod_of("postgres"))
+    pids = pids_of(pod["metadata"]["uid"], "postgres")
+    assert pids
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        answer = web.ask(web.dataset(kube, "pictures"), seconds=30)
+        assert answer.status == 503, answer
+        assert web.ask("/healthz", seconds=5).status == 200
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    kube.wait("answers again", lambda: healthy(web), 60)
+    killed = kube.kill("postgres")
+    kube.wait_back("postgres", killed)
+    kube.wait("answers after the kill", lambda: healthy(web), 60)
+    kube.run("patch", "dataset", "pictures", "--type=merge", "-p", '{"spec":{"displayName":"After the kill"}}')
+    path = web.dataset(kube, "pictures")
+    kube.wait("the mirror at work", lambda: web.ask(path).body.get("displayName") == "After the kill", 60)
+
+
+@pytest.mark.parametrize("component", ["web", "recorder"])
+def test_killed_processes_come_back(kube: Kube, mirror: Mirror, web: Web, component: str) -> None:
+    content = class_folders(count=20)
+    kube.apply(archive_dataset("pictures", mirror.put("p.tar", content), content))
+    kube.wait_back(component, kube.kill(component))
+    wait_indexed(kube, "pictures")
+    kube.wait("answers", lambda: healthy(web), 60)  # with the session of before the kill
+    kube.wait("its rows", lambda: web.ask(f"{web.dataset(kube, 'pictures')}/samples").status == 200, 30)
+
+
+def test_data_server_killed_while_looked_at(kube: Kube, mirror: Mirror, web: Web) -> None:
+    content = class_folders(count=20)
+    kube.apply(archive_dataset("pictures", mirror.put("p.tar", content), content))
+    wait_indexed(kube, "pictures")
+    sheet = f"{web.dataset(kube, 'pictures')}/sheet"
+    first = web.pixels(sheet, rows="0-9").body
+    (pod,) = [p for p in kube.list("pods", "blueno.dev/role=serve") if not p["metadata"].get("deletionTimestamp")]
+    assert kube.kill_container(pod["metadata"]["uid"])
+    assert web.pixels(sheet, rows="0-9").body == first
+    # And one that somebody deleted is made again, because somebody still looks.
+    kube.run("delete", "deployment", pod["metadata"]["name"].rsplit("-", 2)[0])
+    kube.wait("answers again", lambda: web.ask(f"{sheet}?rows=0-9").status == 200, 90)
+
+
+def contents(kube: Kube) -> dict[str, Any]:
+    """The projection's tables without numbers that only say when a row was written."""
+    tables = {
+        "dataset": "SELECT uid, namespace, name, ready, reason, samples, version_digest, indexed_digest, document "
+        "FROM projection.dataset WHERE deleted_at IS NULL AND namespace = %s ORDER BY uid",
+        "version": "SELECT v.dataset_uid, v.digest, v.sequence, v.samples, v.bytes FROM projection.version v "
+        "JOIN projection.dataset d ON d.uid = v.dataset_uid WHERE d.namespace = %s ORDER BY 1, 2",
+        "sample": "SELECT v.digest, s.idx, s.row, s.key, s.split_id, s.label_id, s.bytes, encode(s.sha256, 'hex') "
+        "FROM projection.sample s JOIN projection.version v ON v.id = s.version_id "
+        "JOIN projection.dataset d ON d.uid = v.dataset_uid WHERE d.namespace = %s ORDER BY 1, 2",
+        "facet": "SELECT v.digest, f.split_id, f.label_id, f.samples FROM projection.facet f "
+        "JOIN projection.version v ON v.id = f.version_id "
+        "JOIN projection.dataset d ON d.uid = v.dataset_uid WHERE d.namespace = %s ORDER BY 1, 2, 3",
+    }
+    found = {}
+    with database(kube) as cursor:
+        for name, query in tables.items():
+            cursor.execute(query, (kube.namespace,))
+            found[name] = cursor.fetchall()
+    return found
+
+
+def test_a_dropped_projection_comes_back_whole(kube: Kube, mirror: Mirror, web: Web) -> None:
+    for number, count in enumerate((20, 30)):
+        content = class_folders(count=count)
+        kube.apply(archive_dataset(f"pictures-{number}", mirror.put(f"{number}.tar", content), content))
+    for number in range(2):
+        wait_indexed(kube, f"pictures-{number}")
+    kube.wait("both rows", lambda: len(contents(kube)["version"]) == 2, 30)
+    before = contents(kube)
+    with database(kube) as cursor:
+        cursor.execute("DROP SCHEMA projection CASCADE")
+
+    def restored() -> bool:
+        answer = web.ask(f"{web.dataset(kube, 'pictures-1')}/samples")
+        return bool(answer.status == 200 and answer.body["total"] == 30)
+
+    kube.wait("the gallery back", restored, 120)
+
+    def equal() -> bool:
+        return contents(kube) == before
+
+    kube.wait("the same contents as before", equal, 60)
