@@ -11,7 +11,7 @@ STAMP := $(VENV)/.made-from
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: venv ## a cluster, the operator and the examples, made Ready before your eyes
+demo: venv ## a cluster, Blueno and the examples, made Ready before your eyes, and the gallery's address
 	@hack/demo up
 
 demo-down: ## remove everything that `make demo` made
@@ -20,10 +20,10 @@ demo-down: ## remove everything that `make demo` made
 test: venv ## all tests, end to end with real pods included (the first time: about 30 minutes of building)
 	@$(BIN)/python hack/runtests all
 
-test-fast: venv ## unit and loop tests only: no cluster, under a minute
+test-fast: venv ## unit, loop, database and web tests: no cluster, a few minutes
 	@$(BIN)/python hack/runtests fast
 
-e2e: venv ## contract and end-to-end tests only, on the cluster of hack/cluster
+e2e: venv ## contract, browser and end-to-end tests only, on the cluster of hack/cluster
 	@$(BIN)/python hack/runtests e2e
 
 check: venv ## format, lint, types, imports, sizes, CRD rules
