@@ -1,8 +1,8 @@
 """From a change in the cluster to its row in PostgreSQL, and to the open page: while about 100 objects change a second.
 
 Run by bench/run.py when a cluster with Blueno is up (`make demo` or `make e2e`). Every second each of 50 suspended
-Datasets gets a new display name (kubectl's way: a patch), and the operator answers each with a status write: two changes.
-A change begins when the API server has accepted the patch. Rows are seen through LISTEN, the page by a MutationObserver.
+Datasets gets a new display name (a patch), and the operator answers each with a status write: two changes. A change
+begins when the API server has accepted the patch. Rows are seen through LISTEN, the page by a MutationObserver.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ TOP = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TOP), str(TOP / "hack")]
 
 import common  # noqa: E402
+
 from blueno.kube import Cluster  # noqa: E402
 from blueno.resources.api import DATASETS  # noqa: E402
 

@@ -32,7 +32,7 @@ CLOCKS = {"now", "utcnow", "today"}  # of datetime: decisions take the time as a
 
 def python_files(*folders: str) -> Iterator[Path]:
     for folder in folders:
-        yield from sorted((TOP / folder).rglob("*.py"))
+        yield from (path for path in sorted((TOP / folder).rglob("*.py")) if "node_modules" not in path.parts)
 
 
 def place(path: Path) -> str:
@@ -112,11 +112,11 @@ def test_sentences_name_only_annotations_that_exist() -> None:
 
 
 def test_the_environment_is_read_in_entry_points_only() -> None:
-    allowed = {"controllers/lifecycle.py", "blueno/prep/__main__.py", "blueno/prep/sources/tfds.py"}  # tfds: it writes
+    allowed = {"controllers/lifecycle.py", "blueno/prep/sources/tfds.py", "webui/users.py"}  # tfds: it writes
     readers = {
         place(path)
-        for path in python_files("blueno", "controllers", "operator")
-        if any(token.string in ("environ", "getenv") for token in tokens(path))
+        for path in python_files("blueno", "controllers", "operator", "webui")
+        if any(token.string in ("environ", "getenv") for token in tokens(path)) and path.name != "__main__.py"
     }
     assert readers <= allowed
 
@@ -127,7 +127,9 @@ def tokens(path: Path) -> Iterator[tokenize.TokenInfo]:
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    silent = [place(path) for path in python_files("blueno", "controllers", "operator", "tests") if not said(path)]
+    silent = [
+        place(path) for path in python_files("blueno", "controllers", "operator", "webui", "tests") if not said(path)
+    ]
     assert silent == []
 
 
