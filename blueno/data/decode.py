@@ -1,8 +1,9 @@
 """Encoded bytes → array, by an allow-list: PNG, JPEG and `.npy`. Nothing else is ever tried.
 
-Called by blueno/prep/verify.py (every sample, in full) and blueno/data/dataset.py (samples of variable shape). Pillow
-is imported when the first image is decoded. True intensities are kept: 16-bit grey stays 16-bit; palettes become RGB
-(RGBA when they have transparency), 1-bit becomes 0/255, CMYK becomes RGB; EXIF orientation is not applied.
+Called by blueno/prep/verify.py (every sample, in full), blueno/data/dataset.py (samples of variable shape) and
+blueno/dataserver (whole, or scaled down while decoding). Pillow is imported when the first image is decoded. True
+intensities are kept: 16-bit grey stays 16-bit; palettes become RGB (RGBA when they have transparency), 1-bit becomes
+0/255, CMYK becomes RGB; EXIF orientation is not applied.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import functools
 import io
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ import numpy.typing as npt
 
 from blueno.data import npy
 from blueno.data.badsample import BadSample, BadSampleCode
+from blueno.errors import BluenoError
 
 MAX_PIXELS = 8192 * 8192  # below the size at which Pillow only warns
 MAX_SAMPLE_BYTES = 512 << 20
@@ -48,11 +52,27 @@ def decode(data: bytes) -> tuple[str, npt.NDArray[Any]]:
         raise BadSample(BadSampleCode.TOO_LARGE, f"{len(data)} bytes")
     if kind == "npy":
         return kind, npy.decode(data, MAX_PIXELS)
+    with opened(data, kind) as image:
+        return kind, pixels(image)
+
+
+@contextmanager
+def opened(data: bytes, kind: str) -> Iterator[Any]:
+    """The Pillow image of a "png" or "jpeg", its size checked and nothing decoded yet.
+
+    Whatever goes wrong while it is open, decoding included, is raised as BadSample; errors of ours pass.
+    """
     if kind == "png":
         _check_png(data)
     try:
-        return kind, _decode_image(data, kind)
-    except BadSample:
+        with _pillow().open(io.BytesIO(data), formats=[kind.upper()]) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise BadSample(BadSampleCode.TOO_MANY_PIXELS, f"{width} x {height}")
+            if getattr(image, "n_frames", 1) > 1:
+                raise BadSample(BadSampleCode.ANIMATED, f"{image.n_frames} frames")
+            yield image
+    except (BadSample, BluenoError):
         raise
     except MemoryError as error:
         raise BadSample(BadSampleCode.TOO_MANY_PIXELS, "does not fit in memory") from error
@@ -62,6 +82,28 @@ def decode(data: bytes) -> tuple[str, npt.NDArray[Any]]:
             raise BadSample(BadSampleCode.TOO_MANY_PIXELS, text[:120]) from error
         short = "truncated" in text.lower() or isinstance(error, (EOFError, struct.error))
         raise BadSample(BadSampleCode.TRUNCATED if short else BadSampleCode.CORRUPT, text[:120]) from error
+
+
+def pixels(image: Any) -> npt.NDArray[Any]:
+    """(height, width, channels) of an `opened` image, or of a part of it, with its true intensities."""
+    mode = image.mode
+    if mode.startswith("I;16") or mode == "I":
+        array = np.asarray(image).astype("<u2")
+    else:
+        array = np.asarray(image if mode in _KEPT else image.convert(shown_mode(image)))
+    return array[:, :, np.newaxis] if array.ndim == 2 else array
+
+
+def shown_mode(image: Any) -> str:
+    """The mode whose numbers are an image's 8-bit intensities: L, LA, RGB or RGBA."""
+    mode: str = image.mode
+    if mode in _KEPT:
+        return mode
+    if mode == "1":
+        return "L"
+    if mode in ("P", "PA"):
+        return "RGBA" if mode == "PA" or "transparency" in image.info else "RGB"
+    return "RGB"  # CMYK, YCbCr
 
 
 def _check_png(data: bytes) -> None:
@@ -81,29 +123,6 @@ def _pillow() -> Any:
     from PIL import Image
 
     return Image
-
-
-def _decode_image(data: bytes, kind: str) -> npt.NDArray[Any]:
-    image_module = _pillow()
-    with image_module.open(io.BytesIO(data), formats=[kind.upper()]) as image:
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise BadSample(BadSampleCode.TOO_MANY_PIXELS, f"{width} x {height}")
-        if getattr(image, "n_frames", 1) > 1:
-            raise BadSample(BadSampleCode.ANIMATED, f"{image.n_frames} frames")
-        image.load()
-        mode = image.mode
-        if mode in _KEPT:
-            array = np.asarray(image)
-        elif mode.startswith("I;16") or mode == "I":
-            array = np.asarray(image).astype("<u2")
-        elif mode == "1":
-            array = np.asarray(image.convert("L"))
-        elif mode in ("P", "PA"):
-            array = np.asarray(image.convert("RGBA" if mode == "PA" or "transparency" in image.info else "RGB"))
-        else:  # CMYK, YCbCr
-            array = np.asarray(image.convert("RGB"))
-    return array[:, :, np.newaxis] if array.ndim == 2 else array
 
 
 def dimensions(shape: tuple[int, ...]) -> tuple[int, int, int, int]:

@@ -1,6 +1,6 @@
 """A reader of `.npy` that trusts nothing: no pickle, a short list of types, sizes checked before memory is taken.
 
-Called by blueno/data/decode.py. Pure but for numpy.
+Called by blueno/data/decode.py and blueno/dataserver. Pure but for numpy.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _DTYPES = {f"{order}{kind}" for order in "<>=" for kind in ("u2", "u4", "u8", "i
 }
 
 
-def header_of(data: bytes | memoryview) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
-    """(dtype, Fortran order, shape, offset of the first element). Raises BadSample."""
+def header_of(data: bytes | memoryview, most: int = 4) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
+    """(dtype, Fortran order, shape of 2 to `most` dimensions, offset of the first element). Raises BadSample."""
     if len(data) < 10:
         raise BadSample(BadSampleCode.TRUNCATED, "shorter than a .npy header")
     major = data[6]
@@ -36,10 +36,10 @@ def header_of(data: bytes | memoryview) -> tuple[np.dtype[Any], bool, tuple[int,
         raise BadSample(BadSampleCode.CORRUPT, f"a header of {length} bytes")
     if len(data) < start + length:
         raise BadSample(BadSampleCode.TRUNCATED, "the header ends early")
-    return *_parse(bytes(data[start : start + length])), start + length
+    return *_parse(bytes(data[start : start + length]), most), start + length
 
 
-def _parse(text: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
+def _parse(text: bytes, most: int) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
     try:
         body = ast.literal_eval(text.decode("utf-8").strip())
         descr, fortran, shape = body["descr"], body["fortran_order"], body["shape"]
@@ -51,7 +51,7 @@ def _parse(text: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
         raise BadSample(BadSampleCode.CORRUPT, "the header is not readable")
     if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in shape):
         raise BadSample(BadSampleCode.CORRUPT, f"shape {shape!r:.60}")
-    if not 2 <= len(shape) <= 4 or 0 in shape:
+    if not 2 <= len(shape) <= most or 0 in shape:
         raise BadSample(BadSampleCode.UNSUPPORTED_SHAPE, f"{shape!r:.60}")
     return np.dtype(descr), fortran, shape
 

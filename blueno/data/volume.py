@@ -1,16 +1,17 @@
 """Where things lie below a data set's directory, and which version is current.
 
-Called by blueno/prep and blueno/data/dataset.py; reads small JSON files only, so that looking is fast.
-See docs/format.md.
+Called by blueno/prep, blueno/data/dataset.py and blueno/dataserver; reads small JSON files only, so that looking is
+fast. See docs/format.md.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from blueno.names import INDEX_FILE, MANIFEST_FILE, OWNER_FILE, STAGING_DIR, VERSIONS_DIR, WORKS_DIR
+from blueno.errors import InvalidSpec
+from blueno.names import ENV_ROOT, INDEX_FILE, MANIFEST_FILE, OWNER_FILE, STAGING_DIR, VERSIONS_DIR, WORKS_DIR
 
 
 @dataclass(frozen=True)
@@ -96,3 +97,15 @@ class Volume:
         """The version readers get by default: that of the highest sequence."""
         pointers = self.pointers()
         return pointers[-1] if pointers else None
+
+
+def root_below(mount: Path, root: str) -> Path:
+    """`root` (relative, or absolute below `mount`) as a path. Raises InvalidSpec when it names anything outside."""
+    inner = PurePosixPath(root)
+    if inner.is_absolute():
+        if not inner.is_relative_to(mount):
+            raise InvalidSpec(ENV_ROOT, f"{root!r} does not lie below {mount}")
+        inner = inner.relative_to(mount)
+    if not inner.parts or ".." in inner.parts or "\0" in root:
+        raise InvalidSpec(ENV_ROOT, f"{root!r} must name a directory below {mount}, without '..'")
+    return mount / inner

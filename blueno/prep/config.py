@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from blueno import names
+from blueno.data.volume import root_below
 from blueno.errors import InvalidSpec
 from blueno.resources.work import PrepOptions, Work
 
@@ -71,15 +72,3 @@ class PrepConfig:
             report_url=env.get(names.ENV_REPORT_URL, "").rstrip("/"),
             host=socket.gethostname().replace("/", "-")[:64] or "local",
         )
-
-
-def root_below(mount: Path, root: str) -> Path:
-    """`root` (relative, or absolute below `mount`) as a path. Raises InvalidSpec when it names anything outside."""
-    inner = PurePosixPath(root)
-    if inner.is_absolute():
-        if not inner.is_relative_to(mount):
-            raise InvalidSpec(names.ENV_ROOT, f"{root!r} does not lie below {mount}")
-        inner = inner.relative_to(mount)
-    if not inner.parts or ".." in inner.parts or "\0" in root:
-        raise InvalidSpec(names.ENV_ROOT, f"{root!r} must name a directory below {mount}, without '..'")
-    return mount / inner

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from blueno.data.volume import root_below
 from blueno.errors import InvalidSpec
-from blueno.prep.config import PrepConfig, root_below
+from blueno.prep.config import PrepConfig
 from blueno.prep.erase import erase
 from blueno.prep.failure import PrepFailure
 from tests.fakes.preparation import Place, archive_work
