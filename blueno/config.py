@@ -9,6 +9,7 @@ import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from blueno import names
@@ -34,6 +35,8 @@ class OperatorConfig:
     http_port: int = 8080  # BLUENO_HTTP_PORT: /metrics and /livez
     workers: int = 32  # BLUENO_WORKERS
     sweep_seconds: float = 30.0  # BLUENO_SWEEP_SECONDS
+    serve_seconds: int = 900  # BLUENO_SERVE_SECONDS: how long a data server stays after somebody looked
+    database_url_file: Path = Path("/var/run/blueno-database/url")  # BLUENO_DATABASE_URL_FILE: may be missing
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> OperatorConfig:
@@ -55,6 +58,8 @@ class OperatorConfig:
             http_port=_whole(env, "BLUENO_HTTP_PORT", defaults.http_port),
             workers=_whole(env, "BLUENO_WORKERS", defaults.workers),
             sweep_seconds=_whole(env, "BLUENO_SWEEP_SECONDS", int(defaults.sweep_seconds)),
+            serve_seconds=_whole(env, "BLUENO_SERVE_SECONDS", defaults.serve_seconds),
+            database_url_file=Path(env.get("BLUENO_DATABASE_URL_FILE", str(defaults.database_url_file))),
         )
 
 

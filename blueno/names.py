@@ -26,8 +26,16 @@ WORK_LABEL: Final = f"{GROUP}/work"
 ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
 PREPARE_LABEL: Final = f"{GROUP}/prepare"  # hash of the part of spec.prepare that a Job was made from
 IMAGE_LABEL: Final = f"{GROUP}/image"  # hash of the image's name
+TEMPLATE_LABEL: Final = f"{GROUP}/template"  # hash of the pod template that a Deployment was made from
 REQUESTED_AT: Final = f"{GROUP}/requested-at"
 REPORT_CA: Final = f"{GROUP}/report-ca"  # pod annotation, read through the downward API
+
+# Other people's: by these it is known who keeps an object as it is in a repository.
+ARGOCD_PREFIX: Final = "argocd.argoproj.io/"
+ARGOCD_TRACKING: Final = f"{ARGOCD_PREFIX}tracking-id"
+INSTANCE_LABEL: Final = "app.kubernetes.io/instance"
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+FLUX_LABELS: Final = ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name")
 
 ROLE_PREPARE: Final = "prepare"
 ROLE_ERASE: Final = "erase"

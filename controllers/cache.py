@@ -14,7 +14,7 @@ from blueno import names
 
 Body = Mapping[str, Any]
 _REMEMBERED_DELETIONS = 4096
-_KEPT_SPEC = ("suspend", "storageClassName", "volumeName", "nodeName", "resources")
+_KEPT_SPEC = ("suspend", "storageClassName", "volumeName", "accessModes", "nodeName", "resources", "replicas")
 
 
 class Cache:

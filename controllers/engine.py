@@ -15,11 +15,11 @@ from typing import Any, Protocol
 
 from blueno.errors import BluenoError, Conflict, NotFound, Rejected, Unavailable
 from blueno.resources.api import Resource
-from blueno.resources.outcome import Progress
 from controllers.cache import Body, Cache
+from controllers.heard import Heard
 from controllers.metrics import PREP_SECONDS, QUEUE_DEPTH, RECONCILE_ERRORS, RECONCILE_SECONDS
 from controllers.queue import Key, WorkQueue
-from controllers.step import Step
+from controllers.step import Patch, Step
 from controllers.writer import NameConflict, TerminatingNamespace, Writer
 
 log = logging.getLogger("blueno.engine")
@@ -34,9 +34,7 @@ class Kind(Protocol):
     @property
     def resource(self) -> Resource: ...
 
-    def plan(
-        self, body: Body, progress: Progress | None, now: datetime, told: str = ""
-    ) -> tuple[Step, Mapping[str, Any]]: ...
+    def plan(self, body: Body, heard: Heard, now: datetime, told: str = "") -> tuple[Step, Mapping[str, Any]]: ...
 
     def conflict(self, body: Body, message: str, now: datetime) -> Mapping[str, Any]: ...
 
@@ -46,12 +44,13 @@ class Kind(Protocol):
 class Engine:
     """Workers over one queue; a key is never in two workers at once."""
 
-    def __init__(self, cache: Cache, queue: WorkQueue, writer: Writer, progress: Callable[[str], Progress | None]):
+    def __init__(self, cache: Cache, queue: WorkQueue, writer: Writer, heard: Callable[[str], Heard]) -> None:
         self._cache = cache
         self._queue = queue
         self._writer = writer
-        self._progress = progress
+        self._heard = heard
         self._kinds: dict[str, Kind] = {}
+        self._refusals: dict[Key, str] = {}  # why the last data server could not be made: told once
 
     def register(self, kind: Kind) -> None:
         """From now on keys of this kind are worked on."""
@@ -91,9 +90,10 @@ class Engine:
         kind_name, uid = key
         kind, body = self._kinds[kind_name], self._cache.get(kind_name, uid)
         if body is None:
+            self._refusals.pop(key, None)
             return
         now = datetime.now(UTC)
-        step, changes = kind.plan(body, self._progress(uid), now)
+        step, changes = kind.plan(body, self._heard(uid), now)
         if step.confirm is not None:
             doubt = step.confirm
             await self._writer.confirm(doubt)
@@ -101,26 +101,31 @@ class Engine:
             if body is None:
                 return
             # Planned anew: a watch may have brought the pod's last words while we asked for them.
-            step, changes = kind.plan(body, self._progress(uid), now)
+            step, changes = kind.plan(body, self._heard(uid), now)
             if step.confirm != doubt:
                 self._queue.add(key)
                 return
         if step.ask is not None and (told := await self._writer.last_warning(step.ask)):
-            step, changes = kind.plan(body, self._progress(uid), now, told)
+            step, changes = kind.plan(body, self._heard(uid), now, told)
         try:
             await self._act(kind, body, step)
         except NameConflict as error:
-            step, changes = Step("", "", again_in=CONFLICT_SECONDS), kind.conflict(body, str(error), now)
+            changes = kind.conflict(body, str(error), now)
+            step = Step("", "", serve=step.serve, again_in=CONFLICT_SECONDS)
         except Rejected as error:
             RECONCILE_ERRORS.labels(type(error).__name__).inc()
             log.warning("%s %s: %s", *key, error)
-            step, changes = Step("", "", again_in=REFUSED_SECONDS), kind.refused(body, step, str(error), now)
+            changes = kind.refused(body, step, str(error), now)
+            step = Step("", "", serve=step.serve, again_in=REFUSED_SECONDS)
         if changes:
             await self._report(kind, uid, body, changes, now)
             if step.took is not None:
                 PREP_SECONDS.observe(step.took)
-        if step.again_in is not None:
-            self._queue.add(key, step.again_in)
+        again_in = step.again_in
+        if step.serve and not await self._serve(kind, body, step):
+            again_in = CONFLICT_SECONDS if again_in is None else min(again_in, CONFLICT_SECONDS)
+        if again_in is not None:
+            self._queue.add(key, again_in)
 
     async def _act(self, kind: Kind, body: Body, step: Step) -> None:
         if step.warning is not None:
@@ -147,6 +152,20 @@ class Engine:
                 await self._writer.warn(kind.resource, body, ("ChangeRefused", str(error)), datetime.now(UTC))
         if step.finalizer is False:
             await self._writer.set_finalizer(kind.resource, body, wanted=False)
+
+    async def _serve(self, kind: Kind, body: Body, step: Step) -> bool:
+        """The data server comes last and may fail: an Event says so, once, and no condition changes."""
+        key = (kind.resource.kind, body["metadata"]["uid"])
+        try:
+            for deed in step.serve:
+                await (self._writer.patch(deed) if isinstance(deed, Patch) else self._writer.apply(deed))
+        except (NameConflict, Rejected, TerminatingNamespace) as error:
+            if self._refusals.get(key) != str(error):
+                self._refusals[key] = str(error)
+                await self._writer.warn(kind.resource, body, ("DataServerRefused", str(error)), datetime.now(UTC))
+            return False
+        self._refusals.pop(key, None)
+        return True
 
     async def _report(self, kind: Kind, uid: str, body: Body, changes: Mapping[str, Any], now: datetime) -> None:
         before = _stalled(body)

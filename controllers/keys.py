@@ -36,11 +36,12 @@ CA_CERT, CA_KEY, SERVER_CERT, SERVER_KEY = "ca.crt", "ca.key", "report.crt", "re
 
 @dataclass(frozen=True)
 class ReportKeys:
-    """What the report endpoint and its callers need, as PEM."""
+    """What the report endpoint, its callers and data servers need, as PEM."""
 
     ca: bytes
     certificate: bytes
     key: bytes
+    grants: Mapping[str, str]  # issuer: public key by which its grants are known
 
 
 async def ensure_keys(cluster: Cluster, namespace: str, report_url: str) -> ReportKeys:
@@ -53,7 +54,8 @@ async def ensure_keys(cluster: Cluster, namespace: str, report_url: str) -> Repo
     if want != have:
         secret["data"] = {key: base64.b64encode(value).decode() for key, value in want.items()}
         await cluster.replace(SECRETS, secret)
-    return ReportKeys(want[CA_CERT], want[SERVER_CERT], want[SERVER_KEY])
+    grants = {granter: want[f"{granter}.pub"].decode() for granter in GRANTERS}
+    return ReportKeys(want[CA_CERT], want[SERVER_CERT], want[SERVER_KEY], grants)
 
 
 def complete(have: Mapping[str, bytes], hosts: tuple[str, ...], now: datetime) -> dict[str, bytes]:

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import kopf
@@ -18,11 +20,12 @@ from aiohttp import web
 from blueno.config import OperatorConfig
 from blueno.errors import BluenoError, Unavailable
 from blueno.kube import Cluster
-from blueno.resources.api import SERVICES
+from blueno.resources.api import DEPLOYMENTS, SERVICES
 from controllers import http, keys, quiet, source
-from controllers.cache import Cache
+from controllers.cache import Cache, owner_uid
 from controllers.dataset.kind import DatasetKind
 from controllers.dataset.world import World
+from controllers.demand import Demand
 from controllers.engine import Engine
 from controllers.lease import Lease
 from controllers.queue import WorkQueue
@@ -97,16 +100,19 @@ async def _start(config: OperatorConfig) -> Operator:
     operator.lease = Lease(operator.cluster, config.namespace, config.identity)
     await operator.lease.acquire()
     report_keys = await keys.ensure_keys(operator.cluster, config.namespace, config.report_url)
-    world = World(config, await _cluster_uid(operator.cluster), report_keys.ca.decode())
+    grant_keys = json.dumps(dict(report_keys.grants), sort_keys=True)
+    world = World(config, await _cluster_uid(operator.cluster), report_keys.ca.decode(), grant_keys)
 
     queue = WorkQueue(asyncio.get_running_loop().time)
-    reports = Reports(operator.cluster, operator.cache, queue)
+    demand = Demand(config.serve_seconds)
+    reports = Reports(operator.cluster, operator.cache, queue, demand, config.namespace)
     kind = DatasetKind(world, operator.cache)
     engine = Engine(operator.cache, queue, Writer(operator.cluster, operator.cache), reports.latest)
     engine.register(kind)
     operator.source = Source(operator.cache, queue, kind.interested)
     operator.sweep = Sweep(operator.cluster, operator.cache, queue, operator.source, config.allow_host_path)
     await operator.sweep.fill()
+    demand.look(_served(operator.cache), datetime.now(UTC))
 
     operator.listeners.append(await http.serve_reports(config.report_port, report_keys, reports))
     operator.spawn("lease", operator.lease.hold(), fatal=True)
@@ -131,6 +137,12 @@ async def _stop(operator: Operator) -> None:
 
 def _stop_process(_: asyncio.Task[None]) -> None:
     signal.raise_signal(signal.SIGTERM)
+
+
+def _served(cache: Cache) -> list[str]:
+    """Datasets whose data server runs: nobody told us who looks at them, so somebody does."""
+    running = (body for body in cache.all(DEPLOYMENTS.kind) if body["spec"].get("replicas", 1))
+    return [owner for body in running if (owner := owner_uid(body)) is not None]
 
 
 async def _cluster_uid(cluster: Cluster) -> str:

@@ -1,88 +1,84 @@
-"""The report endpoint: HTTPS, where preparation pods say how far they are.
+"""The report endpoint: HTTPS, where our own processes tell the operator what they do and what they need.
 
-Served by controllers/http.py, started by lifecycle.py. A pod proves who it is with its projected token (audience
-blueno-report): TokenReview → pod uid → its labels → the Dataset, work and attempt it may speak for, and no other.
+Served by controllers/http.py, started by lifecycle.py. Preparation pods say how far they are: token → pod uid → its
+labels → the Dataset, work and attempt it may speak for, and no other. The web process says what is looked at; the
+recorder asks to read data sets and says what it has loaded: both are known by their ServiceAccounts.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-import logging
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 from blueno import names
-from blueno.errors import BluenoError
 from blueno.kube import Cluster
-from blueno.resources.api import PODS, TOKEN_REVIEWS
+from blueno.resources.api import PODS
+from blueno.resources.indexing import IndexReport, dataset_of
 from blueno.resources.outcome import Progress
 from controllers.cache import Body, Cache
+from controllers.callers import Caller, Callers
+from controllers.demand import Demand
+from controllers.heard import Heard
 from controllers.queue import WorkQueue
-
-log = logging.getLogger("blueno.reports")
 
 BODY_LIMIT = 8192  # bytes
 BODY_SECONDS = 5.0
-TRUST_SECONDS = 60.0  # how long a token's review is believed
-DISTRUST_SECONDS = 5.0
-REVIEWS_KEPT = 4096
+PODS_KEPT = 4096
 MIN_INTERVAL = 0.5  # seconds between two reports of one pod
+LOOKED_LIMIT = 100  # data sets in one "looked"
+UNREADABLE_SECONDS = 30  # when the recorder may ask again for a data set that cannot be read now
 
-_POD_NAME = "authentication.kubernetes.io/pod-name"
-_POD_UID = "authentication.kubernetes.io/pod-uid"
-
-
-@dataclass(frozen=True)
-class Caller:
-    """A pod that proved who it is."""
-
-    namespace: str
-    name: str
-    uid: str
+_Told = TypeVar("_Told")
 
 
 class Reports:
-    """The latest Progress of each Dataset, in memory: pods repeat themselves after a restart of ours."""
+    """The latest of everything that was said, in memory: after a restart of ours everybody says it again."""
 
-    def __init__(self, cluster: Cluster, cache: Cache, queue: WorkQueue) -> None:
+    def __init__(self, cluster: Cluster, cache: Cache, queue: WorkQueue, demand: Demand, namespace: str) -> None:
         self._cluster = cluster
         self._cache = cache
         self._queue = queue
-        self._latest: dict[str, Progress] = {}
-        self._reviews: OrderedDict[str, tuple[float, Caller | None]] = OrderedDict()
+        self._demand = demand
+        self._namespace = namespace  # ours, and of the ServiceAccounts that we know by name
+        self._callers = Callers(cluster)
+        self._progress: dict[str, Progress] = {}
+        self._index: dict[str, IndexReport] = {}
         self._heard: OrderedDict[str, float] = OrderedDict()  # pod uid: when
 
-    def latest(self, dataset_uid: str) -> Progress | None:
-        """What the Dataset's preparation last said."""
-        return self._latest.get(dataset_uid)
+    def latest(self, dataset_uid: str) -> Heard:
+        """What was last said about a Dataset."""
+        until = self._demand.until(dataset_uid, datetime.now(UTC))
+        return Heard(self._progress.get(dataset_uid), self._index.get(dataset_uid), until)
 
     def routes(self) -> list[web.RouteDef]:
-        """The endpoint's only route."""
-        return [web.post("/v1/progress", self.progress)]
+        """Everything the endpoint answers."""
+        return [
+            web.post("/v1/progress", self.progress),
+            web.post("/v1/looked", self.looked),
+            web.post("/v1/index", self.index),
+            web.post("/v1/index/done", self.index_done),
+            web.post("/v1/indexed", self.indexed),
+        ]
 
     async def progress(self, request: web.Request) -> web.Response:
         """204; 400 bad body, 401 bad token, 409 not the attempt this pod works on, 429 too often."""
-        caller = await self._authenticate(request)
-        if caller is None:
+        caller = await self._callers.identify(request)
+        if caller is None or not caller.pod_uid:
             return _problem(401, "the token is not valid for the audience blueno-report, or its pod is gone")
         now = time.monotonic()
-        if now - self._heard.get(caller.uid, -MIN_INTERVAL) < MIN_INTERVAL:
+        if now - self._heard.get(caller.pod_uid, -MIN_INTERVAL) < MIN_INTERVAL:
             return _problem(429, "at most one report in half a second")
-        self._remember(self._heard, caller.uid, now)
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                report = Progress.from_dict(json.loads(await request.read()))
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            return _problem(400, f"not a progress report: {error}")
-        except TimeoutError:
-            return _problem(408, "the body did not arrive in time")
+        self._remember(caller.pod_uid, now)
+        report = await _body(request, Progress.from_dict)
+        if isinstance(report, web.Response):
+            return report
         pod = await self._pod(caller)
         if pod is None:
             return _problem(409, "this pod was not made by Blueno")
@@ -96,62 +92,130 @@ class Reports:
         work = dataset["status"].get("work") or {}
         if work.get("hash") == report.work and work.get("attempt", 0) > report.attempt:
             return _problem(409, "a later attempt has taken over")
-        self._latest[uid] = report
-        self._forget_gone()
-        self._queue.add((names.DATASET_KIND, uid))
+        self._progress[uid] = report
+        self._news(uid)
         return web.Response(status=204)
 
-    def _forget_gone(self) -> None:
-        if len(self._latest) > 2 * self._cache.count(names.DATASET_KIND) + 16:
-            kept = {uid: p for uid, p in self._latest.items() if self._cache.get(names.DATASET_KIND, uid)}
-            self._latest = kept
+    async def looked(self, request: web.Request) -> web.Response:
+        """The web process: somebody looks at these. 204; 400, 401, 404 when none of them exists."""
+        refused = await self._refuse_all_but(names.WEB, request)
+        if refused is not None:
+            return refused
+        uids = await _body(request, _uids)
+        if isinstance(uids, web.Response):
+            return uids
+        known = [uid for uid in uids if self._cache.get(names.DATASET_KIND, uid) is not None]
+        if uids and not known:
+            return _problem(404, "none of these Datasets exists")
+        for uid in self._demand.look(known, datetime.now(UTC)):
+            self._news(uid)
+        return web.Response(status=204)
+
+    async def index(self, request: web.Request) -> web.Response:
+        """The recorder: may I read this one? 200 with `granted` and `retryAfterSeconds`; 400, 401, 404."""
+        asked = await self._asked(request)
+        if isinstance(asked, web.Response):
+            return asked
+        uid, dataset = asked
+        readable = dataset["status"].get("version") and not dataset["metadata"].get("deletionTimestamp")
+        now = datetime.now(UTC)
+        wait = UNREADABLE_SECONDS
+        if readable:
+            wanted = self._demand.until(uid, now)
+            wait = self._demand.lease(uid, now)
+            if not wait and wanted is None:
+                self._news(uid)
+        return web.json_response({"granted": not wait, "retryAfterSeconds": wait})
+
+    async def index_done(self, request: web.Request) -> web.Response:
+        """The recorder has read what it wanted. 204; 400, 401, 404."""
+        asked = await self._asked(request)
+        if isinstance(asked, web.Response):
+            return asked
+        uid, _ = asked
+        self._demand.give_back(uid)
+        self._news(uid)
+        return web.Response(status=204)
+
+    async def indexed(self, request: web.Request) -> web.Response:
+        """The recorder: how far the rows of a version are. 204; 400, 401, 404.
+
+        Of other versions than the current one nothing is kept: they are in no status.
+        """
+        refused = await self._refuse_all_but(names.RECORDER, request)
+        if refused is not None:
+            return refused
+        report = await _body(request, IndexReport.from_dict)
+        if isinstance(report, web.Response):
+            return report
+        dataset = self._cache.get(names.DATASET_KIND, report.dataset)
+        if dataset is None:
+            return _problem(404, "there is no such Dataset")
+        if (dataset["status"].get("version") or {}).get("digest") == report.digest:
+            self._index[report.dataset] = report
+            self._news(report.dataset)
+        return web.Response(status=204)
+
+    async def _asked(self, request: web.Request) -> tuple[str, Body] | web.Response:
+        """The Dataset that the recorder asks about."""
+        refused = await self._refuse_all_but(names.RECORDER, request)
+        if refused is not None:
+            return refused
+        uid = await _body(request, dataset_of)
+        if isinstance(uid, web.Response):
+            return uid
+        dataset = self._cache.get(names.DATASET_KIND, uid)
+        return (uid, dataset) if dataset is not None else _problem(404, "there is no such Dataset")
+
+    async def _refuse_all_but(self, account: str, request: web.Request) -> web.Response | None:
+        caller = await self._callers.identify(request)
+        if caller is not None and (caller.namespace, caller.account) == (self._namespace, account):
+            return None
+        return _problem(401, f"the token is not one of ServiceAccount {account} for the audience blueno-report")
+
+    def _news(self, uid: str) -> None:
+        """Look at this Dataset; and let what was said about gone ones not pile up."""
+        exist = self._cache.count(names.DATASET_KIND)
+        for told in (self._progress, self._index):
+            if len(told) > 2 * exist + 16:
+                for gone in [known for known in told if self._cache.get(names.DATASET_KIND, known) is None]:
+                    del told[gone]
+        if len(self._demand) > 2 * exist + 16:
+            self._demand.forget(datetime.now(UTC))
+        self._queue.add((names.DATASET_KIND, uid))
 
     async def _pod(self, caller: Caller) -> Body | None:
         """The caller's pod, from the cache or (its watch event may be slower than its report) the API server."""
-        pod = self._cache.get(PODS.kind, caller.uid)
+        pod = self._cache.get(PODS.kind, caller.pod_uid)
         if pod is None:
-            pod = await self._cluster.get(PODS, caller.namespace, caller.name)
-        if pod is None or pod["metadata"]["uid"] != caller.uid:
+            pod = await self._cluster.get(PODS, caller.namespace, caller.pod)
+        if pod is None or pod["metadata"]["uid"] != caller.pod_uid:
             return None
         return pod if names.OWNER_UID in (pod["metadata"].get("labels") or {}) else None
 
-    async def _authenticate(self, request: web.Request) -> Caller | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme != "Bearer" or not token:
-            return None
-        key = hashlib.sha256(token.encode()).hexdigest()
-        until, caller = self._reviews.get(key, (0.0, None))
-        if until > time.monotonic():
-            return caller
-        try:
-            caller = await self._review(token)
-        except BluenoError as error:
-            log.warning("token not reviewed: %s", error)
-            raise web.HTTPServiceUnavailable(headers={"Retry-After": "5"}) from None
-        lasts = TRUST_SECONDS if caller is not None else DISTRUST_SECONDS
-        self._remember(self._reviews, key, (time.monotonic() + lasts, caller))
-        return caller
+    def _remember(self, pod_uid: str, now: float) -> None:
+        self._heard[pod_uid] = now
+        self._heard.move_to_end(pod_uid)
+        while len(self._heard) > PODS_KEPT:
+            self._heard.popitem(last=False)
 
-    async def _review(self, token: str) -> Caller | None:
-        spec = {"token": token, "audiences": [names.REPORT_AUDIENCE]}
-        review = {"apiVersion": TOKEN_REVIEWS.api_version, "kind": TOKEN_REVIEWS.kind, "metadata": {}, "spec": spec}
-        status: Mapping[str, Any] = (await self._cluster.create(TOKEN_REVIEWS, review)).get("status") or {}
-        # An API server that does not know the audience answers authenticated=true without it: check both.
-        if not status.get("authenticated") or names.REPORT_AUDIENCE not in (status.get("audiences") or ()):
-            return None
-        user = status["user"]
-        extra = user.get("extra") or {}
-        parts = user["username"].split(":")
-        if len(parts) != 4 or parts[:2] != ["system", "serviceaccount"] or not extra.get(_POD_UID):
-            return None
-        return Caller(namespace=parts[2], name=extra[_POD_NAME][0], uid=extra[_POD_UID][0])
 
-    @staticmethod
-    def _remember(kept: OrderedDict[str, Any], key: str, value: Any) -> None:
-        kept[key] = value
-        kept.move_to_end(key)
-        while len(kept) > REVIEWS_KEPT:
-            kept.popitem(last=False)
+def _uids(body: Mapping[str, Any]) -> list[str]:
+    uids = body.get("datasets")
+    if not isinstance(uids, list) or len(uids) > LOOKED_LIMIT or not all(isinstance(uid, str) for uid in uids):
+        raise ValueError(f"datasets must be a list of at most {LOOKED_LIMIT} uids")
+    return uids
+
+
+async def _body(request: web.Request, parse: Callable[[Any], _Told]) -> _Told | web.Response:
+    """What `parse` makes of the JSON body, or the answer that says why it is none."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return parse(json.loads(await request.read()))
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        return _problem(400, f"not understood: {error}")
+    except TimeoutError:
+        return _problem(408, "the body did not arrive in time")
 
 
 def _problem(status: int, detail: str) -> web.Response:

@@ -13,7 +13,7 @@ from typing import Any
 import kopf
 
 from blueno import names
-from blueno.resources.api import CLAIMS, DATASETS, JOBS, PODS, Resource
+from blueno.resources.api import CLAIMS, DATASETS, DEPLOYMENTS, JOBS, PODS, SERVICES, Resource
 from controllers.cache import Body, Cache, owner_uid
 from controllers.metrics import EVENTS_SEEN
 from controllers.queue import NEWS, Key, WorkQueue
@@ -21,7 +21,10 @@ from controllers.queue import NEWS, Key, WorkQueue
 Interested = Callable[[str, Body], Iterable[str]]
 
 OURS = f"{names.MANAGED}=true"
-WATCHED: tuple[tuple[Resource, str], ...] = ((DATASETS, ""), (JOBS, OURS), (PODS, OURS), (CLAIMS, ""))
+WATCHED: tuple[tuple[Resource, str], ...] = (
+    *((DATASETS, ""), (JOBS, OURS), (PODS, OURS), (CLAIMS, "")),
+    *((DEPLOYMENTS, OURS), (SERVICES, OURS)),
+)
 # ^ resource, label selector. Claims are watched whole: users bring their own.
 
 

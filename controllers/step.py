@@ -32,7 +32,8 @@ class Step:
     """One step closer to what the object asks for. The engine does, in this order:
 
     `finalizer` (True: ours must be there, False: must not), `confirm`, `delete`, `apply`, `patch`, then writes
-    the status that the kind makes of `reason`, `message` and the flags, then looks again after `again_in` seconds.
+    the status that the kind makes of `reason`, `message` and the flags, then does `serve`, then looks again after
+    `again_in` seconds.
     """
 
     reason: str
@@ -45,6 +46,7 @@ class Step:
     delete: tuple[Ref, ...] = ()
     patch: tuple[Patch, ...] = ()
     wish: tuple[Patch, ...] = ()  # patches that the cluster may refuse: then a Warning Event says so and we go on
+    serve: tuple[Mapping[str, Any] | Patch, ...] = ()  # of the data server: refused, it costs an Event and no more
     ask: Ref | None = None  # an object whose Warning Events say more than `message` does
     warning: tuple[str, str] | None = None  # reason and message of a Warning Event of our own
     finalizer: bool | None = None

@@ -16,9 +16,10 @@ from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome, Progress
 from blueno.resources.work import Work
 from controllers.dataset.build import prepare_hash, short_hash
-from controllers.dataset.observe import ClaimView, JobView, Observed
+from controllers.dataset.observe import ClaimView, JobView, Observed, ServerView
 from controllers.dataset.pods import PodView
 from controllers.dataset.world import World
+from controllers.heard import Heard
 from controllers.step import Ref
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -27,6 +28,7 @@ SOURCE: Mapping[str, Any] = {"tfds": {"name": "mnist"}}
 WORK = Work(SOURCE, {"type": "auto"})
 OTHER = Work({"tfds": {"name": "mnist", "version": "3.0.1"}}, {"type": "auto"})  # another work of the same Dataset
 IMAGE = "example.org/prep:1"
+GRANT_KEYS = '{"operator": "PEM 3", "recorder": "PEM 2", "web": "PEM 1"}'
 CLAIM = names.claim_name("mnist", UID)
 VERSION: Mapping[str, Any] = {
     "digest": "1a2b3c4d" + "0" * 56,
@@ -102,8 +104,15 @@ def a_claim(name: str = CLAIM, **changes: Any) -> ClaimView:
         created=before(30),
         deleting=False,
         uid=f"uid-{name}",
+        shared=True,
     )
     return replace(view, **changes)
+
+
+def a_server(**changes: Any) -> ServerView:
+    """A data server that runs, made from another template than today's."""
+    name = names.data_server_name("mnist", UID)
+    return replace(ServerView(name, f"uid-{name}", replicas=1, template="earlier", deleting=False), **changes)
 
 
 def a_pod(name: str = "pod-1", **changes: Any) -> PodView:
@@ -154,7 +163,8 @@ def a_job(attempt: int = 1, work: Work = WORK, name: str = "", **changes: Any) -
 
 
 def observed(**changes: Any) -> Observed:
-    """A bound claim from a template, and nothing else yet."""
+    """A bound claim from a template, and nothing else yet. `progress` and `index` are what was heard."""
+    said = {key: changes.pop(key) for key in ("progress", "index") if key in changes}
     view = Observed(
         storage=Storage("claimTemplate", {"size": "10Gi"}),
         claim=a_claim(),
@@ -165,7 +175,10 @@ def observed(**changes: Any) -> Observed:
         stray_pods=(),
         erase_job=None,
         kept_claims=(),
-        progress=None,
+        server=None,
+        service_made=False,
+        server_pods=(),
+        heard=Heard(**said),
         gone_owner="",
     )
     return replace(view, **changes)
@@ -174,7 +187,7 @@ def observed(**changes: Any) -> Observed:
 def a_world(**config: Any) -> World:
     """An operator's settings; `config` in the words of OperatorConfig."""
     known = {"prep_image": IMAGE, **config}
-    return World(OperatorConfig(**known), "c0ffee00-0000-4000-8000-000000000000", "-----CERT-----\n")
+    return World(OperatorConfig(**known), "c0ffee00-0000-4000-8000-000000000000", "-----CERT-----\n", GRANT_KEYS)
 
 
 def sealed_outcome(**changes: Any) -> Outcome:

@@ -18,6 +18,7 @@ from controllers.dataset.work import Wanted
 from controllers.dataset.world import World
 from controllers.objects.job import JobShape, build_job
 from controllers.objects.meta import Owner
+from controllers.objects.server import ServerShape, build_deployment, build_service
 from controllers.objects.volume import claim_for_volume, claim_from_template, host_path_volume
 from controllers.step import Patch, Ref
 
@@ -112,6 +113,23 @@ def build_erase_job(dataset: Dataset, seen: Observed, world: World) -> dict[str,
         tolerations=dataset.prepare.tolerations,
     )
     return build_job(owner(dataset), shape)
+
+
+def build_data_server(dataset: Dataset, seen: Observed, world: World) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Deployment and Service of the data server, where the data's volume can be reached."""
+    shape = ServerShape(
+        image=world.config.prep_image,
+        pull_policy=world.config.image_pull_policy,
+        env={
+            names.ENV_ROOT: f"{names.VOLUME_MOUNT}/{root_path(dataset, seen.storage)}",
+            names.ENV_DATASET_UID: dataset.uid,
+            names.ENV_GRANT_KEYS: world.grant_keys,
+        },
+        claim=claim_name(dataset, seen.storage),
+        node_selector=dataset.prepare.node_selector,
+        tolerations=dataset.prepare.tolerations,
+    )
+    return build_deployment(owner(dataset), shape), build_service(owner(dataset))
 
 
 def prepare_hash(dataset: Dataset) -> str:

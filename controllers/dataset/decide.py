@@ -239,7 +239,7 @@ def job_is_running(case: Case) -> Step:
     """The last rule: there is a Job and nothing is wrong with it."""
     job = case.job
     assert job is not None  # noqa: S101  # job_has_not_started and job_is_gone come before
-    step = words.running(job, case.seen.progress, case.wanted, case.dataset)
+    step = words.running(job, case.seen.heard.progress, case.wanted, case.dataset)
     pod = job.pods[-1] if job.pods else None
     if pod is not None and (pod.started or pod.ended):
         return step

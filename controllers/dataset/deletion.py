@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from blueno import names
-from blueno.resources.api import CLAIMS, VOLUMES
+from blueno.resources.api import CLAIMS, DEPLOYMENTS, VOLUMES
 from blueno.resources.dataset import Dataset
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset.build import build_erase_job, root_path
@@ -37,6 +37,15 @@ def data_is_kept(case: Farewell) -> Step | None:
     return None if case.dataset.wants_erase else _release("data kept: reclaimPolicy is Retain")
 
 
+def data_server_still_runs(case: Farewell) -> Step | None:
+    """It goes first of all: it may hold the claim, and shows what is about to be erased."""
+    server = case.seen.server
+    if server is None or server.deleting:
+        return None
+    ref = Ref(DEPLOYMENTS, case.dataset.namespace, server.name, server.uid)
+    return _erasing("stopping the data server", delete=(ref,))
+
+
 def preparation_still_runs(case: Farewell) -> Step | None:
     """Nothing may write while we erase."""
     jobs = [job for job in case.seen.jobs if job.state != "deleting"]
@@ -45,6 +54,13 @@ def preparation_still_runs(case: Farewell) -> Step | None:
     if any(pod.may_write(case.now) for pod in case.seen.pods()):
         return _erasing("waiting for the preparation pod to stop", again_in=5)
     return None
+
+
+def data_server_still_stops(case: Farewell) -> Step | None:
+    """The Deployment goes at once, its pods when the garbage collector has seen to them."""
+    if case.seen.server is None and not any(pod.may_write(case.now) for pod in case.seen.server_pods):
+        return None
+    return _erasing("waiting for the data server to stop", again_in=5)
 
 
 def nothing_was_made(case: Farewell) -> Step | None:
@@ -99,7 +115,9 @@ def empty_volume_is_left(case: Farewell) -> Step | None:
 
 RULES: tuple[Rule, ...] = (
     data_is_kept,
+    data_server_still_runs,
     preparation_still_runs,
+    data_server_still_stops,
     nothing_was_made,
     claim_holds_the_data,
     directory_is_not_erased,

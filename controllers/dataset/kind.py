@@ -11,17 +11,18 @@ from blueno import names
 from blueno.errors import InvalidSpec
 from blueno.resources.api import DATASETS
 from blueno.resources.dataset import Dataset
-from blueno.resources.outcome import Progress
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.cache import Body, Cache
 from controllers.dataset.build import grow_claim
 from controllers.dataset.case import Case
 from controllers.dataset.decide import decide
 from controllers.dataset.deletion import Farewell, decide_farewell
-from controllers.dataset.observe import observe
+from controllers.dataset.observe import observe, view_server
+from controllers.dataset.serving import rest, serve
 from controllers.dataset.status import difference, project_status
 from controllers.dataset.work import wanted_work
 from controllers.dataset.world import World
+from controllers.heard import NOTHING, Heard
 from controllers.step import Step
 
 
@@ -34,23 +35,23 @@ class DatasetKind:
         self._world = world
         self._cache = cache
 
-    def plan(
-        self, body: Body, progress: Progress | None, now: datetime, told: str = ""
-    ) -> tuple[Step, Mapping[str, Any]]:
+    def plan(self, body: Body, heard: Heard, now: datetime, told: str = "") -> tuple[Step, Mapping[str, Any]]:
         """The next Step for `body` and the status changes that go with it; `told` answers what it asked before."""
         try:
             dataset = Dataset.parse(body)
         except InvalidSpec as error:
-            return self._invalid(body, error, now)
-        seen = observe(self._cache, dataset, self._world.config, progress)
+            return self._invalid(body, error, heard, now)
+        seen = observe(self._cache, dataset, self._world.config, heard)
         if dataset.deleting_since is not None:
             return self._farewell(dataset, seen, now)
         wanted = wanted_work(dataset, seen.jobs)
         if dataset.wants_erase != (names.ERASE_FINALIZER in dataset.finalizers):
             # Before anything is made that the finalizer has to guard.
             return Step(Reason.PENDING, "", finalizer=dataset.wants_erase, again_in=0), {}
-        step = decide(Case(dataset, seen, wanted, self._world, now))
-        step = replace(step, wish=grow_claim(dataset, seen))
+        case = Case(dataset, seen, wanted, self._world, now)
+        step = decide(case)
+        deeds, look = serve(case, step, heard.serve_until)
+        step = replace(step, wish=grow_claim(dataset, seen), serve=deeds, again_in=_sooner(step.again_in, look))
         if step.ask is not None and told:
             step = replace(step, message=f"{step.message}: {told}")
         status = project_status(dataset, seen, wanted, step, now)
@@ -67,7 +68,7 @@ class DatasetKind:
 
     def _explain(self, body: Body, step: Step, now: datetime) -> Mapping[str, Any]:
         dataset = Dataset.parse(body)
-        seen = observe(self._cache, dataset, self._world.config, None)
+        seen = observe(self._cache, dataset, self._world.config, NOTHING)
         return difference(dataset.status, project_status(dataset, seen, None, step, now))
 
     def interested(self, kind: str, body: Body) -> Iterable[str]:
@@ -87,18 +88,25 @@ class DatasetKind:
 
     def _farewell(self, dataset: Dataset, seen: Any, now: datetime) -> tuple[Step, Mapping[str, Any]]:
         if names.ERASE_FINALIZER not in dataset.finalizers:
-            return Step(Reason.ERASING, ""), {}  # somebody else's finalizer holds it; nothing of ours to do
+            # Somebody else's finalizer holds it; nothing of ours to do but to let go of the volume.
+            return Step(Reason.ERASING, "", serve=rest(dataset, seen.server)), {}
         step = decide_farewell(Farewell(dataset, seen, self._world, now))
         if step.finalizer is False:
             return step, {}  # the object goes with this write; a status after it would find nothing
         return step, difference(dataset.status, project_status(dataset, seen, None, step, now))
 
-    def _invalid(self, body: Body, error: InvalidSpec, now: datetime) -> tuple[Step, Mapping[str, Any]]:
+    def _invalid(self, body: Body, error: InvalidSpec, heard: Heard, now: datetime) -> tuple[Step, Mapping[str, Any]]:
         readable = {**body, "spec": {"source": {"claim": {"name": "?"}}}}
         dataset = Dataset.parse(readable)
         released = dataset.deleting_since is not None and names.ERASE_FINALIZER in dataset.finalizers
-        step = Step(Reason.INVALID_SPEC, str(error), stalled=True, finalizer=False if released else None)
+        server = view_server(self._cache, dataset.uid)
+        deeds = rest(dataset, server) if heard.serve_until is None else ()
+        step = Step(Reason.INVALID_SPEC, str(error), stalled=True, finalizer=False if released else None, serve=deeds)
         if dataset.deleting_since is not None:
             kept = ("DataKept", f"nothing was erased, the spec cannot be understood: {error}")
             return (replace(step, warning=kept) if released else step), {}
         return step, difference(dataset.status, project_status(dataset, None, None, step, now))
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return min((seconds for seconds in (one, other) if seconds is not None), default=None)

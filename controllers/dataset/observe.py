@@ -9,12 +9,13 @@ from typing import Any
 
 from blueno import names
 from blueno.config import OperatorConfig
-from blueno.resources.api import CLAIMS, JOBS, PODS, VOLUMES
+from blueno.resources.api import CLAIMS, DEPLOYMENTS, JOBS, PODS, SERVICES, VOLUMES
 from blueno.resources.conditions import parse_time
 from blueno.resources.dataset import Dataset, Storage
-from blueno.resources.outcome import Outcome, Progress
+from blueno.resources.outcome import Outcome
 from controllers.cache import Body, Cache, owner_uid
 from controllers.dataset.pods import PodView, view_pod
+from controllers.heard import Heard
 from controllers.step import Ref
 
 
@@ -30,6 +31,18 @@ class ClaimView:
     created: datetime | None
     deleting: bool
     uid: str
+    shared: bool  # many nodes may have it at the same time
+
+
+@dataclass(frozen=True)
+class ServerView:
+    """The data server's Deployment."""
+
+    name: str
+    uid: str
+    replicas: int
+    template: str  # hash of the pod template that it was made from
+    deleting: bool
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,10 @@ class Observed:
     stray_pods: tuple[PodView, ...]  # whose Job is gone
     erase_job: JobView | None
     kept_claims: tuple[str, ...]  # of earlier Datasets of this name
-    progress: Progress | None
+    server: ServerView | None
+    service_made: bool
+    server_pods: tuple[PodView, ...]
+    heard: Heard
     gone_owner: str  # uid of a deleted Dataset that owns the directory, as the last attempt found out; else ""
 
     def pods(self) -> tuple[PodView, ...]:
@@ -85,7 +101,7 @@ class Observed:
         return (*self.stray_pods, *(pod for job in self.jobs for pod in job.pods))
 
 
-def observe(cache: Cache, dataset: Dataset, config: OperatorConfig, progress: Progress | None) -> Observed:
+def observe(cache: Cache, dataset: Dataset, config: OperatorConfig, heard: Heard) -> Observed:
     """Gather what concerns `dataset`."""
     storage = dataset.storage or config.default_storage
     jobs = [_view_job(cache, body) for body in cache.children(JOBS.kind, dataset.uid)]
@@ -102,7 +118,10 @@ def observe(cache: Cache, dataset: Dataset, config: OperatorConfig, progress: Pr
         stray_pods=_stray_pods(cache, dataset.uid, {job.uid for job in jobs}),
         erase_job=next((job for job in jobs if not job.work), None),
         kept_claims=_kept_claims(cache, dataset) if dataset.version is None else (),  # a walk over all claims
-        progress=progress,
+        server=view_server(cache, dataset.uid),
+        service_made=bool(cache.children(SERVICES.kind, dataset.uid)),
+        server_pods=tuple(view_pod(pod) for pod in cache.children(PODS.kind, dataset.uid) if _serves(pod)),
+        heard=heard,
         gone_owner=_gone_owner(cache, ordered),
     )
 
@@ -114,8 +133,22 @@ def claim_name(dataset: Dataset, storage: Storage) -> str:
     return names.claim_name(dataset.name, dataset.uid)
 
 
+def view_server(cache: Cache, uid: str) -> ServerView | None:
+    """The data server of the Dataset `uid`."""
+    for body in cache.children(DEPLOYMENTS.kind, uid):
+        meta = body["metadata"]
+        return ServerView(
+            name=meta["name"],
+            uid=meta["uid"],
+            replicas=body["spec"].get("replicas", 1),
+            template=meta["labels"].get(names.TEMPLATE_LABEL, ""),
+            deleting=bool(meta.get("deletionTimestamp")),
+        )
+    return None
+
+
 def _stray_pods(cache: Cache, owner: str, job_uids: set[str]) -> tuple[PodView, ...]:
-    pods = cache.children(PODS.kind, owner)
+    pods = [pod for pod in cache.children(PODS.kind, owner) if not _serves(pod)]
     return tuple(view_pod(pod) for pod in pods if not any(_belongs(pod, uid) for uid in job_uids))
 
 
@@ -158,6 +191,7 @@ def _view_claim(body: Body | None) -> ClaimView | None:
         created=parse_time(meta.get("creationTimestamp", "")),
         deleting=bool(meta.get("deletionTimestamp")),
         uid=meta["uid"],
+        shared="ReadWriteMany" in (body["spec"].get("accessModes") or ()),
     )
 
 
@@ -189,6 +223,10 @@ def _job_state(meta: Mapping[str, Any], ended: Mapping[str, Any]) -> str:
     if "Complete" in ended:
         return "complete"
     return "failed" if "Failed" in ended else "active"
+
+
+def _serves(pod: Body) -> bool:
+    return (pod["metadata"].get("labels") or {}).get(names.ROLE_LABEL) == names.ROLE_SERVE
 
 
 def _belongs(pod: Body, job_uid: str) -> bool:

@@ -12,6 +12,7 @@ from blueno.resources.outcome import Progress
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset import words
 from controllers.dataset.build import root_path
+from controllers.dataset.indexed import project_index
 from controllers.dataset.observe import Observed, claim_name
 from controllers.dataset.work import FAILED, Wanted
 from controllers.step import Step
@@ -33,7 +34,9 @@ def project_status(dataset: Dataset, seen: Observed | None, wanted: Wanted | Non
         dataset.observed_generation if _retry_waits(dataset, step, status) else dataset.generation
     )
     status["summary"] = summary(dataset, status)
-    made = _conditions(dataset, seen, step, status)
+    index, indexed = project_index(dataset, seen.heard.index if seen is not None else None, status.get("version"))
+    status = {key: value for key, value in {**status, "index": index}.items() if value is not None}
+    made = [*_conditions(dataset, seen, step, status), indexed]
     status["conditions"] = [c.to_dict() for c in advance(dataset.conditions, made, now)]
     return status
 
@@ -150,7 +153,7 @@ def _progress(
 ) -> dict[str, Any]:
     """`status.progress`: at most one write in PROGRESS_SECONDS unless the stage changes; never backwards in a work."""
     old = dataset.status.get("progress") or {}
-    report = seen.progress if seen is not None else None
+    report = seen.heard.progress if seen is not None else None
     if "progress" in step.status or report is None or wanted is None or not step.reconciling:
         return {"progress": None} if not step.reconciling else {}
     if (report.work, report.attempt) != (wanted.hash, wanted.attempt):

@@ -14,3 +14,4 @@ class World:
     config: OperatorConfig
     cluster_uid: str  # uid of the Service default/kubernetes: as old as the cluster, and we may read Services
     report_ca: str  # PEM certificate of the authority that signed the report endpoint's
+    grant_keys: str  # JSON: issuer → PEM of the public key by which data servers know its grants

@@ -9,8 +9,7 @@ from typing import Any
 from blueno import names
 from blueno.resources.outcome import PERMANENT_EXIT_CODE
 from controllers.objects.meta import Owner, labels, owner_reference
-
-GRACE_SECONDS = 10  # a prep pod stops within a second of SIGTERM; what is left is for slow volumes
+from controllers.objects.pod import claims_and_scratch, environment, restricted_container, restricted_pod
 
 
 @dataclass(frozen=True)
@@ -82,30 +81,16 @@ def _pod_spec(shape: JobShape) -> dict[str, Any]:
     volumes, mounts = _volumes(shape)
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": names.UID,
-            "runAsGroup": names.UID,
-            "fsGroup": names.UID,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        **restricted_pod(),
         "containers": [
             {
                 "name": shape.role,
                 "image": shape.image,
                 "imagePullPolicy": shape.pull_policy,
                 "args": list(shape.args),
-                "env": [{"name": key, "value": value} for key, value in sorted(shape.env.items())],
+                "env": environment(shape.env),
                 "resources": {key: dict(value) for key, value in shape.resources.items()},
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
+                "securityContext": restricted_container(),
                 "terminationMessagePolicy": "File",
                 "volumeMounts": mounts,
             }
@@ -120,12 +105,7 @@ def _pod_spec(shape: JobShape) -> dict[str, Any]:
 
 
 def _volumes(shape: JobShape) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
-    mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
-    for path, (claim, read_only) in sorted(shape.claims.items()):
-        name = path.strip("/").replace("/", "-")
-        volumes.append({"name": name, "persistentVolumeClaim": {"claimName": claim, "readOnly": read_only}})
-        mounts.append({"name": name, "mountPath": path, "readOnly": read_only})
+    volumes, mounts = claims_and_scratch(shape.claims)
     if shape.report_ca is not None:
         token, token_dir = _file(names.TOKEN_FILE)
         ca, ca_dir = _file(names.REPORT_CA_FILE)

@@ -75,6 +75,7 @@ class State:
         status: dict[str, Any] = {"observedGeneration": generation, "conditions": self._conditions(generation)}
         if self.sealed:
             status |= SEALED
+            status["index"] = {"digest": DIGEST, "rows": 70000}
         if self.progress:
             stage, percentage, left = self.progress
             status["progress"] = {"stage": stage, "percentage": percentage, "lastUpdatedTime": SINCE}
@@ -90,6 +91,7 @@ class State:
         doc = DATASET_REASONS[self.newer or self.reason]
         working, why = str(self.newer or self.reason), self.message
         values = {
+            "Indexed": (self.sealed, "Indexed" if self.sealed else "NoVersion"),
             "Prepared": (self.sealed, "Sealed" if self.sealed else working),
             "Ready": (self.sealed and self.reason is R.AVAILABLE, str(self.reason)),
             "Reconciling": (doc.healable, working if doc.healable else "Settled"),

@@ -17,6 +17,7 @@ import pytest
 
 from blueno import names
 from blueno.resources.outcome import Outcome
+from controllers.source import WATCHED
 from tests.fakes.api_server import ApiServer
 from tests.make import sealed_outcome
 
@@ -92,7 +93,7 @@ class World:
         """Start an operator and wait until it watches all its kinds."""
         before = self._watches()
         operator = await self.start(identity, **env)
-        await self.until(lambda: self._watches() >= before + 4, "the operator watches")
+        await self.until(lambda: self._watches() >= before + len(WATCHED), "the operator watches")
         return operator
 
     def _watches(self) -> int:

@@ -8,6 +8,7 @@ import signal
 import aiohttp
 
 from blueno import names
+from controllers.source import WATCHED
 from tests.loop.conftest import World, a_dataset_manifest
 
 
@@ -27,7 +28,9 @@ async def test_events_missed_by_a_broken_watch_are_found_by_the_sweep(world: Wor
 
     watches = len([r for r in world.api.requests if r.verb == "WATCH"])
     world.api.watches_down = False
-    await world.until(lambda: len([r for r in world.api.requests if r.verb == "WATCH"]) >= watches + 4, "watches again")
+    await world.until(
+        lambda: len([r for r in world.api.requests if r.verb == "WATCH"]) >= watches + len(WATCHED), "watches again"
+    )
     world.api.put(a_dataset_manifest("fashion"))
     await world.until(lambda: world.condition("Ready", "fashion") != ("", ""), "the watch works again")
     attempts = sorted(j["metadata"]["name"][-3:] for j in world.api.all("Job") if "mnist" in j["metadata"]["name"])

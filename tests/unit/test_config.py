@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from blueno.config import OperatorConfig
@@ -28,6 +30,8 @@ def test_everything_can_be_said() -> None:
             "BLUENO_HTTP_PORT": "9080",
             "BLUENO_WORKERS": "2",
             "BLUENO_SWEEP_SECONDS": "5",
+            "BLUENO_SERVE_SECONDS": "60",
+            "BLUENO_DATABASE_URL_FILE": "/etc/blueno/url",
             "UNRELATED": "x",
         }
     )
@@ -45,6 +49,8 @@ def test_everything_can_be_said() -> None:
         http_port=9080,
         workers=2,
         sweep_seconds=5,
+        serve_seconds=60,
+        database_url_file=Path("/etc/blueno/url"),
     )
 
 

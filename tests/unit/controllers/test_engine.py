@@ -12,9 +12,9 @@ import pytest
 from blueno import names
 from blueno.errors import Unavailable
 from blueno.resources.api import DATASETS, JOBS
-from blueno.resources.outcome import Progress
 from controllers.cache import Body, Cache
 from controllers.engine import Engine
+from controllers.heard import NOTHING, Heard
 from controllers.queue import WorkQueue
 from controllers.step import Patch, Ref, Step
 from controllers.writer import Writer
@@ -38,7 +38,7 @@ class Scripted:
         self.plans: list[tuple[Step, Mapping[str, Any]]] = []
         self.planned: list[Body] = []
 
-    def plan(self, body: Body, progress: Progress | None, now: datetime) -> tuple[Step, Mapping[str, Any]]:
+    def plan(self, body: Body, heard: Heard, now: datetime) -> tuple[Step, Mapping[str, Any]]:
         self.planned.append(body)
         return self.plans.pop(0) if self.plans else (Step("", ""), {})
 
@@ -52,7 +52,7 @@ class Bench:
     def __init__(self, api: ApiServer, cache: Cache, writer: Writer) -> None:
         self.api, self.cache, self.kind = api, cache, Scripted()
         self.queue = WorkQueue(asyncio.get_running_loop().time)
-        self.engine = Engine(cache, self.queue, writer, lambda uid: None)
+        self.engine = Engine(cache, self.queue, writer, lambda uid: NOTHING)
         self.engine.register(self.kind)
         self.body = api.put(a_body())
         self.uid = self.body["metadata"]["uid"]

@@ -92,7 +92,7 @@ async def handshake(authority: bytes, name: str) -> str:
     """The version agreed on, by a client that checks everything, strictly."""
     client = ssl.create_default_context(cadata=authority.decode())
     client.verify_flags |= ssl.VERIFY_X509_STRICT
-    context = http._tls(ReportKeys(MADE[CA_CERT], MADE[SERVER_CERT], MADE[SERVER_KEY]))
+    context = http._tls(ReportKeys(MADE[CA_CERT], MADE[SERVER_CERT], MADE[SERVER_KEY], {}))
 
     hung_up = asyncio.Event()
 
@@ -137,6 +137,7 @@ async def test_the_secret_is_filled_once(api: ApiServer, cluster: Cluster) -> No
     assert [seen.verb for seen in api.requests] == ["GET", "PUT", "GET"]
     data = api.read("Secret", names.KEYS_SECRET, "blueno-system")["data"]
     assert b64decode(data[CA_CERT]) == first.ca
+    assert first.grants == {granter: b64decode(data[f"{granter}.pub"]).decode() for granter in GRANTERS}
 
 
 async def test_a_missing_secret_says_what_to_do(cluster: Cluster) -> None:
@@ -146,5 +147,5 @@ async def test_a_missing_secret_says_what_to_do(cluster: Cluster) -> None:
 
 def test_no_key_is_left_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    http._tls(ReportKeys(MADE[CA_CERT], MADE[SERVER_CERT], MADE[SERVER_KEY]))
+    http._tls(ReportKeys(MADE[CA_CERT], MADE[SERVER_CERT], MADE[SERVER_KEY], {}))
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""controllers/reports.py over HTTP: who may say what, and what hostile bodies come to."""
+"""controllers/reports.py over HTTP: what pods may say, and what hostile bodies come to."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from blueno import names
 from blueno.kube import Cluster
 from blueno.resources.outcome import Progress
+from controllers import callers
 from controllers import reports as module
 from controllers.cache import Cache
+from controllers.demand import Demand
 from controllers.queue import WorkQueue
 from controllers.reports import BODY_LIMIT, Reports
 from tests.fakes.api_server import ApiServer
@@ -31,7 +33,8 @@ class Bench:
     def __init__(self, api: ApiServer, cluster: Cluster, cache: Cache) -> None:
         self.api, self.cache = api, cache
         self.queue = WorkQueue(asyncio.get_running_loop().time)
-        self.reports = Reports(cluster, cache, self.queue)
+        self.demand = Demand(900)
+        self.reports = Reports(cluster, cache, self.queue, self.demand, names.SYSTEM_NAMESPACE)
         app = web.Application(client_max_size=BODY_LIMIT)
         app.add_routes(self.reports.routes())
         self.client: TestClient[web.Request, web.Application] = TestClient(TestServer(app))
@@ -66,7 +69,7 @@ async def bench(api: ApiServer, cluster: Cluster, cache: Cache) -> AsyncIterator
 async def test_a_report_is_kept_and_its_dataset_looked_at(bench: Bench) -> None:
     answer = await bench.post(a_report(percentage=77))
     assert answer.status == 204
-    latest = bench.reports.latest(UID)
+    latest = bench.reports.latest(UID).progress
     assert latest is not None
     assert latest.percentage == 77
     assert await bench.queue.take() == ("Dataset", UID)
@@ -97,7 +100,7 @@ async def test_a_token_that_proves_no_pod_is_401(bench: Bench, review: dict[str,
     answer = await bench.post()
     assert answer.status == 401
     assert answer.content_type == "application/problem+json"
-    assert bench.reports.latest(UID) is None
+    assert bench.reports.latest(UID).progress is None
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Basic abc"}, {"Authorization": "Bearer "}])
@@ -127,7 +130,7 @@ async def test_a_pod_that_is_gone_or_was_replaced_is_409(bench: Bench) -> None:
 @pytest.mark.parametrize("report", [a_report(attempt=2), a_report(work="0" * 16)], ids=["attempt", "work"])
 async def test_a_report_of_another_attempt_is_409(bench: Bench, report: Progress) -> None:
     assert (await bench.post(report)).status == 409
-    assert bench.reports.latest(UID) is None
+    assert bench.reports.latest(UID).progress is None
 
 
 async def test_a_stale_attempts_own_report_is_409(bench: Bench) -> None:
@@ -175,7 +178,7 @@ GOOD = a_report().to_dict()
 )
 async def test_a_hostile_body_is_400(bench: Bench, raw: Any) -> None:
     assert (await bench.post(raw=raw)).status == 400
-    assert bench.reports.latest(UID) is None
+    assert bench.reports.latest(UID).progress is None
 
 
 async def test_a_long_body_is_413(bench: Bench) -> None:
@@ -206,11 +209,15 @@ async def test_reports_at_a_rate(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
 async def test_memory_does_not_grow_with_tokens_or_deleted_datasets(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "REVIEWS_KEPT", 3)
+    monkeypatch.setattr(callers, "REVIEWS_KEPT", 3)
+    monkeypatch.setattr(module, "PODS_KEPT", 1)
     for number in range(10):
         await bench.post(token=f"bad-{number}")
-    assert len(bench.reports._reviews) == 3
+    assert len(bench.reports._callers._reviews) == 3
     for number in range(40):
-        bench.reports._latest[f"gone-{number}"] = a_report()
+        bench.reports._progress[f"gone-{number}"] = a_report()
     assert (await bench.post()).status == 204
-    assert list(bench.reports._latest) == [UID]
+    assert list(bench.reports._progress) == [UID]
+    bench.a_pod("pod-2")
+    assert (await bench.post(token="pod-2")).status == 204
+    assert len(bench.reports._heard) == 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from controllers.step import Patch, Ref, Step
 
 
@@ -25,7 +28,15 @@ def deeds(step: Step) -> list[str]:
     done += [f"apply {m['kind']} {m['metadata']['name']}" for m in step.apply]
     done += [f"patch {_patch(patch)}" for patch in step.patch]
     done += [f"wish {_patch(patch)}" for patch in step.wish]
+    done += [_serving(deed) for deed in step.serve]
     return done
+
+
+def _serving(deed: Mapping[str, Any] | Patch) -> str:
+    if not isinstance(deed, Patch):
+        return f"serve: apply {deed['kind']}"
+    spec = deed.body["spec"]
+    return f"serve: {spec['replicas']} replica(s)" + (", template" if "template" in spec else "")
 
 
 def _name(ref: Ref) -> str:

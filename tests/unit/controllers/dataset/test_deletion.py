@@ -16,6 +16,7 @@ from tests.make import (
     a_dataset,
     a_job,
     a_pod,
+    a_server,
     a_world,
     an_ended_pod,
     before,
@@ -24,6 +25,7 @@ from tests.make import (
 )
 from tests.unit.controllers.dataset.steps import deeds, flags
 
+SERVER = "mnist-0a1b2c3d-data"
 PATH = "lab/mnist-0a1b2c3d"
 ERASE = "mnist-0a1b2c3d-erase"
 PV = "blueno-0a1b2c3d-1111-4222-8333-444455556666"
@@ -52,13 +54,27 @@ def erase(**changes: Any) -> dict[str, Any]:
 ROWS = [
     # data_is_kept
     Row("changed to Retain after all", {}, ["finalizer off"], "Retain", spec={"reclaimPolicy": "Retain"}),
+    # data_server_still_runs
+    Row("the data server goes first", {"server": a_server(), "jobs": (a_job(),)}, [f"delete Deployment {SERVER}"],
+        "data server"),
+    Row("also one that rests", {"server": a_server(replicas=0)}, [f"delete Deployment {SERVER}"], "data server"),
     # preparation_still_runs
+    Row("and meanwhile the preparation stops", {"server": a_server(deleting=True), "jobs": (a_job(),)},
+        [f"delete Job {a_job().name}"], "stopping"),
     Row("a running preparation stops", {"jobs": (a_job(),)}, [f"delete Job {a_job().name}"], "stopping"),
     Row("an ended Job goes too, and all of them at once", {"jobs": (a_job(1, state="failed"), a_job(2))},
         [f"delete Job {a_job(1).name}", f"delete Job {a_job(2).name}"], "stopping"),
     Row("a Job in deletion is waited for", {"jobs": (a_job(state="deleting"),)}, [], "waiting", again_in=5),
     Row("a pod without its Job is waited for", {"stray_pods": (a_pod(deleted=before(5)),)}, [], "waiting", again_in=5),
     Row("a lost node's pod is not", {"stray_pods": (a_pod(deleted=before(60)),)},
+        [f"delete PersistentVolumeClaim {CLAIM}"], "deleting claim"),
+    # data_server_still_stops
+    Row("the claim stays while the data server's Deployment is going", {"server": a_server(deleting=True)}, [],
+        "waiting", again_in=5),
+    Row("and while its pod does", {"server_pods": (a_pod(deleted=before(5)),)}, [], "waiting", again_in=5),
+    Row("nothing is erased under a pod that still shows it", {**THEIRS, "server_pods": (a_pod(),)}, [], "waiting",
+        again_in=5),
+    Row("its pod on a lost node holds nothing up", {"server_pods": (a_pod(deleted=before(60)),)},
         [f"delete PersistentVolumeClaim {CLAIM}"], "deleting claim"),
     # nothing_was_made
     Row("nothing was made", {"claim": None}, ["finalizer off"], "nothing"),

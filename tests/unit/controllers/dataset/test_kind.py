@@ -9,6 +9,7 @@ import pytest
 from blueno import names
 from controllers.cache import Cache
 from controllers.dataset.kind import DatasetKind
+from controllers.heard import NOTHING
 from tests.make import CLAIM, NOW, UID, a_body, a_status, a_world
 from tests.unit.controllers.dataset.steps import deeds, flags
 
@@ -22,37 +23,37 @@ def kind() -> DatasetKind:
 
 
 def test_the_finalizer_is_there_before_anything_that_it_guards(kind: DatasetKind) -> None:
-    step, changes = kind.plan(a_body(reclaimPolicy="Delete"), None, NOW)
+    step, changes = kind.plan(a_body(reclaimPolicy="Delete"), NOTHING, NOW)
     assert (deeds(step), changes, step.again_in) == (["finalizer on"], {}, 0)
 
 
 def test_then_the_claim(kind: DatasetKind) -> None:
-    step, changes = kind.plan(a_body(meta=FINALIZER, reclaimPolicy="Delete"), None, NOW)
+    step, changes = kind.plan(a_body(meta=FINALIZER, reclaimPolicy="Delete"), NOTHING, NOW)
     assert deeds(step) == [f"apply PersistentVolumeClaim {CLAIM}"]
     assert changes["observedGeneration"] == 1
 
 
 def test_the_finalizer_goes_with_the_wish(kind: DatasetKind) -> None:
-    step, _ = kind.plan(a_body(meta=FINALIZER, reclaimPolicy="Retain"), None, NOW)
+    step, _ = kind.plan(a_body(meta=FINALIZER, reclaimPolicy="Retain"), NOTHING, NOW)
     assert deeds(step) == ["finalizer off"]
 
 
 def test_a_settled_dataset_needs_nothing(kind: DatasetKind) -> None:
     body = a_body(status=a_status("Sealed"))
-    _, changes = kind.plan(body, None, NOW)
+    _, changes = kind.plan(body, NOTHING, NOW)
     body["status"] |= changes
-    step, changes = kind.plan(body, None, NOW)
+    step, changes = kind.plan(body, NOTHING, NOW)
     assert changes == {}
     assert [deed for deed in deeds(step) if not deed.startswith("apply")] == []
 
 
 def test_a_leaving_dataset_without_our_finalizer_is_not_our_business(kind: DatasetKind) -> None:
-    step, changes = kind.plan(a_body(meta=LEAVING | {"finalizers": ["example.org/theirs"]}), None, NOW)
+    step, changes = kind.plan(a_body(meta=LEAVING | {"finalizers": ["example.org/theirs"]}), NOTHING, NOW)
     assert (deeds(step), changes, step.again_in) == ([], {}, None)
 
 
 def test_a_leaving_dataset_with_it_is_erased_and_released(kind: DatasetKind) -> None:
-    step, changes = kind.plan(a_body(meta=LEAVING | FINALIZER, reclaimPolicy="Delete"), None, NOW)
+    step, changes = kind.plan(a_body(meta=LEAVING | FINALIZER, reclaimPolicy="Delete"), NOTHING, NOW)
     assert (deeds(step), changes) == (["finalizer off"], {})
 
 
@@ -70,7 +71,7 @@ def test_a_leaving_dataset_with_it_is_erased_and_released(kind: DatasetKind) -> 
 def test_what_the_schema_should_have_refused_names_its_field(
     kind: DatasetKind, spec: dict[str, Any], field: str
 ) -> None:
-    step, changes = kind.plan(a_body(**spec), None, NOW)
+    step, changes = kind.plan(a_body(**spec), NOTHING, NOW)
     assert (step.reason, flags(step), deeds(step)) == ("InvalidSpec", "stalled", [])
     assert step.message.startswith(f"{field}: ")
     stalled = next(c for c in changes["conditions"] if c["type"] == "Stalled")
@@ -78,7 +79,7 @@ def test_what_the_schema_should_have_refused_names_its_field(
 
 
 def test_an_invalid_dataset_can_be_deleted(kind: DatasetKind) -> None:
-    step, changes = kind.plan(a_body(meta=LEAVING | FINALIZER, source={}), None, NOW)
+    step, changes = kind.plan(a_body(meta=LEAVING | FINALIZER, source={}), NOTHING, NOW)
     assert (deeds(step), changes) == (["finalizer off"], {})
 
 

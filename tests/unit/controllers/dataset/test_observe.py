@@ -11,6 +11,7 @@ from blueno.config import OperatorConfig
 from controllers.cache import Cache
 from controllers.dataset.observe import Observed, observe
 from controllers.dataset.pods import view_pod
+from controllers.heard import NOTHING
 from tests.make import CLAIM, NOW, UID, WORK, a_body, a_dataset, a_pod, before, failed_outcome, sealed_outcome
 
 MARKS = {names.MANAGED: "true", names.OWNER_UID: UID}
@@ -42,7 +43,7 @@ def seen(*things: tuple[str, dict[str, Any]], **spec: Any) -> Observed:
     cache.upsert("Dataset", a_body(**spec))
     for kind, body in things:
         cache.upsert(kind, body)
-    return observe(cache, a_dataset(**spec), OperatorConfig(), None)
+    return observe(cache, a_dataset(**spec), OperatorConfig(), NOTHING)
 
 
 def test_nothing_is_there() -> None:

@@ -63,6 +63,7 @@ def running(percentage: int, stage: str = "Preparing", **more: Any) -> Status:
 def test_the_first_write_carries_every_condition() -> None:
     status = after(None, seen={"claim": None})
     assert conditions(status) == {
+        "Indexed": ("False", "NoVersion"),
         "Prepared": ("False", "Provisioning"),
         "Ready": ("False", "Provisioning"),
         "Reconciling": ("True", "Provisioning"),
@@ -84,6 +85,7 @@ def test_a_condition_keeps_its_time_until_its_status_flips() -> None:
 def test_a_seal_turns_everything() -> None:
     status = after(a_status(), seen={"jobs": (a_job(state="complete", said=sealed_outcome()),)})
     assert conditions(status) == {
+        "Indexed": ("False", "Waiting"),
         "Prepared": ("True", "Sealed"),
         "Ready": ("True", "Available"),
         "Reconciling": ("False", "Settled"),

@@ -1,0 +1,24 @@
+"""What was said at the report endpoint about one Dataset, in plain values. Pure.
+
+Kept by controllers/reports.py, handed by the engine to a kind's `plan`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from blueno.resources.indexing import IndexReport
+from blueno.resources.outcome import Progress
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The latest of each; after a restart of ours everybody repeats themselves."""
+
+    progress: Progress | None = None  # of the preparation pod
+    index: IndexReport | None = None  # of the recorder, about the version that was current then
+    serve_until: datetime | None = None  # the data server is wanted till then
+
+
+NOTHING = Heard()
