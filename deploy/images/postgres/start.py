@@ -62,7 +62,7 @@ def configure(password: str) -> None:
     statements = f"SET password_encryption = 'scram-sha-256';\nALTER ROLE {NAME} PASSWORD '{quoted}';\n"
     single = [program("postgres"), "--single", "-D", str(DATA), "-c", "log_statement=none"]
     _run_single([*single, "postgres"], statements)
-    listed = _run_single([*single, "template1"], f"SELECT count(*) FROM pg_database WHERE datname = '{NAME}';\n")
+    listed = _run_single([*single, "template1"], f"SELECT count(*) FROM pg_database WHERE datname = '{NAME}';\n")  # noqa: S608
     if '"1"' not in listed:
         _run_single([*single, "template1"], f"CREATE DATABASE {NAME};\n")
 
