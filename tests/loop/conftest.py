@@ -6,13 +6,16 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from blueno import names
@@ -158,6 +161,20 @@ class World:
         self.run_pod(job)
         self.end_pod(job, sealed_outcome())
         await self.until(lambda: self.condition("Ready") == ("True", "Available"), "the Dataset is Ready")
+
+    async def say(self, operator: Operator, account: str, route: str, body: dict[str, Any]) -> Any:
+        """POST to the report endpoint as one of our ServiceAccounts; the answer's JSON, or None."""
+        user = {"username": f"system:serviceaccount:{names.SYSTEM_NAMESPACE}:{account}"}
+        self.api.tokens[account] = {"authenticated": True, "audiences": [names.REPORT_AUDIENCE], "user": user}
+        secret = self.api.read("Secret", names.KEYS_SECRET, names.SYSTEM_NAMESPACE)
+        tls = ssl.create_default_context(cadata=b64decode(secret["data"]["ca.crt"]).decode())
+        url, headers = f"https://localhost:{operator.report}/v1/{route}", {"Authorization": f"Bearer {account}"}
+        async with (
+            aiohttp.ClientSession() as client,
+            client.post(url, json=body, headers=headers, ssl=tls, timeout=aiohttp.ClientTimeout(10)) as answer,
+        ):
+            assert answer.status in (200, 204), await answer.text()
+            return await answer.json() if answer.status == 200 else None
 
     def condition(self, kind: str, name: str = "mnist") -> tuple[str, str]:
         """Status and reason of a Dataset's condition."""
