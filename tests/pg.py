@@ -51,7 +51,7 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """Of the postmaster; the leader of a process group that holds all of the server."""
+        """Of the postmaster."""
         assert self._process is not None, "the server is not running"
         return self._process.pid
 
@@ -79,11 +79,11 @@ class Server:
 
     def pause(self) -> None:
         """Every process stops where it is: connections stay open and say nothing."""
-        os.killpg(self.pid, signal.SIGSTOP)
+        _signal_all(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         """Ends a pause."""
-        os.killpg(self.pid, signal.SIGCONT)
+        _signal_all(self.pid, signal.SIGCONT)
 
     def url(self, database: str) -> str:
         """libpq URL, over TCP, as role `blueno`."""
@@ -138,9 +138,9 @@ class Server:
         if process is None:
             return
         if how == signal.SIGKILL:
-            os.killpg(process.pid, how)
+            _signal_all(process.pid, how)
         else:
-            os.killpg(process.pid, signal.SIGCONT)
+            _signal_all(process.pid, signal.SIGCONT)
             process.send_signal(how)
         process.wait(START_SECONDS)
 
@@ -179,6 +179,16 @@ def _initialise(folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, **_identity())
     if done.returncode:
         raise RuntimeError(f"initdb failed (can {UNPRIVILEGED} read {BIN}?):\n{done.stdout}{done.stderr}")
+
+
+def _signal_all(postmaster: int, how: signal.Signals) -> None:
+    """The postmaster first, so that it makes no more children; each of them leads a process group of its own."""
+    os.kill(postmaster, how)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            child, _, after_name = stat.read_text().rpartition(")")
+            if int(after_name.split()[1]) == postmaster:
+                os.kill(int(child.partition(" ")[0]), how)
 
 
 def _identity() -> Mapping[str, Any]:

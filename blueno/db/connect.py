@@ -105,9 +105,14 @@ def _read_url(config: DatabaseConfig) -> dict[str, Any]:
         parts: dict[str, Any] = psycopg2.extensions.parse_dsn(text)
     except psycopg2.Error:  # its message would repeat the password
         parts = {}
-    if not parts:
+    # An unescaped "/" or "@" in the password makes its end a port or a host, which libpq would quote.
+    port = str(parts.get("port", "")).replace(",", "")
+    if not parts or "@" in parts.get("host", "") or not (port == "" or port.isdecimal()):
         form = "postgresql://user:password@host:5432/database"
-        raise Unavailable(f"{config.url_file} does not hold a database URL of the form {form}", RETRY_SECONDS)
+        raise Unavailable(
+            f"{config.url_file} does not hold a database URL of the form {form} (special characters percent-encoded)",
+            RETRY_SECONDS,
+        )
     return parts
 
 

@@ -45,7 +45,9 @@ def as_blueno_error(error: psycopg2.Error) -> BluenoError:
         return SchemaMismatch(f"the database is set up for another version of Blueno: {said}", RETRY_SECONDS)
     if code in _TAKEN:
         return Conflict(said)
-    if code is None and isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError | psycopg2.DatabaseError):
+    # A connection that breaks during a statement is a plain DatabaseError.
+    broken = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+    if code is None and (broken or type(error) is psycopg2.DatabaseError):
         return Unavailable(f"PostgreSQL does not answer: {said}", RETRY_SECONDS)
     if code is not None and (code[:2] in _NOT_NOW_CLASSES or code in _NOT_NOW):
         return Unavailable(f"PostgreSQL cannot do this now: {said}", RETRY_SECONDS)

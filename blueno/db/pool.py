@@ -19,7 +19,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import BoundedConnection, Connection, Cursor, connect
-from blueno.db.errors import RETRY_SECONDS, as_blueno_error
+from blueno.db.errors import RETRY_SECONDS, QueryRefused, as_blueno_error
 from blueno.errors import Unavailable
 
 WAIT_SECONDS = 5.0  # for a connection that others use
@@ -135,7 +135,7 @@ def _commit(cursor: Cursor) -> None:
     """COMMIT of a transaction that has failed answers ROLLBACK, without an error: that is one for us."""
     cursor.execute("COMMIT")
     if cursor.statusmessage != "COMMIT":
-        raise psycopg2.errors.InFailedSqlTransaction("a statement failed, and its error was passed over")
+        raise QueryRefused("nothing was stored: a statement failed, and its error was passed over")
 
 
 def _silent(connection: Connection) -> bool:
