@@ -33,7 +33,7 @@ class Pointer:
         try:
             body = json.loads(text)
             return cls(work, str(body["digest"]), int(body["sequence"]), str(body["sealedAt"]))
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"not a pointer to a version: {text[:80]!r}") from error
 
 

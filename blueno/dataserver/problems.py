@@ -1,0 +1,77 @@
+"""What a caller is told when a request cannot be answered. Raised throughout blueno/dataserver, sent by app.py."""
+
+from __future__ import annotations
+
+import json
+from typing import NoReturn
+
+from aiohttp import web
+
+from blueno.errors import BluenoError
+
+_TITLES = {
+    400: "Bad request",
+    401: "No grant",
+    403: "Grant refused",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Damaged",
+    410: "Gone",
+    413: "No bodies here",
+    416: "Range not satisfiable",
+    422: "Cannot be shown",
+    503: "Not now",
+}
+
+
+class Problem(BluenoError):
+    """An answer of its own: `status` and a stable `code`; `field` names the wrong parameter, if one is wrong."""
+
+    def __init__(self, status: int, code: str, detail: str, *, field: str = "", retry_after: int | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.field, self.retry_after = status, code, field, retry_after
+
+    def response(self) -> web.Response:
+        """As problem+json."""
+        body: dict[str, object] = {
+            "type": "about:blank",
+            "title": _TITLES.get(self.status, "Error"),
+            "status": self.status,
+            "detail": str(self),
+            "code": self.code,
+        }
+        if self.field:
+            body["errors"] = [{"field": self.field, "message": str(self)}]
+        headers = {"Cache-Control": "no-store"}
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
+        if self.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        text = json.dumps(body)
+        return web.Response(status=self.status, text=text, content_type="application/problem+json", headers=headers)
+
+
+class Gone(Problem):
+    """A file or directory is not there (any more)."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(410, "version_gone", f"{what} is not there any more: the version was removed")
+
+
+class Damaged(Problem):
+    """What lies on the volume is not what was sealed."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(409, "version_damaged", detail)
+
+
+class Unreadable(Problem):
+    """The volume does not answer as a file system should: worth another try."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(503, "volume_unavailable", detail, retry_after=5)
+
+
+def wrong(field: str, message: str) -> NoReturn:
+    """A parameter that is not what it must be."""
+    raise Problem(422, "bad_parameter", message, field=field)

@@ -1,0 +1,156 @@
+"""One sample as something to look at: arrays by plane, encoded pictures by Pillow. Called by views.py and about.py."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from blueno.data import decode, npy
+from blueno.data.badsample import BadSample, BadSampleCode
+from blueno.dataserver.intensity import Window, shown
+from blueno.dataserver.problems import Problem
+from blueno.dataserver.shards import Elements
+from blueno.dataserver.version import Version
+from blueno.dataserver.workers import Budget, Job
+
+ENCODED_BYTES = 64 << 20  # a PNG or JPEG with more is not decoded here: it is all read into memory
+PART = 1 << 20  # values looked at together
+RUN = 2048  # values of a large sample that are looked at in one place
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every look at a sample needs."""
+
+    version: Version
+    budget: Budget
+    job: Job
+
+
+@dataclass(frozen=True)
+class ArraySample:
+    """Numbers in a file: (height, width[, channels]) or (depth, height, width[, channels])."""
+
+    elements: Elements
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.elements.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.elements.dtype
+
+    @property
+    def depth(self) -> int | None:
+        """Slices of a volume; None for an image."""
+        return self.shape[0] if _is_volume(self.shape) else None
+
+    def plane(self, context: Context, axis: int, at: int, window: Window | None) -> npt.NDArray[np.uint8]:
+        """(height, width, channels) in 8 bits: a volume's slice across `axis`, or the whole image."""
+        across = None if self.depth is None else axis
+        with context.budget.reserve(
+            math.prod(self.shape) // (self.shape[axis] if across is not None else 1), context.job
+        ):
+            plane = self.elements.plane(across, at, lambda values: shown(values, window), context.job.check)
+        has_channels = len(self.shape) == (3 if self.depth is None else 4)
+        return plane if has_channels else plane.reshape(*plane.shape, 1)
+
+    def parts(self, context: Context) -> Iterator[npt.NDArray[Any]]:
+        """All values, (n,) at a time, in the order of the file."""
+        total = math.prod(self.shape)
+        for first in range(0, total, PART):
+            context.job.check()
+            yield self.elements.flat(first, min(PART, total - first))
+
+    def some(self) -> npt.NDArray[Any]:
+        """(n,): all values, or a million of them in short runs spread evenly over the sample."""
+        total = math.prod(self.shape)
+        if total <= PART:
+            return self.elements.flat(0, total)
+        starts = np.linspace(0, total - RUN, PART // RUN).astype(np.int64).tolist()
+        return np.concatenate([self.elements.flat(start, RUN) for start in starts])
+
+
+@dataclass(frozen=True)
+class EncodedSample:
+    """A PNG or JPEG."""
+
+    data: bytes
+    kind: str
+
+    def image(self, context: Context, most: int | None = None) -> Any:
+        """Context manager: (Pillow image, decoded; its true width and height). `most`: see `_opened`."""
+        return _opened(self, context, most)
+
+
+Sample = ArraySample | EncodedSample
+
+
+@contextmanager
+def _opened(sample: EncodedSample, context: Context, most: int | None) -> Iterator[tuple[Any, tuple[int, int]]]:
+    """The decoded image. A JPEG that is larger than `most` pixels may be decoded at a half, quarter or eighth.
+
+    Raises Problem 409 when it cannot be decoded.
+    """
+    try:
+        with decode.opened(sample.data, sample.kind) as image:
+            size = image.size
+            if most is not None and sample.kind == "jpeg" and max(size) > most:
+                scale = most / max(size)
+                image.draft(None, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
+            with context.budget.reserve(image.width * image.height * 4, context.job):
+                image.load()
+                yield image, size
+    except BadSample as error:
+        raise damaged(error) from error
+
+
+def open_sample(context: Context, row: int) -> Sample:
+    """Where a sample's pixels are. Raises Problem: 404 no such row, 409 damaged, 422 too large to be shown."""
+    version = context.version
+    shard, at = version.place(row)
+    dense = version.dense_shard(shard)
+    if dense is not None:
+        return ArraySample(_shown(dense.sample(at)))
+    raw = version.raw_shard(shard)
+    assert raw is not None  # noqa: S101 - a shard has pixels or encoded bytes
+    offset, size = raw.span(at)
+    start = raw.file.read(offset, min(size, npy.MAX_HEADER + 12))
+    try:
+        kind = decode.sniff(start)
+        if kind == "npy":
+            dtype, fortran, shape, skip = npy.header_of(start)
+            elements = Elements(raw.file, offset + skip, dtype, shape, fortran)
+            if skip + elements.nbytes != size:
+                raise BadSample(BadSampleCode.CORRUPT, "its size is not what its header says")
+            return ArraySample(elements)
+    except BadSample as error:
+        raise damaged(error) from error
+    if size > ENCODED_BYTES:
+        text = f"the file has {size} bytes: pictures of at most {ENCODED_BYTES} are shown; its raw bytes can be had"
+        raise Problem(422, "too_large", text)
+    return EncodedSample(raw.content(at, ENCODED_BYTES), kind)
+
+
+def damaged(error: BadSample) -> Problem:
+    """A sample that was fine when it was sealed."""
+    return Problem(409, "sample_damaged", f"the sample cannot be read ({error}); it was readable when it was sealed")
+
+
+def _shown(elements: Elements) -> Elements:
+    """Arrays of one dimension are shown as one row."""
+    if len(elements.shape) > 1:
+        return elements
+    return Elements(elements.file, elements.offset, elements.dtype, (1, *elements.shape))
+
+
+def _is_volume(shape: tuple[int, ...]) -> bool:
+    """As in decode.dimensions: three dimensions are a volume unless the last can only be channels."""
+    return len(shape) == 4 or (len(shape) == 3 and shape[2] > 4)
