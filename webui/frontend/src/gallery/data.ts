@@ -1,0 +1,106 @@
+// What the gallery fetches, in the order in which one thing names the next: versions, then facets and a page.
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Dataset, Facets, Listing, SamplePage, Version } from "../api";
+import { Problem } from "../client";
+import { getDataset, getFacets, listSamples, listVersions, type Filters, type Named } from "../endpoints";
+import { useSettled } from "../lib/hooks";
+import { useQuery, type QueryResult } from "../lib/query";
+import { onChanges } from "../live/connect";
+import type { GalleryState } from "./state";
+
+export interface Chosen {
+  detail: QueryResult<Dataset>;
+  versions: QueryResult<Listing<Version>>;
+  /** The version that is shown. */
+  version: Version | null;
+  /** A newer current version than the one that is shown, though the address asks for the current one. */
+  newer: Version | null;
+  /** Show the newer one. */
+  advance: () => void;
+  filters: Filters;
+}
+
+const REFETCH_AFTER = 1000;
+
+/** The data set and the version that the address names. A page that is looked at does not change under one's eyes: a
+ * version that becomes current meanwhile is offered. */
+export function useChosen(state: GalleryState): Chosen {
+  const of: Named = { namespace: state.namespace, name: state.name };
+  const at = state.name ? `${of.namespace}/${of.name}` : null;
+  const detail = useQuery(at && `dataset ${at}`, (how) => getDataset(of, how), { fresh: true });
+  const versions = useQuery(at && `versions ${at}`, (how) => listVersions(of, how), { fresh: true });
+  const [pinned, setPinned] = useState<{ at: string; digest: string } | null>(null);
+  const items = versions.data?.items ?? [];
+  const current = items.find((version) => version.current) ?? items[0] ?? null;
+  const wanted = state.version || (pinned && pinned.at === at ? pinned.digest : "");
+  const version = wanted ? (items.find((one) => one.digest.startsWith(wanted)) ?? null) : current;
+
+  useEffect(() => {
+    if (at && version && !state.version) setPinned({ at, digest: version.digest });
+  }, [at, version?.digest, state.version]);
+
+  useEffect(() => {
+    let timer = 0;
+    const stop = onChanges((batch) => {
+      const mine = batch.reset || [...batch.changes.values()].some((one) => `${one.namespace}/${one.name}` === at);
+      if (!mine || timer) return;
+      timer = window.setTimeout(() => {
+        timer = 0;
+        detail.reload();
+        versions.reload();
+      }, REFETCH_AFTER);
+    });
+    return () => {
+      stop();
+      window.clearTimeout(timer);
+    };
+  }, [at]);
+
+  const filters = { version: version?.digest ?? "", split: state.split, label: state.label, prefix: state.prefix };
+  const newer = !state.version && version && current && current.digest !== version.digest ? current : null;
+  return { detail, versions, version, newer, advance: () => setPinned(null), filters };
+}
+
+function filterKey(of: Named, filters: Filters): string {
+  return JSON.stringify([of.namespace, of.name, filters.version, filters.split, filters.label, filters.prefix]);
+}
+
+export function useFacets(of: Named, filters: Filters, labelText: string): QueryResult<Facets> {
+  const text = useSettled(labelText, 200);
+  const key = filters.version ? `facets ${filterKey(of, filters)} ${text}` : null;
+  return useQuery(key, (how) => getFacets(of, filters, text, how), { immutable: true });
+}
+
+/** The page at a position. The cursors of the page before are used where they fit, positions everywhere else. */
+export function useSamples(of: Named, filters: Filters, position: number, size: number): QueryResult<SamplePage> {
+  const base = filterKey(of, filters);
+  const cursors = useRef(new Map<string, string>());
+  const key = filters.version ? `samples ${base} ${position} ${size}` : null;
+  const result = useQuery(
+    key,
+    async (how) => {
+      const cursor = cursors.current.get(key as string);
+      if (cursor) {
+        try {
+          return await listSamples(of, filters, { limit: size, cursor }, how);
+        } catch (error) {
+          // A cursor that is no longer accepted is no reason to stop: the position means the same.
+          if (!(error instanceof Problem) || error.status < 400 || error.status >= 500 || error.status === 401) throw error;
+          cursors.current.delete(key as string);
+        }
+      }
+      return listSamples(of, filters, { limit: size, position }, how);
+    },
+    { immutable: true },
+  );
+  const page = result.outdated ? undefined : result.data;
+  useEffect(() => {
+    if (!page) return;
+    cursors.current.clear();
+    const after = page.position + page.items.length;
+    if (page.next) cursors.current.set(`samples ${base} ${after} ${size}`, page.next);
+    // The page before this one is whole only where a whole page fits.
+    if (page.previous && page.position >= size) cursors.current.set(`samples ${base} ${page.position - size} ${size}`, page.previous);
+  }, [page, base, size]);
+  return result;
+}

@@ -1,0 +1,189 @@
+// The gallery: filters on the left, samples in the middle, the chosen one on the right. The address holds all of it.
+import type { JSX } from "preact";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Sample } from "../api";
+import { getSample, listDatasets } from "../endpoints";
+import { useLatest, useTitle } from "../lib/hooks";
+import { useKeys } from "../lib/keys";
+import { pageCount, pageStart, pageStep } from "../lib/paging";
+import { useQuery } from "../lib/query";
+import { useStore } from "../lib/store";
+import { datasetPath } from "../paths";
+import { href, location, navigate } from "../router";
+import { Bones, ErrorNote, WaitingNote } from "../ui/errors";
+import { Icon } from "../ui/icons";
+import { Progress, Status } from "../ui/status";
+import { Viewer } from "../viewer/viewer";
+import { useChosen, useFacets, useSamples, type Chosen } from "./data";
+import { Grid } from "./grid";
+import { Info, NothingChosen } from "./info";
+import { useSelection } from "./selection";
+import { Pager } from "./pager";
+import { Picker } from "./picker";
+import { Sidebar } from "./sidebar";
+import { change, formatState, galleryQuery, parseState, type GalleryState } from "./state";
+
+/** The state in the address and how to change it. Moves that one wants to take back are entries in the history. */
+function useGalleryState(): { state: GalleryState; set: (patch: Partial<GalleryState>, replace?: boolean) => void } {
+  const { query } = useStore(location);
+  const state = useMemo(() => parseState(query), [query]);
+  const set = useCallback((patch: Partial<GalleryState>, replace = false) => {
+    const now = parseState(location.get().query);
+    navigate(href("/gallery", formatState(change(now, patch))), { replace });
+  }, []);
+  return { state, set };
+}
+
+/** Without a data set in the address: the first one that has something to show. */
+function Unchosen(): JSX.Element {
+  const list = useQuery("first data sets", (how) => listDatasets({ limit: 100 }, how));
+  const items = list.data?.items ?? [];
+  const best = items.find((one) => one.indexed) ?? items.find((one) => one.version !== null) ?? items[0];
+  useEffect(() => {
+    if (best) navigate(href("/gallery", galleryQuery(best.namespace, best.name)), { replace: true });
+  }, [best]);
+  return (
+    <div class="page">
+      {list.error && <ErrorNote problem={list.error} retry={list.reload} />}
+      {list.loading && <Bones lines={6} height={22} />}
+      {list.data && !best && (
+        <div class="card empty">
+          <Icon name="images" />
+          <h2>No samples yet</h2>
+          <p>The gallery shows the samples of prepared data sets. There is none so far: <a href="/datasets">see how to make one</a>.</p>
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** There is no version to look at: why, and what is happening about it. */
+function NoVersion({ chosen, state }: { chosen: Chosen; state: GalleryState }): JSX.Element {
+  const detail = chosen.detail.data;
+  if (chosen.detail.error) return <ErrorNote problem={chosen.detail.error} retry={chosen.detail.reload} />;
+  if (chosen.versions.error) return <ErrorNote problem={chosen.versions.error} retry={chosen.versions.reload} />;
+  if (!detail || !chosen.versions.data) return <Bones lines={6} height={80} />;
+  const others = chosen.versions.data.items.length > 0;
+  return (
+    <div class="card empty" data-testid="no-version">
+      <Status of={detail} />
+      {detail.progress && <div class="wide-progress"><Progress of={detail.progress} label="Preparation" /></div>}
+      {others && <p>The link names version {state.version.slice(0, 8)}, which is gone. <a href={href("/gallery", galleryQuery(state.namespace, state.name))}>Show the current version</a></p>}
+      {!others && detail.version && <p>Version {detail.version.sequence} is sealed and its samples are being loaded. They appear here by themselves.</p>}
+      {!others && !detail.version && <p>{detail.message || "There is no sealed version yet."} Samples appear here by themselves once there is one.</p>}
+      <a class="btn" href={datasetPath(state)}>Open the data set</a>
+    </div>
+  );
+}
+
+export function GalleryPage(): JSX.Element {
+  const { state, set } = useGalleryState();
+  useTitle(state.name ? `${state.name} · Gallery` : "Gallery");
+  if (!state.name) return <Unchosen />;
+  return <Gallery key={`${state.namespace}/${state.name}`} state={state} set={set} />;
+}
+
+function Gallery({ state, set }: ReturnType<typeof useGalleryState>): JSX.Element {
+  const of = { namespace: state.namespace, name: state.name };
+  const chosen = useChosen(state);
+  const facets = useFacets(of, chosen.filters, state.labelText);
+  const samples = useSamples(of, chosen.filters, state.position, state.size);
+  const [columns, setColumns] = useState(1);
+  const [filtersOpen, setFiltersOpen] = useState(false);
+  const prefixField = useRef<HTMLInputElement>(null);
+  const page = samples.data;
+  const items = page?.items ?? [];
+  const total = page?.total ?? 0;
+  const digest = chosen.version?.digest ?? "";
+
+  // A link to a page that is not there (another page size, fewer samples): the last one.
+  useEffect(() => {
+    if (page && !samples.outdated && page.items.length === 0 && page.total > 0 && state.position > 0) {
+      set({ position: pageStart(pageCount(page.total, state.size), page.total, state.size) }, true);
+    }
+  }, [page, samples.outdated]);
+
+  const go = (position: number): void => set({ position, sample: null, expanded: false });
+  const selection = useSelection({ state, set, items, total, columns, settled: !samples.outdated && !samples.loading });
+  const here = items.find((one) => one.row === state.sample);
+  const alone = useQuery(state.sample !== null && !here && digest && !samples.loading ? `sample ${digest} ${state.namespace}/${state.name} ${state.sample}` : null,
+    (how) => getSample(of, digest, state.sample as number, how), { immutable: true, fresh: true });
+  const sample: Sample | null = here ?? (state.sample !== null ? (alone.data ?? null) : null);
+
+  const flip = (step: -1 | 1): void => {
+    const position = samples.loading ? null : pageStep(state.position, total, state.size, step);
+    if (position !== null) go(position);
+  };
+  useKeys({
+    "/": () => {
+      setFiltersOpen(true);
+      window.setTimeout(() => prefixField.current?.focus());
+    },
+    n: () => flip(1),
+    p: () => flip(-1),
+    ...selection.keys,
+  });
+  const latest = useLatest(selection);
+  const choose = useCallback((row: number) => latest.current.choose(row), []);
+  const expand = useCallback((row: number) => set({ sample: row, expanded: true }), []);
+  const detail = chosen.detail.data;
+  const version = chosen.version;
+  return (
+    <div class={sample ? "gallery with-info" : "gallery"}>
+      <aside class="side" aria-label="Filters">
+        <Picker namespace={state.namespace} name={state.name} displayName={detail?.displayName ?? null} choose={(namespace, name) => set({ namespace, name })} />
+        <button type="button" class="btn slim toggle" aria-expanded={filtersOpen} onClick={() => setFiltersOpen(!filtersOpen)}>
+          <Icon name="filter" />Filters{(state.split || state.label || state.prefix) && <span class="tag accent">on</span>}
+        </button>
+        <div class={filtersOpen ? "open" : "shut"}>
+          {version && <Sidebar state={state} set={set} versions={chosen.versions.data?.items ?? []} version={version} facets={facets} prefixField={prefixField} />}
+        </div>
+      </aside>
+      <div class="middle">
+        {chosen.newer && (
+          <div class="notice busy" role="status">
+            <Icon name="info" />
+            <div class="body">Version {chosen.newer.sequence} has become current. You still see version {version?.sequence}.</div>
+            <button type="button" class="btn slim" onClick={() => { chosen.advance(); go(0); }}>Show version {chosen.newer.sequence}</button>
+          </div>
+        )}
+        {!version && <NoVersion chosen={chosen} state={state} />}
+        {version && (
+          <>
+            {page && <Pager total={total} position={state.position} shown={items.length} size={state.size} busy={samples.loading} go={go} resize={(size) => set({ size, position: Math.floor(state.position / size) * size })} />}
+            {samples.error && <ErrorNote problem={samples.error} retry={samples.reload} />}
+            {samples.waiting && <WaitingNote waiting={samples.waiting} what="Samples" />}
+            {!page && samples.loading && <Skeleton />}
+            {page && items.length === 0 && total === 0 && !samples.loading && (
+              <div class="empty">
+                <p>No sample matches these filters.</p>
+                <button type="button" class="btn" onClick={() => set({ split: "", label: "", prefix: "" })}>Clear filters</button>
+              </div>
+            )}
+            {items.length > 0 && page && (
+              <Grid of={of} digest={page.version.digest} items={items} selected={state.sample} window={state.window} outdated={samples.outdated}
+                choose={choose} expand={expand} onColumns={setColumns} />
+            )}
+          </>
+        )}
+      </div>
+      <aside class="panel" aria-label="Details">
+        {sample && <Info of={of} digest={digest} sample={sample} expand={() => set({ expanded: true })} close={() => set({ sample: null, expanded: false }, true)} />}
+        {!sample && alone.error && <ErrorNote problem={alone.error} retry={alone.reload} />}
+        {!sample && !alone.error && detail && version && <NothingChosen detail={detail} version={version} />}
+      </aside>
+      {state.expanded && sample && version && (
+        <Viewer of={of} digest={digest} sample={sample} state={state} set={set}
+          place={here ? { number: state.position + items.indexOf(here) + 1, total } : null} step={selection.step} close={() => set({ expanded: false, slice: null })} />
+      )}
+    </div>
+  );
+}
+
+function Skeleton(): JSX.Element {
+  return (
+    <div class="grid skeleton" aria-busy="true">
+      {Array.from({ length: 40 }, (_, i) => <div key={i} class="bone" />)}
+    </div>
+  );
+}

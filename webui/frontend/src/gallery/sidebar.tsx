@@ -1,0 +1,132 @@
+// The gallery's filters with how many samples each would leave: a click chooses, another one takes it back.
+import type { JSX, RefObject } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Facets, Version } from "../api";
+import { count } from "../lib/format";
+import type { QueryResult } from "../lib/query";
+import { Bones, ErrorNote } from "../ui/errors";
+import { Icon } from "../ui/icons";
+import type { GalleryState } from "./state";
+
+interface BarProps {
+  text: string;
+  samples: number;
+  most: number;
+  chosen: boolean;
+  onClick: () => void;
+}
+
+function Bar({ text, samples, most, chosen, onClick }: BarProps): JSX.Element {
+  const share = most > 0 ? Math.max(samples / most, samples > 0 ? 0.01 : 0) : 0;
+  return (
+    <li>
+      <button type="button" class="facet" aria-pressed={chosen} onClick={onClick} title={text} aria-label={`${text}, ${count(samples)}`}>
+        <span class="facet-bar" style={{ transform: `scaleX(${share})` }} />
+        <span class="cut">{text}</span>
+        <span class="number">{count(samples)}</span>
+      </button>
+    </li>
+  );
+}
+
+/** A text field that tells its text once the typing rests. */
+function Typed(props: { label: string; placeholder: string; value: string; onText: (text: string) => void; field?: RefObject<HTMLInputElement | null>; hint?: string }): JSX.Element {
+  const [text, setText] = useState(props.value);
+  const told = useRef(props.value);
+  useEffect(() => {
+    // From elsewhere (back, "show all"): not our own text coming back while the person types on.
+    if (props.value !== told.current) {
+      told.current = props.value;
+      setText(props.value);
+    }
+  }, [props.value]);
+  useEffect(() => {
+    if (text === told.current) return undefined;
+    const timer = window.setTimeout(() => {
+      told.current = text;
+      props.onText(text);
+    }, 250);
+    return () => window.clearTimeout(timer);
+  }, [text]);
+  return (
+    <div class="find">
+      <Icon name="search" />
+      <input ref={props.field ?? null} class="input" type="search" aria-label={props.label} placeholder={props.placeholder} value={text} spellcheck={false}
+        autocapitalize="none" onInput={(event) => setText(event.currentTarget.value)} onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()} />
+      {props.hint && <kbd aria-hidden="true">{props.hint}</kbd>}
+    </div>
+  );
+}
+
+// With fewer labels than this one sees them all: no search is offered.
+const SEARCH_FROM = 15;
+
+interface Props {
+  state: GalleryState;
+  set: (patch: Partial<GalleryState>) => void;
+  versions: readonly Version[];
+  version: Version | null;
+  facets: QueryResult<Facets>;
+  prefixField: RefObject<HTMLInputElement | null>;
+}
+
+export function Sidebar({ state, set, versions, version, facets, prefixField }: Props): JSX.Element {
+  const data = facets.data;
+  const mostSplit = Math.max(1, ...(data?.splits.map((one) => one.samples) ?? []));
+  const mostLabel = Math.max(1, ...(data?.labels.map((one) => one.samples) ?? []));
+  const search = state.labelText !== "" || (data && (data.moreLabels || data.labels.length >= SEARCH_FROM));
+  const filtered = state.split !== "" || state.label !== "" || state.prefix !== "";
+  return (
+    <div class="filters">
+      {versions.length > 1 && version && (
+        <select class="input" aria-label="Version" value={version.digest}
+          onChange={(event) => {
+            const chosen = versions.find((one) => one.digest === event.currentTarget.value);
+            set({ version: !chosen || chosen.current ? "" : chosen.digest.slice(0, 16) });
+          }}>
+          {versions.map((one) => (
+            <option key={one.digest} value={one.digest}>
+              Version {one.sequence} ({one.digest.slice(0, 8)}){one.current ? ", current" : ""}
+            </option>
+          ))}
+        </select>
+      )}
+      <Typed label="Key prefix" placeholder="Key prefix" value={state.prefix} onText={(prefix) => set({ prefix })} field={prefixField} hint="/" />
+      {facets.error && <ErrorNote problem={facets.error} retry={facets.reload} />}
+      {!data && facets.loading && <Bones lines={8} height={22} />}
+      {data && (
+        <div class={facets.outdated ? "filters fading" : "filters"}>
+          <section aria-label="Splits">
+            <h2>Split</h2>
+            <ul>
+              {data.splits.map((one) => (
+                <Bar key={one.name} text={one.name} samples={one.samples} most={mostSplit} chosen={state.split === one.name}
+                  onClick={() => set({ split: state.split === one.name ? "" : one.name })} />
+              ))}
+            </ul>
+          </section>
+          <section aria-label="Labels">
+            <h2>Label</h2>
+            {search && <Typed label="Search labels" placeholder="Search labels" value={state.labelText} onText={(labelText) => set({ labelText })} />}
+            <ul class="labels">
+              {data.labels.map((one) => {
+                const value = one.label ?? "null";
+                return (
+                  <Bar key={value} text={one.label === null ? "no label" : one.text} samples={one.samples} most={mostLabel} chosen={state.label === value}
+                    onClick={() => set({ label: state.label === value ? "" : value })} />
+                );
+              })}
+            </ul>
+            {data.labels.length === 0 && <p class="soft small">{state.labelText ? "No label matches." : "There are no labels."}</p>}
+            {data.moreLabels && <p class="soft tiny">The most frequent are shown; search for others.</p>}
+          </section>
+          {filtered && (
+            <button type="button" class="btn slim" onClick={() => set({ split: "", label: "", prefix: "" })}>
+              <Icon name="close" />Clear filters
+            </button>
+          )}
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,72 @@
+// What went wrong, why, and what to do: one way to say it everywhere.
+import type { JSX } from "preact";
+import { type Problem, type Waiting } from "../client";
+import { duration } from "../lib/format";
+import { useNow } from "../lib/hooks";
+import { Icon } from "./icons";
+
+// What a person can do, where the server's own sentence does not say.
+const HOW: Record<string, string> = {
+  database_unavailable: "PostgreSQL does not answer the web process. It is tried again by itself; nothing is lost.",
+  version_not_indexed: "The recorder is still loading this version. Wait a moment, then try again.",
+  version_not_found: "The link names a version that is gone. Choose another version.",
+  forbidden: "Ask an administrator for the namespace or the role.",
+};
+
+interface Props {
+  problem: Problem;
+  retry?: (() => void) | undefined;
+}
+
+export function ErrorNote({ problem, retry }: Props): JSX.Element {
+  const how = HOW[problem.code];
+  return (
+    <div class="notice bad" role="alert">
+      <Icon name="error" />
+      <div class="body">
+        <strong>{problem.title}</strong>
+        {problem.detail && problem.detail !== problem.title && <p class="any-break">{problem.detail}</p>}
+        {problem.body.errors?.map((error) => (
+          <p key={error.field}>
+            <code>{error.field}</code>: {error.message}
+          </p>
+        ))}
+        {how && <p class="soft">{how}</p>}
+        {problem.body.requestId && <p class="soft tiny mono">Request {problem.body.requestId}</p>}
+      </div>
+      {retry && (
+        <button type="button" class="btn slim" onClick={retry}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** Shown while an answer is waited for: why, and for how long already. */
+export function WaitingNote({ waiting, what }: { waiting: Waiting; what: string }): JSX.Element {
+  const now = useNow();
+  const starting = waiting.code === "data_server_starting";
+  return (
+    <div class="notice busy" role="status" data-testid="waiting">
+      <Icon name="busy" spin />
+      <div class="body">
+        <strong>{starting ? "The data server is starting" : "The server asks to wait"}</strong>
+        <p>{starting ? `${what} will appear by themselves in a few seconds.` : waiting.detail}</p>
+      </div>
+      <span class="tiny soft" aria-hidden="true">{duration((now - waiting.since) / 1000)}</span>
+    </div>
+  );
+}
+
+/** Grey shapes where text will be. */
+export function Bones({ lines = 3, height = 14 }: { lines?: number; height?: number }): JSX.Element {
+  return (
+    <div class="stack" aria-busy="true" role="status">
+      <span class="hidden-text">Loading</span>
+      {Array.from({ length: lines }, (_, i) => (
+        <div key={i} class="bone" style={{ height: `${height}px`, width: `${92 - ((i * 37) % 45)}%` }} />
+      ))}
+    </div>
+  );
+}
