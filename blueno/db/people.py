@@ -1,0 +1,269 @@
+"""Persons, what they hold (sessions, tokens), the setup code, and the audit table: schema `record`.
+
+Called by webui/ (auth.py, audit.py, api/, users.py) with a cursor in a transaction. Times are the database's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from blueno.db.connect import Cursor
+from blueno.errors import Conflict
+
+ROLES = ("admin", "editor", "viewer")
+EVERY_NAMESPACE = "*"
+SESSION_IDLE = "12 hours"
+SESSION_TOTAL = "7 days"
+_SEEN_EVERY = "5 minutes"  # how exactly seen_at and used_at are kept: not a write for every request
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who may log in. `namespaces` is what this person may see at most; "*" stands for all."""
+
+    id: int
+    email: str
+    role: str
+    namespaces: tuple[str, ...]
+    created_at: datetime
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a session or token that is good now; `stale` asks for `touch_…`."""
+
+    person_id: int
+    email: str
+    role: str
+    namespaces: tuple[str, ...]
+    stale: bool
+
+
+@dataclass(frozen=True)
+class TokenRow:
+    """A token of somebody, without the secret."""
+
+    id: int
+    name: str
+    created_at: datetime
+    used_at: datetime | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """Who tried what, and how it ended: `outcome` is ok, denied or failed."""
+
+    actor: str
+    verb: str
+    resource: str
+    outcome: str
+    namespace: str = ""
+    name: str = ""
+    request_id: str = ""
+    remote: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+_PERSON = "id, email, role, namespaces, created_at, password"
+_HOLDER = "person.id, person.email, person.role, person.namespaces"
+_NEW_PERSON = f"""
+INSERT INTO record.person (email, password, role, namespaces) VALUES (%s, %s, %s, %s)
+ON CONFLICT (email) DO NOTHING RETURNING {_PERSON}
+"""  # noqa: S608  # constants
+_SESSION = f"""
+SELECT {_HOLDER}, seen_at < now() - interval '{_SEEN_EVERY}'
+FROM record.session JOIN record.person ON person.id = person_id
+WHERE sum = %s AND disabled_at IS NULL AND expires_at > now() AND seen_at > now() - interval '{SESSION_IDLE}'
+"""  # noqa: S608  # constants
+_TOKEN = f"""
+SELECT {_HOLDER}, coalesce(used_at < now() - interval '{_SEEN_EVERY}', true)
+FROM record.token JOIN record.person ON person.id = person_id
+WHERE sum = %s AND disabled_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+"""  # noqa: S608
+_NEW_SESSION = f"""
+INSERT INTO record.session (sum, person_id, expires_at) VALUES (%s, %s, now() + interval '{SESSION_TOTAL}')
+"""  # noqa: S608
+_OLD_SESSIONS = f"""
+DELETE FROM record.session WHERE expires_at < now() OR seen_at < now() - interval '{SESSION_IDLE}'
+"""  # noqa: S608
+
+
+# Persons ------------------------------------------------------------------------------------------------
+
+
+def select_person(cursor: Cursor, email: str) -> Person | None:
+    """Who may log in under this address (lower case)."""
+    cursor.execute(f"SELECT {_PERSON} FROM record.person WHERE email = %s AND disabled_at IS NULL", (email,))  # noqa: S608
+    row = cursor.fetchone()
+    return None if row is None else _person(row)
+
+
+def select_people(cursor: Cursor, limit: int = 1000) -> list[Person]:
+    """In the order of addresses."""
+    cursor.execute(f"SELECT {_PERSON} FROM record.person WHERE disabled_at IS NULL ORDER BY email LIMIT %s", (limit,))  # noqa: S608
+    return [_person(row) for row in cursor.fetchall()]
+
+
+def is_nobody(cursor: Cursor) -> bool:
+    """Whether there is no person at all, so that the setup code is what opens the door."""
+    cursor.execute("SELECT NOT EXISTS (SELECT FROM record.person)")
+    (nobody,) = cursor.fetchone() or (False,)
+    return bool(nobody)
+
+
+def insert_person(cursor: Cursor, email: str, password: str, role: str, namespaces: Sequence[str]) -> Person:
+    """`password` as webui/passwords.py hashed it. Raises Conflict when the address is taken."""
+    cursor.execute(_NEW_PERSON, (email, password, role, list(namespaces)))
+    row = cursor.fetchone()
+    if row is None:
+        raise Conflict(f"there is a user {email} already")
+    return _person(row)
+
+
+def delete_person(cursor: Cursor, email: str) -> bool:
+    """With sessions and tokens; False when there is none. Raises Conflict for the last administrator."""
+    cursor.execute("LOCK TABLE record.person IN SHARE ROW EXCLUSIVE MODE")  # two administrators removing each other
+    cursor.execute(
+        "SELECT role, (SELECT count(*) FROM record.person WHERE role = 'admin') FROM record.person WHERE email = %s",
+        (email,),
+    )
+    row = cursor.fetchone()
+    if row is None:
+        return False
+    if row == ("admin", 1):
+        raise Conflict(f"{email} is the last administrator: make another one first")
+    cursor.execute("DELETE FROM record.person WHERE email = %s", (email,))
+    return True
+
+
+def set_password(cursor: Cursor, email: str, password: str) -> bool:
+    """Ends all sessions and tokens of this person, too; False when there is none."""
+    cursor.execute("UPDATE record.person SET password = %s WHERE email = %s RETURNING id", (password, email))
+    row = cursor.fetchone()
+    if row is None:
+        return False
+    cursor.execute("DELETE FROM record.session WHERE person_id = %s", row)
+    cursor.execute("DELETE FROM record.token WHERE person_id = %s", row)
+    return True
+
+
+def _person(row: tuple[Any, ...]) -> Person:
+    number, email, role, namespaces, created_at, password = row
+    return Person(number, email, role, tuple(namespaces), created_at, password)
+
+
+# What persons hold ----------------------------------------------------------------------------------------
+
+
+def insert_session(cursor: Cursor, total: bytes, person_id: int) -> None:
+    """Begins a session; sessions that are over are swept out on the way."""
+    cursor.execute(_OLD_SESSIONS)
+    cursor.execute(_NEW_SESSION, (total, person_id))
+
+
+def select_session(cursor: Cursor, total: bytes) -> Holder | None:
+    """Who is logged in by it, if it is good now."""
+    cursor.execute(_SESSION, (total,))
+    return _holder(cursor.fetchone())
+
+
+def touch_session(cursor: Cursor, total: bytes) -> None:
+    """It is in use."""
+    cursor.execute("UPDATE record.session SET seen_at = now() WHERE sum = %s", (total,))
+
+
+def delete_session(cursor: Cursor, total: bytes) -> None:
+    """Logs out."""
+    cursor.execute("DELETE FROM record.session WHERE sum = %s", (total,))
+
+
+def insert_token(cursor: Cursor, total: bytes, person_id: int, name: str, days: int | None) -> TokenRow:
+    """A token that lasts `days`, or until it is removed."""
+    cursor.execute(
+        "INSERT INTO record.token (sum, person_id, name, expires_at) VALUES (%s, %s, %s, now() + %s * interval '1 day')"
+        " RETURNING id, name, created_at, used_at, expires_at",
+        (total, person_id, name, days),
+    )
+    row = cursor.fetchone()
+    assert row is not None  # noqa: S101  # RETURNING
+    return TokenRow(*row)
+
+
+def select_token(cursor: Cursor, total: bytes) -> Holder | None:
+    """Who comes with it, if it is good now."""
+    cursor.execute(_TOKEN, (total,))
+    return _holder(cursor.fetchone())
+
+
+def touch_token(cursor: Cursor, total: bytes) -> None:
+    """It is in use."""
+    cursor.execute("UPDATE record.token SET used_at = now() WHERE sum = %s", (total,))
+
+
+def select_tokens(cursor: Cursor, person_id: int) -> list[TokenRow]:
+    """A person's own, oldest first, those that ran out included."""
+    cursor.execute(
+        "SELECT id, name, created_at, used_at, expires_at FROM record.token WHERE person_id = %s ORDER BY id",
+        (person_id,),
+    )
+    return [TokenRow(*row) for row in cursor.fetchall()]
+
+
+def delete_token(cursor: Cursor, person_id: int, number: int) -> bytes | None:
+    """Its sum, or None when this person has no such token."""
+    cursor.execute("DELETE FROM record.token WHERE person_id = %s AND id = %s RETURNING sum", (person_id, number))
+    row = cursor.fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def _holder(row: tuple[Any, ...] | None) -> Holder | None:
+    if row is None:
+        return None
+    person_id, email, role, namespaces, stale = row
+    return Holder(person_id, email, role, tuple(namespaces), stale)
+
+
+# The first user ---------------------------------------------------------------------------------------------
+
+
+def replace_setup_code(cursor: Cursor, total: bytes) -> bool:
+    """Keeps the sum of a new code while there is nobody; False (and no code) when there is somebody."""
+    if not is_nobody(cursor):
+        cursor.execute("DELETE FROM record.setup_code")
+        return False
+    cursor.execute(
+        "INSERT INTO record.setup_code (sum) VALUES (%s)"
+        " ON CONFLICT (one) DO UPDATE SET sum = excluded.sum, created_at = now()",
+        (total,),
+    )
+    return True
+
+
+def use_setup_code(cursor: Cursor, total: bytes) -> bool:
+    """Takes the code away if it is this one and there is nobody yet; of two at once, one gets True."""
+    cursor.execute("LOCK TABLE record.person IN SHARE ROW EXCLUSIVE MODE")
+    if not is_nobody(cursor):
+        return False
+    cursor.execute("DELETE FROM record.setup_code WHERE sum = %s RETURNING true", (total,))
+    return cursor.fetchone() is not None
+
+
+# Audit ------------------------------------------------------------------------------------------------------
+
+
+def insert_audit(cursor: Cursor, row: AuditRow) -> None:
+    """Appends; the table refuses changes."""
+    cursor.execute(
+        "INSERT INTO record.audit (actor, verb, resource, namespace, name, outcome, request_id, remote, detail)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            *(row.actor, row.verb, row.resource, row.namespace, row.name, row.outcome, row.request_id, row.remote),
+            json.dumps(row.detail),
+        ),
+    )

@@ -1,0 +1,187 @@
+"""The samples of a version: pages, facets, versions. Pixels are in pixels.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from blueno.db.connect import Cursor
+from blueno.db.datasets import DatasetRow
+from blueno.db.samples import (
+    Facets,
+    Filter,
+    PageQuery,
+    SampleRow,
+    VersionRow,
+    select_facets,
+    select_page,
+    select_sample,
+    select_version,
+    select_versions,
+)
+from webui.api.datasets import the_dataset
+from webui.api.parameters import CURSOR, LIMIT, OBJECT, ROW, VERSION
+from webui.call import Call
+from webui.kinds import Text, Whole
+from webui.problems import FieldError, Problem, invalid, not_found
+from webui.routes import Answer, Param, Permission, Reply, Route
+from webui.views import label_text, time_text
+
+CLASSES = 1000
+
+
+async def versions(call: Call) -> Answer:
+    """The versions whose samples are indexed, newest first."""
+    row = await the_dataset(call)
+    found = await call.read(select_versions, row.uid)
+    return Answer({"items": [_version(version, row) for version in found]})
+
+
+async def samples(call: Call) -> Answer:
+    """A page, by cursor or by position."""
+    values = call.values
+    if values["cursor"] and values["position"] is not None:
+        raise invalid([FieldError("query.position", "does not go together with a cursor")])
+    row = await the_dataset(call)
+    version = await the_version(call, row)
+    call.services.looked.note(row.uid)  # pictures will be wanted in a moment
+    scope = ("samples", call.person.person_id, version.digest, *(values[name] for name in _FILTERS))
+    query = PageQuery(position=values["position"] or 0, limit=values["limit"])
+    if values["cursor"]:
+        side, idx = call.services.cursors.read(scope, values["cursor"])
+        query = PageQuery(limit=values["limit"], **{side: idx})
+    page = await call.read(select_page, version, _filter(values), query)
+    write = call.services.cursors.write
+    more = page.rows and page.position + len(page.rows) < page.total
+    return Answer(
+        {
+            "items": [_sample(sample) for sample in page.rows],
+            "total": page.total,
+            "position": page.position,
+            "next": write(scope, ["after", page.rows[-1].idx]) if more else None,
+            "previous": write(scope, ["before", page.rows[0].idx]) if page.rows and page.position > 0 else None,
+            "version": {"digest": version.digest, "sequence": version.sequence},
+        }
+    )
+
+
+async def facets(call: Call) -> Answer:
+    """Splits and labels with their counts under the other filters."""
+    row = await the_dataset(call)
+    version = await the_version(call, row)
+    found = await call.read(_select_facets, version, _filter(call.values), call.values["labelText"])
+    return Answer(
+        {
+            "total": found.total,
+            "splits": [{"name": name, "samples": count} for name, count in found.splits],
+            "labels": [{"label": label, "text": label_text(label), "samples": count} for label, count in found.labels],
+            "moreLabels": found.more_labels,
+        }
+    )
+
+
+async def sample(call: Call) -> Answer:
+    """One sample, by its row in the index."""
+    row = await the_dataset(call)
+    version = await the_version(call, row)
+    found = await call.read(select_sample, version, call.values["row"])
+    if found is None:
+        raise not_found("this version has no such row")
+    return Answer(_sample(found))
+
+
+async def the_version(call: Call, row: DatasetRow) -> VersionRow:
+    """The version a request names, or the newest. Raises Problem 404 or, when it is not indexed yet, 409."""
+    digest: str | None = call.values["version"]
+    version = await call.read(select_version, row.uid, digest)
+    if version is not None:
+        return version
+    current = row.version_digest
+    if current is not None and (digest is None or current.startswith(digest)):
+        raise Problem(409, "version_not_indexed", "this version is sealed and is being indexed: a moment")
+    if digest is None:
+        raise Problem(404, "version_not_found", "this data set has no version yet: it is still being prepared")
+    raise Problem(404, "version_not_found", f"this data set has no version {digest}")
+
+
+def _select_facets(cursor: Cursor, version: VersionRow, wanted: Filter, text: str) -> Facets:
+    return select_facets(cursor, version, wanted, text)
+
+
+def _filter(values: Mapping[str, Any]) -> Filter:
+    return Filter(split=values["split"], label=values["label"], prefix=values["prefix"])
+
+
+def _version(version: VersionRow, row: DatasetRow) -> dict[str, Any]:
+    manifest = version.manifest
+    dense = manifest.get("dense")
+    shapes = [shape for shape in manifest.get("shapes") or () if isinstance(shape, dict)]
+    return {
+        "digest": version.digest,
+        "sequence": version.sequence,
+        "sealedAt": time_text(version.sealed_at),
+        "samples": version.samples,
+        "bytes": version.bytes,
+        "current": version.digest == row.version_digest,
+        "dense": dense if isinstance(dense, dict) else None,
+        "classes": [str(name) for name in (manifest.get("classes") or ())[:CLASSES]],
+        "depth": any(_is_volume(shape.get("shape")) for shape in shapes),
+    }
+
+
+def _is_volume(shape: Any) -> bool:
+    """(depth, height, width[, channels]) with more than one slice; an image is (height, width, channels)."""
+    return isinstance(shape, list) and len(shape) == 4 and shape[0] != 1
+
+
+def _sample(row: SampleRow) -> dict[str, Any]:
+    return {
+        "idx": row.idx,
+        "row": row.row,
+        "key": row.key,
+        "split": row.split,
+        "label": row.label,
+        "labelText": label_text(row.label),
+        "group": row.group,
+        "bytes": row.bytes,
+        "width": row.width,
+        "height": row.height,
+        "depth": row.depth,
+        "channels": row.channels,
+        "dtype": row.dtype,
+        "format": row.format,
+        "sha256": row.sha256,
+        "metadata": json.loads(row.metadata) if row.metadata else None,
+    }
+
+
+_FILTERS = ("split", "label", "prefix")
+_FILTER = (
+    VERSION,
+    Param("split", Text(max=128, min=1), None, "only this split"),
+    Param("label", Text(max=4096, min=1), None, "only this label, as JSON; null for samples without one"),
+    Param("prefix", Text(max=1024), "", "only keys that begin with this"),
+)
+_ONE = "/api/v1/datasets/{namespace}/{name}"
+ROUTES = (
+    Route(
+        *("GET", f"{_ONE}/versions", Permission.READ, versions, "Indexed versions", (Reply(200, "Versions"),)),
+        kinds=OBJECT,
+    ),
+    Route(
+        *("GET", f"{_ONE}/samples", Permission.READ, samples, "A page of samples", (Reply(200, "Samples"),)),
+        kinds=OBJECT,
+        query=(*_FILTER, LIMIT, CURSOR, Param("position", Whole(0, 2**31 - 1), None, "of the page's first sample")),
+    ),
+    Route(
+        *("GET", f"{_ONE}/facets", Permission.READ, facets, "Splits and labels, counted", (Reply(200, "Facets"),)),
+        kinds=OBJECT,
+        query=(*_FILTER, Param("labelText", Text(max=256), "", "only labels that hold this text")),
+    ),
+    Route(
+        *("GET", f"{_ONE}/samples/{{row}}", Permission.READ, sample, "A sample", (Reply(200, "Sample"),)),
+        kinds={**OBJECT, "row": ROW},
+        query=(VERSION,),
+    ),
+)

@@ -1,0 +1,82 @@
+"""Users, for administrators. The same from the command line: webui/users.py."""
+
+from __future__ import annotations
+
+from blueno.db import people
+from blueno.db.connect import Cursor
+from blueno.errors import Conflict
+from webui.api.parameters import EMAIL, NAMESPACES, PASSWORD, ROLE
+from webui.call import Call
+from webui.kinds import Field, Object
+from webui.problems import Problem, not_found
+from webui.routes import Answer, Permission, Reply, Route
+from webui.views import user
+
+
+async def users(call: Call) -> Answer:
+    """Everybody, in the order of addresses."""
+    return Answer({"items": [user(person) for person in await call.read(people.select_people)]})
+
+
+async def add(call: Call) -> Answer:
+    """A new user. 409 when the address is taken."""
+    email = call.body["email"].lower()
+    call.subject = email
+    password = await call.services.passwords.hashed(call.body["password"])
+    namespaces = sorted(set(call.body["namespaces"]))
+    try:
+        person = await call.change(people.insert_person, email, password, call.body["role"], namespaces)
+    except Conflict as error:
+        raise Problem(409, "taken", str(error)) from None
+    return Answer(user(person), 201)
+
+
+async def remove(call: Call) -> Answer:
+    """With sessions and tokens, at once. The last administrator stays."""
+    email = call.values["email"].lower()
+
+    def gone(cursor: Cursor) -> None:
+        if not people.delete_person(cursor, email):
+            raise not_found(f"there is no user {email}")
+
+    try:
+        await call.change(gone)
+    except Conflict as error:
+        raise Problem(409, "last_administrator", str(error)) from None
+    call.services.doorkeeper.forget(email=email)
+    return Answer(None, 204)
+
+
+async def set_password(call: Call) -> Answer:
+    """Ends this user's sessions and tokens, too."""
+    email = call.values["email"].lower()
+    password = await call.services.passwords.hashed(call.body["password"])
+
+    def change(cursor: Cursor) -> None:
+        if not people.set_password(cursor, email, password):
+            raise not_found(f"there is no user {email}")
+
+    await call.change(change)
+    call.services.doorkeeper.forget(email=email)
+    return Answer(None, 204)
+
+
+_NEW = Object(
+    {"email": Field(EMAIL), "password": Field(PASSWORD), "role": Field(ROLE), "namespaces": Field(NAMESPACES, ())}
+)
+_ALL, _ONE = "/api/v1/users", "/api/v1/users/{email}"
+ROUTES = (
+    Route("GET", _ALL, Permission.ADMIN, users, "All users", (Reply(200, "Users"),)),
+    Route("POST", _ALL, Permission.ADMIN, add, "Make a user", (Reply(201, "User"),), body=_NEW, audit="create"),
+    Route(
+        *("DELETE", _ONE, Permission.ADMIN, remove, "Remove a user", (Reply(204),)),
+        kinds={"email": EMAIL},
+        audit="delete",
+    ),
+    Route(
+        *("POST", f"{_ONE}/password", Permission.ADMIN, set_password, "Set a user's password", (Reply(204),)),
+        kinds={"email": EMAIL},
+        body=Object({"password": Field(PASSWORD)}),
+        audit="set-password",
+    ),
+)

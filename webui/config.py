@@ -1,0 +1,78 @@
+"""Settings of the web process. `WebConfig.from_env` is called by __main__.py and users.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from blueno import names
+from blueno.db.config import DatabaseConfig
+from blueno.errors import InvalidSpec
+
+STATIC = Path(__file__).parent / "static"
+
+
+@dataclass(frozen=True)
+class WebConfig:
+    """Each field names its environment variable."""
+
+    database: DatabaseConfig  # BLUENO_DATABASE_URL_FILE, BLUENO_DATABASE_POOL
+    keys: Path  # BLUENO_KEYS_DIR: web.key, session.key, cursor.key
+    report_url: str = ""  # BLUENO_REPORT_URL; empty: data servers are not kept awake from here
+    report_ca: Path | None = None  # BLUENO_REPORT_CA_FILE
+    token_file: Path = Path(names.TOKEN_FILE)  # BLUENO_TOKEN_FILE: who we are, for the report endpoint
+    static: Path = STATIC  # BLUENO_STATIC_DIR
+    http_port: int = 8080  # BLUENO_HTTP_PORT
+    metrics_port: int = 9090  # BLUENO_METRICS_PORT
+    public_url: str = ""  # BLUENO_PUBLIC_URL, for example https://blueno.example.org
+
+    @property
+    def origin(self) -> str:
+        """What a browser calls the origin of our pages; "" when it is whatever the Host header says."""
+        parts = urlsplit(self.public_url)
+        return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+
+    @property
+    def secure(self) -> bool:
+        """Whether cookies may travel over TLS only."""
+        return self.public_url.startswith("https://")
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> WebConfig:
+        """Raises InvalidSpec naming the variable that is missing or cannot be understood."""
+        authority = env.get("BLUENO_REPORT_CA_FILE", "")
+        return cls(
+            database=DatabaseConfig.from_env(env),
+            keys=Path(_needed(env, "BLUENO_KEYS_DIR", "must name the folder with web.key, session.key and cursor.key")),
+            report_url=_url(env, "BLUENO_REPORT_URL"),
+            report_ca=Path(authority) if authority else None,
+            token_file=Path(env.get("BLUENO_TOKEN_FILE", names.TOKEN_FILE)),
+            static=Path(env.get("BLUENO_STATIC_DIR") or STATIC),
+            http_port=_port(env, "BLUENO_HTTP_PORT", cls.http_port),
+            metrics_port=_port(env, "BLUENO_METRICS_PORT", cls.metrics_port),
+            public_url=_url(env, "BLUENO_PUBLIC_URL"),
+        )
+
+
+def _needed(env: Mapping[str, str], key: str, what: str) -> str:
+    value = env.get(key, "")
+    if not value:
+        raise InvalidSpec(key, what)
+    return value
+
+
+def _port(env: Mapping[str, str], key: str, default: int) -> int:
+    value = env.get(key) or str(default)
+    if not (value.isascii() and value.isdecimal()) or int(value[:6]) > 65535:
+        raise InvalidSpec(key, f"must be a port from 0 (any free one) to 65535, not {value[:40]!r}")
+    return int(value)
+
+
+def _url(env: Mapping[str, str], key: str) -> str:
+    value = env.get(key, "").rstrip("/")
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc or parts.query):
+        raise InvalidSpec(key, f"must be an address like https://host:port, not {value[:80]!r}")
+    return value

@@ -1,0 +1,192 @@
+"""Pixels and bytes from the data servers, passed through as they come. Used by api/pixels.py.
+
+A data server is asked with a short grant (blueno/grants.py) of the person who looks. One that is not up yet is the
+usual case, not an error: 503 `data_server_starting`, and the operator has been told (looked.py) that somebody waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import aiohttp
+from aiohttp import web
+
+from blueno import names
+from blueno.db.datasets import DatasetRow
+from blueno.grants import READ, TTL, Grant, sign
+from webui.headers import secured
+from webui.problems import Problem, later
+
+log = logging.getLogger("blueno.web.dataservers")
+
+GRANT_SECONDS = 30.0  # how long a grant is used again
+GRANTS_KEPT = 2048
+AT_ONCE = 32
+WAIT_SECONDS = 10.0
+ANSWER_LIMIT = 64 << 20  # bytes of a picture; originals may be of any size
+WRITE_SECONDS = 30.0  # for one chunk to reach the client
+CHUNK = 64 << 10
+_TOLD = {404: "not_found", 409: "sample_damaged", 422: "invalid"}  # what the data server says is for our client, too
+_CODE = re.compile(r"[a-z_]{1,64}")
+_SECONDS = re.compile(r"[0-9]{1,3}")
+_PASSED_ON = ("If-None-Match", "If-Range", "Range")
+_PASSED_BACK = ("Content-Length", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified", "Blueno-Sheet")
+
+Address = Callable[[DatasetRow], str]
+
+
+def service_address(row: DatasetRow) -> str:
+    """Where the operator's Service for a data set's data server is."""
+    return names.data_server_url(row.namespace, row.name, row.uid)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One thing to fetch: `path` below the data server's root, and how the answer is dressed."""
+
+    row: DatasetRow
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]  # set on the answer, whatever the data server says: its Content-Type is not trusted
+    limit: int | None = ANSWER_LIMIT
+    attachment: bool = False  # something to save, never to show
+    before: Callable[[], Awaitable[None]] | None = None  # awaited when bytes are about to leave
+
+
+class DataServers:
+    """One session to all of them."""
+
+    def __init__(self, key: bytes, address: Address = service_address) -> None:
+        self._key = key
+        self._address = address
+        self._grants: OrderedDict[tuple[str, str], tuple[float, str]] = OrderedDict()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=AT_ONCE, ttl_dns_cache=10),
+            timeout=aiohttp.ClientTimeout(total=None, connect=2.0, sock_read=20.0),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def fetch(self, wanted: Wanted, request: web.BaseRequest, subject: str) -> web.StreamResponse:
+        """The data server's answer, streamed to the client. Raises Problem for refusals and while it is not up."""
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise later("overloaded", "too many pictures at once") from None
+        try:
+            return await self._fetch(wanted, request, subject)
+        finally:
+            self._slots.release()
+
+    async def _fetch(self, wanted: Wanted, request: web.BaseRequest, subject: str) -> web.StreamResponse:
+        url = self._address(wanted.row) + wanted.path + (f"?{urlencode(wanted.query)}" if wanted.query else "")
+        headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+        headers["Authorization"] = f"Bearer {self._grant(wanted.row.uid, subject)}"
+        headers["Accept-Encoding"] = "identity"
+        method = "HEAD" if request.method == "HEAD" else "GET"
+        try:
+            async with self._session.request(method, url, headers=headers, allow_redirects=False) as answer:
+                await _refuse(answer)
+                return await _pass_on(answer, wanted, request)
+        except aiohttp.ClientConnectionError as error:
+            log.info("%s/%s: no data server yet: %s", wanted.row.namespace, wanted.row.name, type(error).__name__)
+            raise later("data_server_starting", "the data set's server is starting: a few seconds") from None
+        except TimeoutError:
+            raise later("data_server_starting", "the data set's server does not answer yet") from None
+        except aiohttp.ClientError as error:
+            log.warning("%s/%s: %s", wanted.row.namespace, wanted.row.name, error)
+            raise Problem(
+                502, "data_server_failed", "the data set's server gave an answer that makes no sense"
+            ) from None
+
+    def _grant(self, uid: str, subject: str) -> str:
+        until, text = self._grants.get((uid, subject), (0.0, ""))
+        if until > time.monotonic():
+            return text
+        text = sign(Grant("web", uid, (READ,), int(time.time()) + TTL, subject), self._key)
+        self._grants[uid, subject] = (time.monotonic() + GRANT_SECONDS, text)
+        self._grants.move_to_end((uid, subject))
+        while len(self._grants) > GRANTS_KEPT:
+            self._grants.popitem(last=False)
+        return text
+
+
+async def _refuse(answer: aiohttp.ClientResponse) -> None:
+    """Raises the Problem that an error of the data server is for our client."""
+    if answer.status in (200, 206, 304):
+        return
+    code, detail = _said(await answer.content.read(4096))
+    if answer.status == 416:
+        headers = {"Content-Range": answer.headers["Content-Range"]} if "Content-Range" in answer.headers else {}
+        raise Problem(416, "range_not_satisfiable", "there are no such bytes", headers=headers)
+    if answer.status in _TOLD:
+        raise Problem(answer.status, code or _TOLD[answer.status], detail or "the data set's server refuses this")
+    if answer.status in (429, 503):
+        after = answer.headers.get("Retry-After", "1")
+        detail = detail or "the data set's server is busy"
+        raise later("data_server_busy", detail, int(after) if _SECONDS.fullmatch(after) else 1.0)
+    log.warning("a data server answered %d: %s %.300r", answer.status, code, detail)
+    raise Problem(502, "data_server_failed", "the data set's server could not make this; its log says why")
+
+
+def _said(raw: bytes) -> tuple[str, str]:
+    """(code, detail) of a problem; empty where the answer is something else."""
+    try:
+        body = json.loads(raw)
+        code, detail = str(body["code"]), str(body["detail"])[:500]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return "", ""
+    return (code, detail) if _CODE.fullmatch(code) else ("", detail)
+
+
+async def _pass_on(answer: aiohttp.ClientResponse, wanted: Wanted, request: web.BaseRequest) -> web.StreamResponse:
+    """Chunk by chunk. When either side breaks off, the connection is cut: a short picture must not pass for whole."""
+    length = answer.content_length
+    if wanted.limit is not None and length is not None and length > wanted.limit:
+        raise Problem(502, "data_server_failed", f"the answer is larger than {wanted.limit >> 20} MiB")
+    out = web.StreamResponse(status=answer.status)
+    for name in _PASSED_BACK:
+        if name in answer.headers:
+            out.headers[name] = answer.headers[name]
+    out.headers.update(wanted.headers)
+    if answer.headers.get("Cache-Control") == "no-store":  # a sheet with cells that could not be read this time
+        out.headers["Cache-Control"] = "no-store"
+    if wanted.attachment:
+        said = answer.headers.get("Content-Disposition", "")
+        out.headers["Content-Disposition"] = said if said.startswith("attachment") else "attachment"
+    secured(out)
+    if wanted.before is not None and request.method != "HEAD" and answer.status != 304:
+        await wanted.before()
+    await out.prepare(request)
+    if request.method == "HEAD" or answer.status == 304:
+        await out.write_eof()
+        return out
+    sent = 0
+    try:
+        async for chunk in answer.content.iter_chunked(CHUNK):
+            sent += len(chunk)
+            if wanted.limit is not None and sent > wanted.limit:
+                raise ConnectionError("larger than it may be")
+            async with asyncio.timeout(WRITE_SECONDS):
+                await out.write(chunk)
+        async with asyncio.timeout(WRITE_SECONDS):
+            await out.write_eof()
+    except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
+        log.info("an answer broke off after %d bytes: %s", sent, type(error).__name__)
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("broken off") from None
+    return out

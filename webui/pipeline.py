@@ -1,0 +1,209 @@
+"""What happens to every request, in this order: bounds, path, login, other sites, parameters, body, permission,
+handler, audit, headers, log. Called by server.py for each request; `answer` never raises but for a connection that is
+gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from typing import Any
+
+from aiohttp import web
+
+from blueno.db.people import insert_audit
+from webui import requests
+from webui.access import CONTENT
+from webui.auth import COOKIE, COOKIE_SECONDS
+from webui.call import Call
+from webui.headers import secured
+from webui.limits import Buckets
+from webui.problems import Problem, later, not_found
+from webui.routes import Answer, Permission, Route
+from webui.server import peer
+from webui.services import Services
+
+log = logging.getLogger("blueno.web")
+access_log = logging.getLogger("blueno.web.access_log")
+
+AT_ONCE = 256  # requests in hand, streams not counted
+ANSWER_SECONDS = 60.0
+_NOT_AUDITED = (400, 408, 413, 415, 417, 422, 429)
+DATA = (Permission.LIST, Permission.READ, Permission.CONTENT)
+
+
+class Pipeline:
+    """The one handler of the server."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._in_hand = 0
+        self._persons = Buckets(100, 400, time.monotonic)  # requests: 400 at once, then 100 a second
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The answer, with everything every answer has."""
+        call = Call(self._services, request, secrets.token_hex(8), peer(request))
+        try:
+            answer = await self._bounded(call)
+        except Problem as problem:
+            answer = problem.response(call.id)
+            await self._audit_failure(call, problem)
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.exception("an error that nobody caught", extra={"request": call.id, "path": request.path})
+            mistake = Problem(500, "internal", "something went wrong here; the log says what, under this request's id")
+            answer = mistake.response(call.id)
+            await self._audit_failure(call, mistake)
+        if answer.status >= 400 and request.writer.output_size > 0:  # an answer had begun
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("broken off")
+        if not answer.prepared:
+            for name, value in call.headers.items():
+                answer.headers.setdefault(name, value)
+            answer.headers["X-Request-Id"] = call.id
+            secured(answer)
+        self._log(call, answer)
+        return answer
+
+    async def _bounded(self, call: Call) -> web.StreamResponse:
+        if self._in_hand >= AT_ONCE:
+            raise later("overloaded", "too many requests at once")
+        self._in_hand += 1
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS) as limit:
+                return await self._route(call, limit)
+        except TimeoutError:
+            raise later("timeout", f"no answer within {ANSWER_SECONDS:.0f} s") from None
+        finally:
+            self._in_hand -= 1
+
+    async def _route(self, call: Call, limit: asyncio.Timeout) -> web.StreamResponse:
+        request = call.request
+        if "Expect" in request.headers and request.method in ("GET", "HEAD"):
+            raise Problem(417, "expectation_failed", "this request needs no Expect header", close=True)
+        segments = requests.segments(request.rel_url.raw_path)
+        if {".", ".."} & set(segments):
+            raise not_found()
+        if segments[0] not in ("api", "healthz", "readyz"):
+            return self._static(call, segments)
+        route, raw, allowed = self._services.registry.find(request.method, segments)
+        if route is None:
+            if not allowed:
+                raise not_found()
+            detail = f"{request.method[:16]} is not possible here, only {', '.join(allowed)}"
+            raise Problem(405, "method_not_allowed", detail, headers={"Allow": ", ".join(allowed)}, close=True)
+        call.route = route
+        await self._admit(call, route)
+        values = requests.path_values(route, raw)
+        if values is None:
+            raise not_found()
+        call.values = values | requests.query_values(route, request.rel_url.raw_query_string)
+        call.body = await requests.body_value(route, request)
+        await self._permit(call, route)
+        if route.streams:
+            limit.reschedule(None)
+            self._in_hand -= 1
+        try:
+            answer = await route.handler(call)
+        finally:
+            if route.streams:
+                self._in_hand += 1
+        if route.audit and not call.audited:
+            await self._audit(call, "ok")
+        return answer if isinstance(answer, web.StreamResponse) else self._made(call, answer)
+
+    async def _admit(self, call: Call, route: Route) -> None:
+        """Who it is, and whether that is enough for this route at all."""
+        keeper = self._services.doorkeeper
+        if route.permission is Permission.OPEN:
+            keeper.refuse_other_sites(call.request, with_cookie=False)
+            return
+        call.identity = await keeper.identify(call.request, call.remote)
+        if call.identity is None:
+            raise Problem(401, "login_needed", "log in first", headers={"WWW-Authenticate": 'Bearer realm="blueno"'})
+        seconds = self._persons.take(call.identity.email)
+        if seconds:
+            raise later("too_many_requests", "too many requests: slow down", seconds, status=429)
+        if route.permission is Permission.ADMIN and call.identity.role != "admin":
+            raise Problem(403, "forbidden", "only administrators may do this")
+
+    async def _permit(self, call: Call, route: Route) -> None:
+        """Whether the person may see this data set: 404 if not, as if it were not there."""
+        if route.permission in DATA:
+            age = self._services.hub.stale_seconds()
+            if age is not None:
+                call.headers["Blueno-Stale-Seconds"] = str(int(age))
+        if route.permission not in (Permission.READ, Permission.CONTENT):
+            return
+        sub = CONTENT if route.permission is Permission.CONTENT else ""
+        namespace, name = call.values["namespace"], call.values["name"]
+        if not await self._services.access.may_get(call.person, namespace, name, sub):
+            raise not_found("there is no such data set, or you may not see it")
+
+    def _static(self, call: Call, segments: tuple[str, ...]) -> web.StreamResponse:
+        if call.request.method not in ("GET", "HEAD"):
+            detail = f"{call.request.method[:16]} is not possible here"
+            raise Problem(405, "method_not_allowed", detail, headers={"Allow": "GET, HEAD"}, close=True)
+        answer = self._services.static.answer(segments, call.request)
+        if answer is None:
+            raise not_found()
+        return answer
+
+    def _made(self, call: Call, answer: Answer) -> web.Response:
+        headers = dict(answer.headers)
+        if answer.body is None:
+            made = web.Response(status=answer.status, headers=headers)
+        else:
+            text = json.dumps(answer.body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            made = web.Response(status=answer.status, text=text, content_type="application/json", headers=headers)
+        if answer.cookie is not None:
+            made.set_cookie(
+                COOKIE,
+                answer.cookie,
+                max_age=COOKIE_SECONDS if answer.cookie else 0,
+                path="/",
+                httponly=True,
+                samesite="Strict",
+                secure=call.services.config.secure,
+            )
+        return made
+
+    async def _audit_failure(self, call: Call, problem: Problem) -> None:
+        """Best effort: the database may be what failed. Malformed and too many requests are in the log only."""
+        if call.route is None or not call.route.audit or problem.status in _NOT_AUDITED:
+            return
+        if problem.code in ("data_server_starting", "data_server_busy"):
+            return  # the same request comes again in a moment
+        if call.identity is None and call.route.permission is not Permission.OPEN:
+            return  # a stranger was turned away at the door
+        try:
+            await self._audit(call, "denied" if problem.status in (401, 403, 404) else "failed", code=problem.code)
+        except Problem:
+            log.warning("not in the audit table: %s", problem, extra={"request": call.id})
+
+    async def _audit(self, call: Call, outcome: str, **detail: Any) -> None:
+        await self._services.database.write(insert_audit, call.audit_row(outcome, **detail))
+        call.audited = True
+
+    def _log(self, call: Call, answer: web.StreamResponse) -> None:
+        route = call.route.path if call.route else "static" if answer.status < 400 else "none"
+        seconds = time.monotonic() - call.began
+        self._services.metrics.requests.labels(route, answer.status).inc()
+        if not (call.route and call.route.streams):
+            self._services.metrics.seconds.labels(route).observe(seconds)
+        extra = {
+            "request": call.id,
+            "method": call.request.method,
+            "path": call.request.rel_url.raw_path[:256],
+            "status": answer.status,
+            "ms": round(seconds * 1000, 1),
+            "remote": call.remote,
+            "person": call.identity.email if call.identity else None,
+        }
+        quiet = route in ("/healthz", "/readyz") and answer.status < 400
+        access_log.log(logging.DEBUG if quiet else logging.INFO, "answered", extra=extra)

@@ -1,0 +1,138 @@
+"""What the API is made of: each Route declares its parameters, its permission and its answers.
+
+From these declarations come strict parsing (requests.py), authorization and audit (pipeline.py) and the OpenAPI
+document (openapi.py). api/ declares them; app.py puts them into one Registry.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from webui.kinds import Kind, Object
+
+if TYPE_CHECKING:
+    from webui.call import Call
+
+_NAME = re.compile(r"\{([a-z]+)\}")
+
+
+class Permission(enum.Enum):
+    """What a caller must be allowed before a handler runs. Everything is refused unless it says so."""
+
+    OPEN = "open"  # anybody, without login
+    PERSON = "person"  # whoever is logged in
+    ADMIN = "admin"  # role admin
+    LIST = "list"  # logged in; the handler shows only namespaces that may be listed
+    READ = "read"  # get datasets {namespace}/{name}
+    CONTENT = "content"  # get datasets/content {namespace}/{name}: pixels and bytes
+
+
+@dataclass(frozen=True)
+class Param:
+    """A query parameter; it may stand once."""
+
+    name: str
+    kind: Kind
+    default: Any = None
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A good answer: JSON of a schema's name (components in schemas.py), or another media type, or nothing."""
+
+    status: int = 200
+    schema: str = ""
+    media: str = ""
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a handler gives back: `body` is made JSON; None sends no body."""
+
+    body: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookie: str | None = None  # a new session's secret; "" takes the cookie away
+
+
+Handler = Callable[["Call"], Awaitable[Answer | web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one path. `audit` is the verb of its audit rows; empty: none."""
+
+    method: str
+    path: str
+    permission: Permission
+    handler: Handler
+    summary: str
+    replies: tuple[Reply, ...]
+    query: tuple[Param, ...] = ()
+    body: Object | None = None
+    kinds: Mapping[str, Kind] = field(default_factory=dict)  # of the path's parameters
+    audit: str = ""
+    streams: bool = False  # may answer for longer than a minute
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return tuple(self.path.split("/")[1:])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the path's parameters."""
+        return tuple(_NAME.findall(self.path))
+
+
+class Registry:
+    """All routes. A route without permission, or with parameters of no kind, fails here, at start."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        self._by_length: dict[int, list[Route]] = {}
+        seen = set()
+        for route in self.routes:
+            if not isinstance(route.permission, Permission):
+                raise TypeError(f"{route.method} {route.path} declares no permission")
+            if set(route.names) != set(route.kinds):
+                raise TypeError(f"{route.method} {route.path}: its parameters and their kinds differ")
+            if route.permission in (Permission.READ, Permission.CONTENT) and route.names[:2] != ("namespace", "name"):
+                raise TypeError(f"{route.method} {route.path}: its permission is about a namespace and a name")
+            if (route.method, route.path) in seen:
+                raise TypeError(f"{route.method} {route.path} is declared twice")
+            seen.add((route.method, route.path))
+            self._by_length.setdefault(len(route.segments), []).append(route)
+
+    def find(self, method: str, segments: tuple[str, ...]) -> tuple[Route | None, dict[str, str], tuple[str, ...]]:
+        """The route and its path's values; or None and the methods that this path does know.
+
+        HEAD is answered as GET. `segments` are decoded.
+        """
+        wanted = "GET" if method == "HEAD" else method
+        known: list[str] = []
+        for route in self._by_length.get(len(segments), ()):
+            values = _match(route.segments, segments)
+            if values is None:
+                continue
+            if route.method == wanted:
+                return route, values, ()
+            known += ["GET", "HEAD"] if route.method == "GET" else [route.method]
+        return None, {}, tuple(known)
+
+
+def _match(pattern: tuple[str, ...], segments: tuple[str, ...]) -> dict[str, str] | None:
+    values = {}
+    for wanted, given in zip(pattern, segments, strict=True):
+        if wanted.startswith("{"):
+            values[wanted[1:-1]] = given
+        elif wanted != given:
+            return None
+    return values

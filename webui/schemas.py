@@ -1,0 +1,151 @@
+"""JSON Schemas of the answers, for the OpenAPI document and the tests that hold every answer against it. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Schema = dict[str, Any]
+
+_TEXT: Final[Schema] = {"type": "string"}
+_BOOL: Final[Schema] = {"type": "boolean"}
+_WHOLE: Final[Schema] = {"type": "integer"}
+_TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+_ANY: Final[Schema] = {"type": "object"}
+
+
+def obj(**fields: Schema) -> Schema:
+    """An object with exactly these fields."""
+    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+
+
+def maybe(schema: Schema) -> Schema:
+    """Or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def list_of(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_VERSION = obj(digest=_TEXT, sequence=_WHOLE)
+_COUNT = obj(name=_TEXT, samples=_WHOLE)
+_PROGRESS = obj(stage=maybe(_TEXT), percentage=_WHOLE, estimatedRemainingSeconds=maybe(_WHOLE))
+_SUMMARY: Schema = {
+    "uid": _TEXT,
+    "namespace": _TEXT,
+    "name": _TEXT,
+    "displayName": maybe(_TEXT),
+    "ready": _BOOL,
+    "reconciling": _BOOL,
+    "stalled": _BOOL,
+    "reason": _TEXT,
+    "message": _TEXT,
+    "progress": maybe(_PROGRESS),
+    "samples": maybe(_WHOLE),
+    "bytes": maybe(_WHOLE),
+    "classes": maybe(_WHOLE),
+    "version": maybe(_VERSION),
+    "indexed": _BOOL,
+    "managedBy": maybe(_TEXT),
+    "createdAt": _TIME,
+    "changedAt": _TIME,
+}
+_DETAIL: Schema = {
+    "description": maybe(_TEXT),
+    "license": maybe(_TEXT),
+    "citation": maybe(_TEXT),
+    "homepage": maybe(_TEXT),
+    "metadata": maybe(_ANY),
+    "source": _TEXT,
+    "splits": list_of(_COUNT),
+    "shapes": list_of(_TEXT),
+    "badSamples": maybe(_ANY),
+    "conditions": list_of(_ANY),
+    "volume": maybe(_ANY),
+    "spec": _ANY,
+}
+
+SCHEMAS: Final[dict[str, Schema]] = {
+    "Problem": {
+        "type": "object",
+        "properties": {
+            "type": _TEXT,
+            "title": _TEXT,
+            "status": _WHOLE,
+            "detail": _TEXT,
+            "code": _TEXT,
+            "requestId": _TEXT,
+            "errors": list_of(obj(field=_TEXT, message=_TEXT)),
+        },
+        "required": ["type", "title", "status", "detail", "code", "requestId"],
+        "additionalProperties": False,
+    },
+    "Setup": obj(needed=_BOOL),
+    "Person": obj(email=_TEXT, role=_TEXT, namespaces=list_of(_TEXT)),
+    "Session": obj(email=_TEXT, role=_TEXT, namespaces=list_of(_TEXT), server=obj(version=_TEXT)),
+    "User": obj(email=_TEXT, role=_TEXT, namespaces=list_of(_TEXT), createdAt=_TIME),
+    "Users": obj(items=list_of(ref("User"))),
+    "Token": obj(id=_WHOLE, name=_TEXT, createdAt=_TIME, usedAt=maybe(_TIME), expiresAt=maybe(_TIME)),
+    "NewToken": obj(id=_WHOLE, name=_TEXT, createdAt=_TIME, usedAt=maybe(_TIME), expiresAt=maybe(_TIME), token=_TEXT),
+    "Tokens": obj(items=list_of(ref("Token"))),
+    "DatasetSummary": obj(**_SUMMARY),
+    "Dataset": obj(**_SUMMARY, **_DETAIL),
+    "Datasets": obj(items=list_of(ref("DatasetSummary")), next=maybe(_TEXT)),
+    "Versions": obj(
+        items=list_of(
+            obj(
+                digest=_TEXT,
+                sequence=_WHOLE,
+                sealedAt=_TIME,
+                samples=_WHOLE,
+                bytes=_WHOLE,
+                current=_BOOL,
+                dense=maybe(_ANY),
+                classes=list_of(_TEXT),
+                depth=_BOOL,
+            )
+        )
+    ),
+    "History": obj(
+        items=list_of(obj(at=_TIME, condition=_TEXT, status=_TEXT, reason=_TEXT, message=_TEXT)), next=maybe(_TEXT)
+    ),
+    "Facets": obj(
+        total=_WHOLE,
+        splits=list_of(_COUNT),
+        labels=list_of(obj(label=maybe(_TEXT), text=_TEXT, samples=_WHOLE)),
+        moreLabels=_BOOL,
+    ),
+    "Sample": obj(
+        idx=_WHOLE,
+        row=_WHOLE,
+        key=_TEXT,
+        split=_TEXT,
+        label=maybe(_TEXT),
+        labelText=_TEXT,
+        group=maybe(_TEXT),
+        bytes=_WHOLE,
+        width=_WHOLE,
+        height=_WHOLE,
+        depth=_WHOLE,
+        channels=_WHOLE,
+        dtype=_TEXT,
+        format=_TEXT,
+        sha256=_TEXT,
+        metadata={},
+    ),
+    "Samples": obj(
+        items=list_of(ref("Sample")),
+        total=_WHOLE,
+        position=_WHOLE,
+        next=maybe(_TEXT),
+        previous=maybe(_TEXT),
+        version=_VERSION,
+    ),
+    "About": _ANY,
+    "Health": obj(status=_TEXT),
+    "Document": _ANY,
+}
