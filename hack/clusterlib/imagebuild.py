@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusterlib import digest, ocilayout, rootfs, toolbox
+from clusterlib import digest, frontend, ocilayout, rootfs, toolbox
 from clusterlib.backends import choose, engine
 from clusterlib.errors import Refused
 from clusterlib.layout import TOP, cache_dir
@@ -76,7 +76,7 @@ def build(names: Sequence[str], cache: Path, runner: Runner) -> None:
         check_machine()
     builder = _Engine(found, runner) if found else _Buildah(cache)
     if "web" in names:
-        pass  # frontend.build()
+        frontend.build()
     for target in (TARGETS[name] for name in names):
         missing = [path for path in target.inputs if not (TOP / path).exists()]
         if missing:
