@@ -12,7 +12,7 @@ import secrets
 import time
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 
 from blueno.db.people import insert_audit
 from webui import requests
@@ -86,8 +86,10 @@ class Pipeline:
         request = call.request
         if "Expect" in request.headers and request.method in ("GET", "HEAD"):
             raise Problem(417, "expectation_failed", "this request needs no Expect header", close=True)
+        if request.version < HttpVersion10:
+            raise Problem(400, "bad_request", "speak HTTP/1.1", close=True)
         segments = requests.segments(request.rel_url.raw_path)
-        if {".", ".."} & set(segments):
+        if not segments or {".", ".."} & set(segments):
             raise not_found()
         if segments[0] not in ("api", "healthz", "readyz"):
             return self._static(call, segments)

@@ -152,7 +152,7 @@ class Connection(web.RequestHandler):
 def _as_problem(status: int, exc: BaseException | None) -> Problem:
     if isinstance(exc, LineTooLong):
         line = exc.args[0] if exc.args else b""
-        if bytes(line if isinstance(line, bytes) else str(line).encode()).startswith(b"/"):
+        if isinstance(line, bytes | bytearray) and line.startswith(b"/"):
             return Problem(414, "uri_too_long", f"the request line is longer than {HEADER_BYTES} bytes")
         return Problem(431, "headers_too_large", f"a header is longer than {HEADER_BYTES} bytes")
     if isinstance(exc, BadHttpMethod) and _METHOD.search(exc.message):

@@ -1,7 +1,7 @@
 """The one corner of the Kubernetes API that the web process uses: SubjectAccessReviews, decided by the test.
 
-`rules` are like RBAC's: who (user or group), verb, resource with subresource, namespace ("" for a cluster-wide grant), name
-("" for all). A test may break it (`status`), hang it (`hold`), and read what was asked.
+`rules` are like RBAC's: who (user or group), verb, resource with subresource, namespace ("" for a cluster-wide
+grant), name ("" for all). A test may break it (`status`), hang it (`hold`), and read what was asked.
 """
 
 from __future__ import annotations

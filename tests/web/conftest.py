@@ -1,4 +1,6 @@
-"""The web process as it is, on a real socket, with a real PostgreSQL; only the API server and the data server are ours."""
+"""The web process as it is, on a real socket, with a real PostgreSQL; only the API server and the data server are
+ours.
+"""
 
 from __future__ import annotations
 
