@@ -20,8 +20,8 @@ import numpy.typing as npt
 from blueno.dataserver.problems import Damaged, Gone, Problem, Unreadable
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not be waited for
-_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}
-_REFUSED = {errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO, errno.EINVAL, errno.ENAMETOOLONG}
+_GONE = {errno.ENOENT, errno.ESTALE}
+_REFUSED = {errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENXIO, errno.EINVAL, errno.ENAMETOOLONG}
 
 
 def problem_of(error: OSError, what: str) -> Problem:
@@ -30,7 +30,7 @@ def problem_of(error: OSError, what: str) -> Problem:
         return Gone(what)
     reason = os.strerror(error.errno) if error.errno else "no reason given"
     if error.errno in _REFUSED:
-        return Damaged(f"{what} cannot be opened as a plain file ({reason})")
+        return Damaged(f"{what} is neither a plain file nor a plain directory ({reason})")
     return Unreadable(f"{what} cannot be read now ({reason})")
 
 

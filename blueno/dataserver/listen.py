@@ -49,7 +49,7 @@ async def listen(app: web.Application, host: str | None, port: int, limits: Limi
         access_log=None,
         handler_cancellation=True,
         keepalive_timeout=limits.idle_seconds,
-        lingering_time=1.0,
+        lingering_time=0.2,
         max_line_size=8190,
         max_field_size=4096,
         max_headers=64,

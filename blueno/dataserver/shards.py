@@ -87,10 +87,11 @@ class DenseShard:
 
     def __init__(self, file: File, samples: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Raises Damaged unless the file says of itself what the manifest says."""
+        start = file.read(0, min(file.size, npy.MAX_HEADER + 12))
+        if not start.startswith(npy.MAGIC):
+            raise Damaged(f"{file.name} is no .npy")
         try:
-            found, fortran, whole, offset = npy.header_of(
-                file.read(0, min(file.size, npy.MAX_HEADER + 12)), _DIMENSIONS
-            )
+            found, fortran, whole, offset = npy.header_of(start, _DIMENSIONS)
         except BadSample as error:
             raise Damaged(f"{file.name}: {error}") from error
         if (found, fortran, whole) != (dtype, False, (samples, *shape)):

@@ -55,7 +55,7 @@ def make(context: Context, query: SheetQuery) -> Sheet:
     sides = [side for cell, side in cells if cell is not None]
     edge = min(query.cell, max(sides)) if sides else query.cell
     found = [cell for cell, _ in cells]
-    return Sheet(png.encode(_arranged(found, edge, columns)), edge, columns, found.count(None))
+    return Sheet(png.encode(_arranged(found, edge, columns)), edge, columns, len(found) - len(sides))
 
 
 def _direct(context: Context, query: SheetQuery, columns: int) -> Picture | None:

@@ -117,7 +117,7 @@ def _draw_encoded(context: Context, sample: EncodedSample, view: View) -> Drawn:
             return Drawn(shrunk(to_8bit(values, window), view.size), height, width)
         if image.mode != (mode := decode.shown_mode(image)):
             image = image.convert(mode)
-        picture = decode.pixels(_fitted(image, view.size))
+        picture = decode.pixels(_fitted(image, view.size, (width, height)))
         if view.window is not None:
             picture = _windowed(picture, view.window)
         return Drawn(picture, height, width)
@@ -147,15 +147,18 @@ def shrunk(picture: Picture, size: int) -> Picture:
     step = max(height, width) // size if height * width > _LARGE else 1
     picture = np.ascontiguousarray(picture[::step, ::step])
     image = Image.fromarray(picture[:, :, 0] if channels == 1 else picture)
-    return decode.pixels(_fitted(image, size))
+    return decode.pixels(_fitted(image, size, (width, height)))
 
 
-def _fitted(image: Any, size: int) -> Any:
-    """A Pillow image scaled down so that no side is longer than `size`, each at least one pixel."""
+def _fitted(image: Any, size: int, true: tuple[int, int]) -> Any:
+    """A Pillow image scaled down so that no side of what is `true` (width, height) is longer than `size`.
+
+    It may have been thinned out or decoded at a fraction, which rounds its own sides.
+    """
     from PIL import Image
 
-    longest = max(image.size)
+    longest = max(true)
     if longest <= size:
         return image
-    target = tuple(max(1, round(side * size / longest)) for side in image.size)
+    target = tuple(max(1, round(side * size / longest)) for side in true)
     return image.resize(target, Image.Resampling.BILINEAR, reducing_gap=3.0)

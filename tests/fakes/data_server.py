@@ -6,6 +6,7 @@ Its grants are signed with keys that are made here, one pair per issuer.
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -47,8 +48,6 @@ class Answer:
 
     def json(self) -> Any:
         """The body, which must be JSON."""
-        import json
-
         assert "json" in self.headers["Content-Type"], self
         return json.loads(self.body)
 
@@ -86,7 +85,7 @@ class Served:
         """With a grant, unless other headers are given."""
         given = self.headers if headers is None else headers
         async with self.session.request(method, self.url + path, headers=given, allow_redirects=False) as answer:
-            return Answer(answer.status, dict(answer.headers), await answer.read())
+            return Answer(answer.status, answer.headers.copy(), await answer.read())
 
     async def held(self, path: str, **headers: str) -> Answer:
         """With a grant and more headers."""
