@@ -121,8 +121,8 @@ def main() -> None:
             page.goto(web.url)
             page.get_by_label("Email").fill(web.email)
             page.get_by_label("Password").fill(web.password)
-            page.get_by_role("button", name="Log in").click()
-            page.goto(f"{web.url}/?namespace={NAMESPACE}")
+            page.get_by_role("button", name="Sign in").click()
+            page.goto(f"{web.url}/datasets?namespace={NAMESPACE}")
             page.get_by_text("live-0", exact=True).first.wait_for(timeout=20000)
             page.evaluate(WATCH_PAGE)
             for repetition in range(REPETITIONS + 1):
