@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def context(browser: Browser, web: Web) -> Iterator[BrowserContext]:  # noqa: F811
-    """A browser profile of the test's own, logged in as the demo's user. A page that breaks its own rules fails the test."""
+    """A browser profile of the test's own, logged in as the demo's user."""
     made = browser.new_context(viewport={"width": 1280, "height": 900})
     made.set_default_timeout(20_000)
     page = made.new_page()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import sign_in
 from tests.e2e.kube import Kube
@@ -30,7 +30,7 @@ def listed(page: Page, web: Web, kube: Kube) -> None:
     page.get_by_test_id(f"dataset-{kube.namespace}-pictures").wait_for()
 
 
-def test_login_refuses_the_wrong_and_returns_to_where_one_was(browser, web: Web) -> None:  # noqa: ANN001
+def test_login_refuses_the_wrong_and_returns_to_where_one_was(browser: Browser, web: Web) -> None:
     page = browser.new_context().new_page()
     page.goto(f"{web.url}/users")
     sign_in(page, Web(web.url, web.email, "wrong password"))
