@@ -24,7 +24,9 @@ DOCUMENTS = (
     "examples/01-digits/README.md",
     "examples/02-mnist/README.md",
     "examples/03-own-photos/README.md",
+    "docs/configuration.md",
     "docs/runbook.md",
+    "docs/ui.md",
 )
 # Run by the fixture below, and by make test itself.
 ELSEWHERE = ("make demo", "make demo-down", "make test", "make test-fast", "make check")
