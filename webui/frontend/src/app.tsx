@@ -59,8 +59,8 @@ function ThemeMenu(): JSX.Element {
 
 function Bar({ who, help }: { who: Session; help: () => void }): JSX.Element {
   const { path } = useStore(location);
-  const link = (to: string, text: string, here: boolean): JSX.Element => (
-    <a href={to} aria-current={here ? "page" : undefined}>{text}</a>
+  const link = (to: string, text: string, here: boolean, look?: string): JSX.Element => (
+    <a href={to} class={look} aria-current={here ? "page" : undefined}>{text}</a>
   );
   return (
     <header class="bar">
@@ -68,7 +68,7 @@ function Bar({ who, help }: { who: Session; help: () => void }): JSX.Element {
       <nav aria-label="Main">
         {link("/datasets", "Data sets", path === "/" || path.startsWith("/datasets"))}
         {link("/gallery", "Gallery", path === "/gallery")}
-        {who.role === "admin" && <span class="wide">{link("/users", "Users", path === "/users")}</span>}
+        {who.role === "admin" && link("/users", "Users", path === "/users", "wide")}
       </nav>
       <span class="push" />
       <Pulse />

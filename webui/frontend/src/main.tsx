@@ -1,6 +1,7 @@
 // Where the browser begins.
 import { render } from "preact";
 import { App } from "./app";
+import { startClock } from "./lib/hooks";
 import { startKeys } from "./lib/keys";
 import { forgetAnswers } from "./lib/query";
 import { startLive } from "./live/connect";
@@ -16,6 +17,7 @@ import "./styles/viewer.css";
 
 startRouter();
 startKeys();
+startClock();
 startLive();
 session.watch(() => {
   if (session.get().kind !== "in") forgetAnswers();

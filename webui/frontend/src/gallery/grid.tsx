@@ -80,7 +80,7 @@ function isTiny(picture: Picture | null, columns: number, shown: number): boolea
 export function Grid(p: Props): JSX.Element {
   const ref = useRef<HTMLDivElement>(null);
   const width = useWidth(ref);
-  const wanted = width < 500 ? 80 : 104;
+  const wanted = width < 500 ? 80 : 92;
   const columns = columnsThatFit(width, wanted, GAP);
   const cell = width ? Math.floor((width - GAP * (columns - 1)) / columns) : wanted;
   const samples = p.items.length;

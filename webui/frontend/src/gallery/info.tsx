@@ -18,7 +18,7 @@ export function SampleFacts({ sample }: { sample: Sample }): JSX.Element {
       {sample.group !== null && <><dt>Group</dt><dd>{sample.group}</dd></>}
       <dt>Size</dt><dd>{shape(sample.width, sample.height, sample.depth, sample.channels)} <span class="soft">{sample.dtype}</span></dd>
       <dt>Stored</dt><dd>{size(sample.bytes)} <span class="soft">{sample.format}</span></dd>
-      <dt>Position</dt><dd>{count(sample.idx)} <span class="soft">row {count(sample.row)}</span></dd>
+      <dt>Index</dt><dd>{count(sample.idx)} <span class="soft">row {count(sample.row)}</span></dd>
       <dt>SHA-256</dt>
       <dd class="row"><span class="mono cut" title={sample.sha256}>{sample.sha256}</span><CopyButton text={sample.sha256} what="SHA-256" /></dd>
     </dl>

@@ -1,7 +1,7 @@
 // The gallery's filters with how many samples each would leave: a click chooses, another one takes it back.
 import type { JSX, RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Facets, Version } from "../api";
+import type { Facets, LabelCount, Version } from "../api";
 import { count } from "../lib/format";
 import type { QueryResult } from "../lib/query";
 import { Bones, ErrorNote } from "../ui/errors";
@@ -60,6 +60,17 @@ function Typed(props: { label: string; placeholder: string; value: string; onTex
 
 // With fewer labels than this one sees them all: no search is offered.
 const SEARCH_FROM = 15;
+// So few labels stand in their own order (0, 1, 2, …) and stay where they are when another filter changes the counts;
+// of many, the most frequent come first.
+const ORDERED_UP_TO = 40;
+const order = new Intl.Collator("en", { numeric: true });
+
+/** Labels in the order in which they are shown. */
+export function arranged(labels: readonly LabelCount[], more: boolean): readonly LabelCount[] {
+  if (more || labels.length > ORDERED_UP_TO) return labels;
+  const rank = (one: LabelCount): number => (one.label === null ? 1 : 0);
+  return [...labels].sort((a, b) => rank(a) - rank(b) || order.compare(a.text, b.text));
+}
 
 interface Props {
   state: GalleryState;
@@ -86,7 +97,7 @@ export function Sidebar({ state, set, versions, version, facets, prefixField }: 
           }}>
           {versions.map((one) => (
             <option key={one.digest} value={one.digest}>
-              Version {one.sequence} ({one.digest.slice(0, 8)}){one.current ? ", current" : ""}
+              {one.current ? "Current version" : "Version"} {one.sequence}
             </option>
           ))}
         </select>
@@ -109,7 +120,7 @@ export function Sidebar({ state, set, versions, version, facets, prefixField }: 
             <h2>Label</h2>
             {search && <Typed label="Search labels" placeholder="Search labels" value={state.labelText} onText={(labelText) => set({ labelText })} />}
             <ul class="labels">
-              {data.labels.map((one) => {
+              {arranged(data.labels, data.moreLabels).map((one) => {
                 const value = one.label ?? "null";
                 return (
                   <Bar key={value} text={one.label === null ? "no label" : one.text} samples={one.samples} most={mostLabel} chosen={state.label === value}

@@ -88,6 +88,23 @@ export function moment(at: string | null | undefined): string {
   return new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" }).format(then);
 }
 
+/** Local date and time in a column: short, to the second, with the year only where it is another one. */
+export function stamp(at: string, now: number): string {
+  const then = new Date(at);
+  if (Number.isNaN(then.getTime())) return "";
+  const sameYear = then.getFullYear() === new Date(now).getFullYear();
+  const date = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", ...(sameYear ? {} : { year: "numeric" }) }).format(then);
+  const time = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(then);
+  return `${date}, ${time}`;
+}
+
+/** A server's half sentence as a whole one: "no such thing" → "No such thing." */
+export function sentence(text: string): string {
+  const trimmed = text.trim();
+  if (!trimmed) return "";
+  return trimmed.charAt(0).toUpperCase() + trimmed.slice(1) + (/[.!?…:)]$/.test(trimmed) ? "" : ".");
+}
+
 /** "28×28", "28×28×3" or "512×512×120". */
 export function shape(width: number, height: number, depth: number, channels: number): string {
   const parts = [width, height];

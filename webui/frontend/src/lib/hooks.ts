@@ -35,14 +35,16 @@ export function useWidth(ref: RefObject<HTMLElement | null>): number {
   return width;
 }
 
-// One clock for all ages on a page.
 const clock = new Store(Date.now());
-window.setInterval(() => {
-  if (!document.hidden) clock.set(Date.now());
-}, 1000);
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) clock.set(Date.now());
-});
+
+/** One clock for all ages on a page; it stands still while nobody looks. */
+export function startClock(): void {
+  const tick = (): void => {
+    if (!document.hidden) clock.set(Date.now());
+  };
+  window.setInterval(tick, 1000);
+  document.addEventListener("visibilitychange", tick);
+}
 
 /** Milliseconds since the epoch, changing once a second. */
 export function useNow(): number {

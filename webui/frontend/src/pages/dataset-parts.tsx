@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Condition, HistoryEntry, Listing, Version } from "../api";
 import { asProblem, isAbort, type Problem } from "../client";
 import { listHistory, type Named } from "../endpoints";
-import { count, moment, size } from "../lib/format";
+import { count, moment, size, stamp } from "../lib/format";
 import { useAge } from "../lib/hooks";
 import { useQuery, type QueryResult } from "../lib/query";
 import { galleryQuery } from "../gallery/state";
@@ -60,8 +60,8 @@ export function Versions({ of, query }: { of: Named; query: QueryResult<Listing<
       {query.data && items.length === 0 && <div class="in soft small">None yet: a version appears here once it is sealed and its samples are loaded.</div>}
       {items.length > 0 && (
         <div class="table-card">
-          <table class="table">
-            <thead><tr><th>Version</th><th class="num">Samples</th><th class="num">Size</th><th>Sealed</th></tr></thead>
+          <table class="table versions">
+            <thead><tr><th>Version</th><th class="num">Samples</th><th class="num">Size</th><th class="wide">Sealed</th></tr></thead>
             <tbody>
               {items.map((version) => (
                 <tr key={version.digest}>
@@ -76,7 +76,7 @@ export function Versions({ of, query }: { of: Named; query: QueryResult<Listing<
                   </td>
                   <td class="num">{count(version.samples)}</td>
                   <td class="num">{size(version.bytes)}</td>
-                  <td class="soft small">{moment(version.sealedAt)}</td>
+                  <td class="soft small wide" title={moment(version.sealedAt)}>{stamp(version.sealedAt, Date.now())}</td>
                 </tr>
               ))}
             </tbody>
@@ -117,7 +117,7 @@ export function History({ of, revision }: { of: Named; revision: number }): JSX.
       <ol class="history">
         {[...seen.values()].map((entry) => (
           <li key={key(entry)}>
-            <time class="soft" dateTime={entry.at}>{moment(entry.at)}</time>
+            <time class="soft" dateTime={entry.at} title={moment(entry.at)}>{stamp(entry.at, Date.now())}</time>
             <div>
               <strong>{entry.reason}</strong> <span class="soft">{entry.condition} {entry.status}</span>
               {entry.message && <p class="soft any-break">{entry.message}</p>}

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useReducer } from "preact/hooks";
 import type { Dataset } from "../api";
 import { getDataset, listVersions, type Named } from "../endpoints";
-import { count, percent, plural, size } from "../lib/format";
+import { count, percent, plural, sentence, size } from "../lib/format";
 import { useTitle } from "../lib/hooks";
 import { useQuery, type QueryResult } from "../lib/query";
 import { galleryQuery } from "../gallery/state";
@@ -82,9 +82,9 @@ function Now({ of }: { of: Dataset }): JSX.Element {
         <div class="now">
           <div class="row">
             <Status of={of} />
-            {of.progress && of.reconciling && <span class="soft small">{of.progress.stage}</span>}
+            {of.progress && of.reconciling && of.progress.stage !== of.reason && <span class="soft small">{of.progress.stage}</span>}
           </div>
-          {of.message && <p class="any-break" data-testid="message">{of.message}</p>}
+          {of.message && <p class="any-break" data-testid="message">{sentence(of.message)}</p>}
           {of.progress && of.reconciling && <Progress of={of.progress} label="Preparation" />}
         </div>
         <dl class="numbers">
@@ -172,7 +172,7 @@ function Head({ of }: { of: Dataset }): JSX.Element {
           <button type="button" onClick={() => void copyText(asKubectl(of), "kubectl commands")}>kubectl</button>
           <button type="button" onClick={() => void copyText(asPython(of), "Python")}>Python</button>
         </Menu>
-        <a class="btn primary" href={href("/gallery", galleryQuery(of.namespace, of.name))} aria-disabled={!of.version}>
+        <a class="btn primary" href={href("/gallery", galleryQuery(of.namespace, of.name))}>
           <Icon name="images" />Gallery
         </a>
       </div>

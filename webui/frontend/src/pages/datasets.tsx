@@ -44,6 +44,11 @@ const Row = memo(function Row({ of }: { of: DatasetSummary }): JSX.Element {
       <td role="cell" class="num">{of.bytes === null ? "" : size(of.bytes)}</td>
       <td role="cell" class="num mono">{of.version && <>{of.version.sequence} <span class="soft">({of.version.digest.slice(0, 8)})</span></>}</td>
       <td role="cell" class="num soft"><Age at={of.createdAt} /></td>
+      <td role="cell" class="go">
+        {of.version && (
+          <a class="btn slim icon ghost" href={href("/gallery", galleryQuery(of.namespace, of.name))} aria-label={`Samples of ${of.namespace}/${of.name}`} title="Samples"><Icon name="images" /></a>
+        )}
+      </td>
     </tr>
   );
 });
@@ -134,6 +139,7 @@ export function DatasetsPage(): JSX.Element {
               <tr role="row">
                 {["Name", "Status"].map((name) => <th key={name} role="columnheader" scope="col">{name}</th>)}
                 {["Samples", "Size", "Version", "Age"].map((name) => <th key={name} class="num" role="columnheader" scope="col">{name}</th>)}
+                <th role="columnheader" scope="col"><span class="hidden-text">Samples in the gallery</span></th>
               </tr>
             </thead>
             <tbody role="rowgroup">
@@ -143,13 +149,6 @@ export function DatasetsPage(): JSX.Element {
         </div>
       )}
       {list.more && <p class="soft small">The first {plural(MOST_ROWS, "data set")} are shown; filter by name to see others.</p>}
-      {shown && shown.some((row) => row.ready) && (
-        <p class="small"><a href={href("/gallery", galleryQuery(first(shown).namespace, first(shown).name))}>Look at samples in the gallery</a></p>
-      )}
     </div>
   );
-}
-
-function first(rows: readonly DatasetSummary[]): DatasetSummary {
-  return rows.find((row) => row.indexed) ?? (rows.find((row) => row.ready) as DatasetSummary);
 }

@@ -22,6 +22,8 @@ export function Modal(props: ModalProps): JSX.Element {
     const opener = document.activeElement as HTMLElement | null;
     const dialog = ref.current;
     dialog?.showModal();
+    // Otherwise browsers choose the first button, which is the one that closes.
+    (dialog?.querySelector<HTMLElement>("[autofocus]") ?? dialog)?.focus();
     return () => {
       dialog?.close();
       if (opener?.isConnected) opener.focus({ preventScroll: true });
@@ -35,7 +37,7 @@ export function Modal(props: ModalProps): JSX.Element {
     if (event.target === ref.current) props.onClose();
   };
   return (
-    <dialog ref={ref} class={props.class} aria-label={props.label} onCancel={cancel} onMouseDown={outside}>
+    <dialog ref={ref} tabIndex={-1} class={props.class} aria-label={props.label} onCancel={cancel} onMouseDown={outside}>
       {props.children}
     </dialog>
   );
@@ -85,7 +87,7 @@ export function Confirm({ title, verb, children, act, onClose }: ConfirmProps): 
       <div>{children}</div>
       {problem && <ErrorNote problem={problem} />}
       <div class="actions">
-        <button type="button" class="btn" onClick={onClose}>
+        <button type="button" class="btn" onClick={onClose} autofocus>
           Cancel
         </button>
         <button type="button" class="btn danger" onClick={go} disabled={busy}>

@@ -1,7 +1,7 @@
 // What went wrong, why, and what to do: one way to say it everywhere.
 import type { JSX } from "preact";
 import { type Problem, type Waiting } from "../client";
-import { duration } from "../lib/format";
+import { duration, sentence } from "../lib/format";
 import { useNow } from "../lib/hooks";
 import { Icon } from "./icons";
 
@@ -25,7 +25,7 @@ export function ErrorNote({ problem, retry }: Props): JSX.Element {
       <Icon name="error" />
       <div class="body">
         <strong>{problem.title}</strong>
-        {problem.detail && problem.detail !== problem.title && <p class="any-break">{problem.detail}</p>}
+        {problem.detail && problem.detail !== problem.title && <p class="any-break">{sentence(problem.detail)}</p>}
         {problem.body.errors?.map((error) => (
           <p key={error.field}>
             <code>{error.field}</code>: {error.message}

@@ -25,7 +25,7 @@ export function Field({ label, help, autofocus, mono, value, ...rest }: Props): 
     <div class="field">
       <label for={id}>{label}</label>
       <input ref={ref} id={id} class={`input${mono ? " mono" : ""}`} defaultValue={value ?? ""} spellcheck={false}
-        autocapitalize="none" aria-describedby={help ? `${id}-help` : undefined} {...(rest as { name: string; type?: "text" })} />
+        autocapitalize="none" autofocus={autofocus ?? false} aria-describedby={help ? `${id}-help` : undefined} {...(rest as { name: string; type?: "text" })} />
       {help && <span class="help any-break" id={`${id}-help`}>{help}</span>}
     </div>
   );

@@ -29,7 +29,7 @@ interface Props {
 
 const ZOOM_STEP = 1.4;
 // CSS pixels for each pixel from which on pixels are shown as squares.
-const PIXELS_FROM = 2;
+const PIXELS_FROM = 3;
 
 function Tool({ label, icon, onClick, disabled = false }: { label: string; icon: IconName; onClick: () => void; disabled?: boolean }): JSX.Element {
   return (

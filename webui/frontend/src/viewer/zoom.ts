@@ -18,13 +18,15 @@ export interface Box {
 
 const MAX_SCALE = 64;
 const TINY = 256; // pictures up to this side are enlarged until they fill the stage
+const SMALL = 1024; // those up to this one at most twice: a blurred wall helps nobody
 
 /** Fits the stage; tiny pictures are enlarged by whole numbers, so that every pixel is the same square. */
 export function fit(picture: Box, stage: Box): number {
   if (!picture.width || !picture.height || !stage.width || !stage.height) return 1;
   const scale = Math.min(stage.width / picture.width, stage.height / picture.height);
   if (scale < 1) return scale;
-  if (Math.max(picture.width, picture.height) > TINY) return 1;
+  const side = Math.max(picture.width, picture.height);
+  if (side > TINY) return side > SMALL ? 1 : Math.min(2, scale);
   return Math.min(MAX_SCALE, Math.max(1, Math.floor(scale)));
 }
 

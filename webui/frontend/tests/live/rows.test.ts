@@ -1,0 +1,62 @@
+import { describe, expect, it } from "vitest";
+import type { ChangeEvent, DatasetSummary } from "../../src/api";
+import { applyBatch, compare, matches } from "../../src/live/rows";
+
+function row(name: string, more: Partial<DatasetSummary> = {}): DatasetSummary {
+  return {
+    uid: `uid-${name}`, namespace: "default", name, displayName: null, ready: true, reconciling: false, stalled: false, reason: "Available", message: "",
+    progress: null, samples: 1, bytes: 1, classes: null, version: null, indexed: false, managedBy: null,
+    createdAt: "2026-01-01T00:00:00.000Z", changedAt: "2026-01-01T00:00:00.000Z", ...more,
+  };
+}
+function batch(...changes: (DatasetSummary | { gone: string })[]): Map<string, ChangeEvent> {
+  return new Map(changes.map((one) => {
+    const uid = "gone" in one ? `uid-${one.gone}` : one.uid;
+    const name = "gone" in one ? one.gone : one.name;
+    return [uid, { kind: "Dataset", op: "gone" in one ? "delete" : "upsert", uid, namespace: "default", name, object: "gone" in one ? null : one }];
+  }));
+}
+const ALL = { namespace: "", text: "" };
+const later = { changedAt: "2026-01-01T00:00:01.000Z" };
+const names = (rows: readonly DatasetSummary[]): string[] => rows.map((one) => one.name);
+
+describe("a batch of changes", () => {
+  const rows = [row("a"), row("c"), row("e")];
+  it("replaces, inserts in order and removes", () => {
+    const after = applyBatch(rows, batch(row("c", { reason: "Preparing", ...later }), row("d"), row("0"), row("z"), { gone: "a" }), ALL);
+    expect(names(after)).toEqual(["0", "c", "d", "e", "z"]);
+    expect(after[1]?.reason).toBe("Preparing");
+  });
+  it("keeps the rows that did not change, so that they do not render", () => {
+    const after = applyBatch(rows, batch(row("c", later)), ALL);
+    expect(after[0]).toBe(rows[0]);
+    expect(after[2]).toBe(rows[2]);
+  });
+  it("is the same array when nothing changed", () => {
+    expect(applyBatch(rows, new Map(), ALL)).toBe(rows);
+    expect(applyBatch(rows, batch({ gone: "unknown" }), ALL)).toBe(rows);
+    expect(applyBatch(rows, batch(row("zz")), { namespace: "other", text: "" })).toBe(rows);
+  });
+  it("does not put an older state over a newer one", () => {
+    const fresh = [row("a", { reason: "Available", ...later })];
+    expect(applyBatch(fresh, batch(row("a", { reason: "Pending" })), ALL)).toBe(fresh);
+  });
+  it("takes the event when both are of the same moment", () => expect(applyBatch([row("a")], batch(row("a", { reason: "Pending" })), ALL)[0]?.reason).toBe("Pending"));
+  it("removes what no longer matches", () => {
+    expect(names(applyBatch([row("a", { displayName: "Cats" })], batch(row("a", { displayName: "Dogs", ...later })), { namespace: "", text: "cat" }))).toEqual([]);
+  });
+  it("inserts into two thousand rows in order", () => {
+    const many = Array.from({ length: 2000 }, (_, i) => row(`set-${String(i * 2).padStart(5, "0")}`));
+    const after = applyBatch(many, batch(row("set-01001"), row("set-03999")), ALL);
+    expect([...after].sort(compare)).toEqual(after);
+    expect(after).toHaveLength(2002);
+  });
+});
+
+describe("the filter", () => {
+  it("is literal and knows no case", () => {
+    const one = row("a.b", { displayName: "50% Ölfarbe" });
+    expect(["A.B", "50%", "öl", "", "a_b", ".*"].map((text) => matches(one, { namespace: "", text }))).toEqual([true, true, true, true, false, false]);
+  });
+  it("knows the namespace", () => expect([matches(row("a"), { namespace: "default", text: "" }), matches(row("a"), { namespace: "b", text: "" })]).toEqual([true, false]));
+});
