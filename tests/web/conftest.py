@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from blueno.db.config import DatabaseConfig
 from tests import pg
 from tests.fakes.access import AccessServer, Rule
+from tests.web.mirrored import Mirrored
 from tests.web.site import Site, start
 from tests.web.stand_in import DataServerStandIn
 from webui import passwords
@@ -85,6 +86,14 @@ def static_folder(tmp_path: Path) -> Path:
 def settings(database: DatabaseConfig, key_folder: Path, static_folder: Path) -> WebConfig:
     """Of a site on free ports."""
     return WebConfig(database=database, keys=key_folder, static=static_folder, http_port=0, metrics_port=0)
+
+
+@pytest.fixture
+def mirrored(database: DatabaseConfig) -> Iterator[Mirrored]:
+    """What the operator's mirror would write."""
+    session = Mirrored(database)
+    yield session
+    session.close()
 
 
 @pytest.fixture

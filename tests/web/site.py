@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import psycopg2
+from yarl import URL
 
 from blueno.db import people
 from blueno.db.datasets import DatasetRow
@@ -53,7 +54,7 @@ class Browser:
             more["json"] = body
         timeout = aiohttp.ClientTimeout(total=SECONDS)
         async with self.session.request(
-            method, self.url + path, headers=headers, timeout=timeout, allow_redirects=False, **more
+            method, URL(self.url + path, encoded=True), headers=headers, timeout=timeout, allow_redirects=False, **more
         ) as answer:
             raw = await answer.read()
             is_json = "json" in answer.headers.get("Content-Type", "")

@@ -1,0 +1,75 @@
+"""Data sets in the database, written by the operator's own mirror code. Used by tests/web."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from blueno.db.config import DatabaseConfig
+from blueno.db.mirror import Entry, MirrorSession, Turn
+
+_versions = itertools.count(1000)
+
+
+def uid_of(namespace: str, name: str) -> str:
+    """The same for the same name."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.{namespace}.test"))
+
+
+class Mirrored:
+    """A mirror session; `close` and make a new one after PostgreSQL was away."""
+
+    def __init__(self, config: DatabaseConfig) -> None:
+        self._session = MirrorSession(config, lambda: 1)
+        self._session.finish_copy()
+
+    def put(self, namespace: str = "lab", name: str = "digits", **fields: Any) -> str:
+        """A data set as it is from now on; its uid."""
+        return self.put_many([(namespace, name)], **fields)[0]
+
+    def put_many(self, names: list[tuple[str, str]], **fields: Any) -> list[str]:
+        """Several in one transaction."""
+        entries = [_entry(namespace, name, fields) for namespace, name in names]
+        self._session.write(entries)
+        return [entry.uid for entry in entries]
+
+    def remove(self, namespace: str = "lab", name: str = "digits") -> None:
+        """It is deleted."""
+        self._session.write([Entry(uid_of(namespace, name), namespace, name, None, ())])
+
+    def beat(self) -> None:
+        """A heartbeat."""
+        self._session.write([])
+
+    def prune(self) -> None:
+        self._session.prune()
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def _entry(namespace: str, name: str, fields: dict[str, Any]) -> Entry:
+    spec = {"source": {"tfds": {"name": "mnist"}}, **fields.get("spec", {})}
+    row = {
+        "uid": uid_of(namespace, name),
+        "rv": next(_versions),
+        "generation": 1,
+        "created_at": datetime(2026, 3, 1, 12, tzinfo=UTC),
+        "namespace": namespace,
+        "name": name,
+        "display_name": None,
+        "ready": False,
+        "reconciling": True,
+        "stalled": False,
+        "reason": "Preparing",
+        "message": "a pod prepares",
+        **dict.fromkeys(("stage", "percentage", "remaining_seconds", "samples", "bytes", "classes")),
+        **dict.fromkeys(("version_digest", "version_sequence", "indexed_digest", "managed_by")),
+        **{key: value for key, value in fields.items() if key not in ("spec", "status", "turns")},
+    }
+    row["document"] = json.dumps({"spec": spec, "status": fields.get("status", {})})
+    turns = tuple(Turn(datetime.now(UTC), "Ready", "False", reason, "m") for reason in fields.get("turns", ()))
+    return Entry(str(row["uid"]), namespace, name, row, turns)
