@@ -7,12 +7,13 @@ read by each kind's `observe`. In memory only: the API server is the truth.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from blueno import names
 
 Body = Mapping[str, Any]
+Observer = Callable[[Body, bool], None]  # the object as it is kept, and whether it is gone
 _REMEMBERED_DELETIONS = 4096
 _KEPT_SPEC = ("suspend", "storageClassName", "volumeName", "accessModes", "nodeName", "resources", "replicas")
 
@@ -25,6 +26,11 @@ class Cache:
         self._by_name: dict[tuple[str, str, str], str] = {}
         self._children: dict[tuple[str, str], dict[str, None]] = {}
         self._gone: OrderedDict[str, None] = OrderedDict()
+        self._observers: dict[str, list[Observer]] = {}
+
+    def observe(self, kind: str, observer: Observer) -> None:
+        """Tell `observer` of every change of this kind from now on, whoever brings it: watch, list, our own write."""
+        self._observers.setdefault(kind, []).append(observer)
 
     def upsert(self, kind: str, body: Body) -> bool:
         """Keep `body` unless something newer is known; says whether it was news."""
@@ -35,10 +41,11 @@ class Cache:
         known = self._objects.get(kind, {}).get(uid)
         if known is not None and _version(known) >= _version(body):
             return False
-        self._objects.setdefault(kind, {})[uid] = slim(kind, body)
+        kept = self._objects.setdefault(kind, {})[uid] = slim(kind, body)
         self._by_name[kind, meta.get("namespace", ""), meta["name"]] = uid
         if owner := owner_uid(body):
             self._children.setdefault((kind, owner), {})[uid] = None
+        self._tell(kind, kept, gone=False)
         return True
 
     def remove(self, kind: str, uid: str) -> Body | None:
@@ -58,7 +65,12 @@ class Cache:
             siblings.pop(uid, None)
             if not siblings:
                 self._children.pop((kind, owner), None)
+        self._tell(kind, body, gone=True)
         return body
+
+    def _tell(self, kind: str, body: Body, gone: bool) -> None:
+        for observer in self._observers.get(kind, ()):
+            observer(body, gone)
 
     def get(self, kind: str, uid: str) -> Body | None:
         return self._objects.get(kind, {}).get(uid)

@@ -16,12 +16,14 @@ from blueno import names
 from blueno.errors import BluenoError, Conflict
 from blueno.kube import Cluster
 from blueno.resources.api import LEASES
+from blueno.resources.conditions import parse_time
 
 log = logging.getLogger("blueno.lease")
 
 DURATION = 15.0  # seconds without renewal after which others may take it
 RENEW = 5.0
 RETRY = 1.0
+TRANSITIONS = 1 << 20  # more than a Lease ever sees: one a second for twelve days
 
 
 class Lease:
@@ -32,6 +34,16 @@ class Lease:
         self._namespace = namespace
         self._identity = identity
         self._seen: tuple[str, float] = ("", 0.0)  # resourceVersion, when we first saw it (monotonic)
+        self._epoch = 0
+
+    @property
+    def epoch(self) -> int:
+        """Grows with every change of the holder: who writes elsewhere with a smaller one is no longer the operator.
+
+        Two processes with the same epoch have the same identity, of which the cluster runs one at a time. The Lease's
+        age comes first: its count of holders begins anew when somebody deletes it.
+        """
+        return self._epoch
 
     async def acquire(self) -> None:
         """Wait until the Lease is ours."""
@@ -76,7 +88,7 @@ class Lease:
         found = await self._cluster.get(LEASES, self._namespace, names.LEASE)
         if found is None:
             try:
-                await self._cluster.create(LEASES, self._manifest({}, 0))
+                self._hold(await self._cluster.create(LEASES, self._manifest({}, 0)))
             except Conflict:
                 return False
             return True
@@ -86,12 +98,17 @@ class Lease:
             return False
         transitions = int(spec.get("leaseTransitions", 0)) + (holder != self._identity)
         try:
-            await self._cluster.replace(LEASES, self._manifest(found["metadata"], transitions))
+            self._hold(await self._cluster.replace(LEASES, self._manifest(found["metadata"], transitions)))
         except Conflict:
             if holder == self._identity:
                 raise  # somebody touched our Lease: that does not make it theirs, look again
             return False
         return True
+
+    def _hold(self, made: dict[str, Any]) -> None:
+        created = parse_time(made["metadata"].get("creationTimestamp", ""))
+        age = int(created.timestamp()) if created is not None else 0
+        self._epoch = age * TRANSITIONS + int(made["spec"]["leaseTransitions"])
 
     def _expired(self, found: dict[str, Any]) -> bool:
         version, now = found["metadata"]["resourceVersion"], time.monotonic()

@@ -17,6 +17,7 @@ from typing import Any
 import kopf
 from aiohttp import web
 
+from blueno import names
 from blueno.config import OperatorConfig
 from blueno.errors import BluenoError, Unavailable
 from blueno.kube import Cluster
@@ -28,6 +29,7 @@ from controllers.dataset.world import World
 from controllers.demand import Demand
 from controllers.engine import Engine
 from controllers.lease import Lease
+from controllers.mirror import Mirror
 from controllers.queue import WorkQueue
 from controllers.reports import Reports
 from controllers.source import Source
@@ -47,6 +49,7 @@ class Operator:
     source: Source | None = None
     sweep: Sweep | None = None
     lease: Lease | None = None
+    mirror: Mirror | None = None
     listeners: list[web.AppRunner] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -97,8 +100,8 @@ def register(registry: kopf.OperatorRegistry) -> None:
 async def _start(config: OperatorConfig) -> Operator:
     operator = Operator(config, await Cluster.connect())
     operator.listeners.append(await http.serve_health(config.http_port, operator.alive))
-    operator.lease = Lease(operator.cluster, config.namespace, config.identity)
-    await operator.lease.acquire()
+    lease = operator.lease = Lease(operator.cluster, config.namespace, config.identity)
+    await lease.acquire()
     report_keys = await keys.ensure_keys(operator.cluster, config.namespace, config.report_url)
     grant_keys = json.dumps(dict(report_keys.grants), sort_keys=True)
     world = World(config, await _cluster_uid(operator.cluster), report_keys.ca.decode(), grant_keys)
@@ -111,11 +114,14 @@ async def _start(config: OperatorConfig) -> Operator:
     engine.register(kind)
     operator.source = Source(operator.cache, queue, kind.interested)
     operator.sweep = Sweep(operator.cluster, operator.cache, queue, operator.source, config.allow_host_path)
+    operator.mirror = Mirror(config.database_url_file, lambda: lease.epoch)
+    operator.cache.observe(names.DATASET_KIND, operator.mirror.changed)
     await operator.sweep.fill()
+    operator.mirror.start()
     demand.look(_served(operator.cache), datetime.now(UTC))
 
     operator.listeners.append(await http.serve_reports(config.report_port, report_keys, reports))
-    operator.spawn("lease", operator.lease.hold(), fatal=True)
+    operator.spawn("lease", lease.hold(), fatal=True)
     operator.spawn("sweep", operator.sweep.run(config.sweep_seconds), fatal=True)
     for number in range(config.workers):
         operator.spawn(f"worker-{number}", engine.work(), fatal=True)
@@ -130,6 +136,8 @@ async def _stop(operator: Operator) -> None:
     await asyncio.gather(*operator.tasks, return_exceptions=True)
     for listener in operator.listeners:
         await listener.cleanup()
+    if operator.mirror is not None:
+        await asyncio.to_thread(operator.mirror.stop)
     if operator.lease is not None:
         await operator.lease.release()
     await operator.cluster.close()

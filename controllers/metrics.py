@@ -1,8 +1,8 @@
-"""What `/metrics` shows. Set by the engine, writer and sweep; served by controllers/http.py."""
+"""What `/metrics` shows. Set by the engine, writer, sweep and mirror; served by controllers/http.py."""
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Enum, Gauge, Histogram
 
 API_WRITES = Counter("blueno_api_writes", "Writes to the API server", ["verb", "kind"])
 RECONCILE_SECONDS = Histogram(
@@ -20,4 +20,12 @@ PREP_SECONDS = Histogram(
     buckets=(1, 3, 10, 30, 100, 300, 1000, 3600, 14400),
 )
 SWEEP_MISSED = Counter("blueno_sweep_missed", "Changes the sweep found before any watch brought them", ["kind"])
+MIRROR_UP = Gauge("blueno_mirror_up", "1 while the mirror writes to PostgreSQL, else 0")
+MIRROR_STATE = Enum(
+    "blueno_mirror_state",
+    "Why the mirror does not write: no database, one of another number, a later operator, a refusal",
+    states=["unavailable", "working", "schema", "stale", "refused"],
+)
+MIRROR_LAG = Gauge("blueno_mirror_lag_seconds", "Age of the oldest change that is not in PostgreSQL yet")
+MIRROR_ROWS = Counter("blueno_mirror_changes", "Changes written to PostgreSQL")
 EVENTS_SEEN = Counter("blueno_watch_events", "Watch events received", ["kind"])

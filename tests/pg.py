@@ -182,13 +182,26 @@ def _initialise(folder: Path) -> None:
 
 
 def _signal_all(postmaster: int, how: signal.Signals) -> None:
-    """The postmaster first, so that it makes no more children; each of them leads a process group of its own."""
-    os.kill(postmaster, how)
+    """The postmaster is stopped first, so that it makes no more children, and reached last: a dead one has none."""
+    os.kill(postmaster, signal.SIGSTOP)
+    children = [pid for pid, parent, _ in _processes() if parent == postmaster]
+    for pid in (*children, postmaster):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, how)
+    deadline = time.monotonic() + START_SECONDS
+    while how == signal.SIGKILL and any(pid in children and state != "Z" for pid, _, state in _processes()):
+        if time.monotonic() > deadline:  # as long as one lives, the data directory is in use
+            raise RuntimeError("a killed PostgreSQL does not end")
+        time.sleep(0.01)
+
+
+def _processes() -> Iterator[tuple[int, int, str]]:
+    """pid, parent and state of everything that runs; each process of PostgreSQL leads a group of its own."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            child, _, after_name = stat.read_text().rpartition(")")
-            if int(after_name.split()[1]) == postmaster:
-                os.kill(int(child.partition(" ")[0]), how)
+            begin, _, after_name = stat.read_text().rpartition(")")
+            state, parent = after_name.split()[:2]
+            yield int(begin.partition(" ")[0]), int(parent), state
 
 
 def _identity() -> Mapping[str, Any]:

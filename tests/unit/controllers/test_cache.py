@@ -82,3 +82,17 @@ def test_what_no_decision_needs_is_not_kept() -> None:
     assert dataset is not None
     assert dataset["spec"] == body["spec"]
     assert dataset["metadata"]["annotations"] == {"big": "x"}
+
+
+def test_who_observes_a_kind_hears_of_every_change_once() -> None:
+    cache = Cache()
+    heard: list[tuple[str, bool]] = []
+    cache.observe("Pod", lambda body, gone: heard.append((body["metadata"]["resourceVersion"], gone)))
+    cache.upsert("Pod", a_thing(1))
+    cache.upsert("Pod", a_thing(1))  # the watch brings back what our own write brought
+    cache.upsert("Job", a_thing(7))
+    cache.upsert("Pod", a_thing(2))
+    cache.remove("Pod", "u1")
+    cache.remove("Pod", "u1")
+    cache.upsert("Pod", a_thing(3))
+    assert heard == [("1", False), ("2", False), ("2", True)]

@@ -123,3 +123,34 @@ async def test_a_lease_touched_by_somebody_else_is_not_lost(api: ApiServer, clus
     assert not holding.done()
     holding.cancel()
     await asyncio.gather(holding, return_exceptions=True)
+
+
+async def test_the_epoch_grows_with_every_holder_and_with_nothing_else(
+    api: ApiServer, cluster: Cluster, clock: Clock
+) -> None:
+    first, second = Lease(cluster, SPACE, "a"), Lease(cluster, SPACE, "b")
+    await first.acquire()
+    begun = first.epoch
+    for _ in range(3):
+        assert await first._try()
+    again = Lease(cluster, SPACE, "a")  # a restart of the same container
+    await again.acquire()
+    assert first.epoch == again.epoch == begun
+    await first.release()
+    await second.acquire()
+    assert second.epoch == begun + 1
+    await second.release()
+    await first.acquire()
+    assert first.epoch == begun + 2
+
+
+async def test_a_lease_made_anew_is_later_than_the_one_before(api: ApiServer, cluster: Cluster, clock: Clock) -> None:
+    lease = Lease(cluster, SPACE, "a")
+    await lease.acquire()
+    spec = {"leaseTransitions": 4711, "holderIdentity": ""}
+    api.update("Lease", names.LEASE, {"spec": spec, "metadata": {"creationTimestamp": "2020-01-01T00:00:00Z"}}, SPACE)
+    assert await lease._try()
+    old = lease.epoch
+    api.remove("Lease", names.LEASE, SPACE)
+    assert await lease._try()
+    assert lease.epoch > old
