@@ -7,7 +7,7 @@ tcp_user_timeout for a peer that is gone. The password is in the URL file only; 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg2
@@ -24,7 +24,7 @@ Cursor = psycopg2.extensions.cursor
 CONNECT_SECONDS = 5
 GRACE_SECONDS = 5.0  # how much later than the server we end a call ourselves
 URL_BYTES = 4096
-_SESSION = "-c lock_timeout=2000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
+_SESSION = "-c lock_timeout=2000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC -c jit=off"
 _watch = Watch()
 
 
@@ -40,8 +40,25 @@ class BoundedCursor(psycopg2.extensions.cursor):
             super().executemany(query, values)
 
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
-        with _limit(self.connection):
-            super().copy_expert(sql, file, size)
+        """The limit is for each piece that `file` gives, not for the whole."""
+        with _limit(self.connection) as renew:
+            super().copy_expert(sql, _Renewing(file, renew), size)
+
+
+class _Renewing:
+    """A file of copy_expert, to be read from or written to; every call shows that the server is at work."""
+
+    def __init__(self, file: Any, renew: Callable[[], None]) -> None:
+        self._file = file
+        self._renew = renew
+
+    def read(self, size: int) -> Any:
+        self._renew()
+        return self._file.read(size)
+
+    def write(self, data: Any) -> Any:
+        self._renew()
+        return self._file.write(data)
 
 
 class BoundedConnection(psycopg2.extensions.connection):

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -26,8 +26,8 @@ class Watch:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def limit(self, descriptor: int, seconds: float) -> Iterator[None]:
-        """Shuts the socket down when the block takes longer."""
+    def limit(self, descriptor: int, seconds: float) -> Iterator[Callable[[], None]]:
+        """Shuts the socket down when the block takes longer. It gets a function that starts the time anew."""
         deadline = time.monotonic() + seconds
         with self._turn:
             self._next_token += 1
@@ -39,10 +39,15 @@ class Watch:
             if deadline < self._wakes_at:
                 self._turn.notify()
         try:
-            yield
+            yield lambda: self._renew(token, descriptor, seconds)
         finally:
             with self._turn:  # whoever closes the descriptor comes after this
                 self._calls.pop(token, None)
+
+    def _renew(self, token: int, descriptor: int, seconds: float) -> None:
+        with self._turn:
+            if token in self._calls:
+                self._calls[token] = (time.monotonic() + seconds, descriptor)
 
     def _run(self) -> None:
         with self._turn:
