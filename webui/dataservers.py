@@ -32,6 +32,8 @@ GRANTS_KEPT = 2048
 AT_ONCE = 32
 WAIT_SECONDS = 10.0
 ANSWER_LIMIT = 64 << 20  # bytes of a picture; originals may be of any size
+CONNECT_SECONDS = 2.0
+SILENCE_SECONDS = 20.0
 WRITE_SECONDS = 30.0  # for one chunk to reach the client
 CHUNK = 64 << 10
 _TOLD = {404: "not_found", 409: "sample_damaged", 422: "invalid"}  # what the data server says is for our client, too
@@ -71,7 +73,6 @@ class DataServers:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=AT_ONCE, ttl_dns_cache=10),
-            timeout=aiohttp.ClientTimeout(total=None, connect=2.0, sock_read=20.0),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -98,7 +99,10 @@ class DataServers:
         headers["Accept-Encoding"] = "identity"
         method = "HEAD" if request.method == "HEAD" else "GET"
         try:
-            async with self._session.request(method, url, headers=headers, allow_redirects=False) as answer:
+            limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
+            async with self._session.request(
+                method, url, headers=headers, allow_redirects=False, timeout=limits
+            ) as answer:
                 await _refuse(answer)
                 return await _pass_on(answer, wanted, request)
         except aiohttp.ClientConnectionError as error:

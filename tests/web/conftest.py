@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from blueno.db.config import DatabaseConfig
 from tests import pg
 from tests.fakes.access import AccessServer, Rule
+from tests.fakes.data_server import PRIVATE
+from tests.web import prepared as preparation
 from tests.web.mirrored import Mirrored
 from tests.web.site import Site, start
 from tests.web.stand_in import DataServerStandIn
@@ -61,10 +61,7 @@ def key_folder(tmp_path: Path) -> Path:
     """Keys as the operator makes them."""
     folder = tmp_path / "keys"
     folder.mkdir()
-    pem = ed25519.Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "web.key").write_bytes(pem)
+    (folder / "web.key").write_bytes(PRIVATE["web"])
     (folder / "session.key").write_bytes(b"s" * 32)
     (folder / "cursor.key").write_bytes(b"c" * 32)
     return folder
@@ -94,6 +91,19 @@ def mirrored(database: DatabaseConfig) -> Iterator[Mirrored]:
     session = Mirrored(database)
     yield session
     session.close()
+
+
+@pytest.fixture(scope="session")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> preparation.Prepared:
+    """A data set that was really prepared: lab/digits, 42 samples."""
+    return preparation.prepare(tmp_path_factory.mktemp("sealed"))
+
+
+@pytest.fixture
+def prepared(sealed: preparation.Prepared, database: DatabaseConfig, mirrored: Mirrored) -> preparation.Prepared:
+    """The same, loaded into this test's database."""
+    preparation.load(sealed, database, mirrored)
+    return sealed
 
 
 @pytest.fixture

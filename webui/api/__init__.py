@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webui.api import datasets, document, events, session, tokens, users
+from webui.api import datasets, document, events, pixels, samples, session, tokens, users
 from webui.routes import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -11,5 +11,7 @@ ROUTES: tuple[Route, ...] = (
     *users.ROUTES,
     *tokens.ROUTES,
     *datasets.ROUTES,
+    *samples.ROUTES,
+    *pixels.ROUTES,
     *events.ROUTES,
 )

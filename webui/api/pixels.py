@@ -8,9 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from blueno.db.connect import Cursor
-from webui.api.datasets import the_dataset
 from webui.api.parameters import OBJECT, ROW, VERSION
-from webui.api.samples import the_version
+from webui.api.samples import locate
 from webui.call import Call
 from webui.dataservers import Wanted
 from webui.headers import ORIGINALS_POLICY
@@ -51,8 +50,7 @@ async def raw(call: Call) -> web.StreamResponse:
 async def _fetch(call: Call, what: str, names: tuple[str, ...], media: str) -> web.StreamResponse:
     values = call.values
     _check_window(values)
-    row = await the_dataset(call)
-    version = await the_version(call, row)
+    row, version = await call.read(locate, values)
     call.services.looked.note(row.uid)
     place = f"samples/{values['row']}/{what}" if "row" in values else what
     headers = {

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from blueno.db.connect import Cursor
-from blueno.db.datasets import DatasetRow
+from blueno.db.datasets import DatasetRow, select_dataset
 from blueno.db.samples import (
     Facets,
     Filter,
+    Page,
     PageQuery,
     SampleRow,
     VersionRow,
@@ -20,7 +21,7 @@ from blueno.db.samples import (
     select_version,
     select_versions,
 )
-from webui.api.datasets import the_dataset
+from webui.api.datasets import GONE, the_dataset
 from webui.api.parameters import CURSOR, LIMIT, OBJECT, ROW, VERSION
 from webui.call import Call
 from webui.kinds import Text, Whole
@@ -40,27 +41,33 @@ async def versions(call: Call) -> Answer:
 
 async def samples(call: Call) -> Answer:
     """A page, by cursor or by position."""
-    values = call.values
+    values, cursors = call.values, call.services.cursors
     if values["cursor"] and values["position"] is not None:
         raise invalid([FieldError("query.position", "does not go together with a cursor")])
-    row = await the_dataset(call)
-    version = await the_version(call, row)
+
+    def scope(version: VersionRow) -> tuple[Any, ...]:
+        return ("samples", call.person.person_id, version.digest, *(values[name] for name in _FILTERS))
+
+    def read(cursor: Cursor) -> tuple[DatasetRow, VersionRow, Page]:
+        row, version = locate(cursor, values)
+        query = PageQuery(position=values["position"] or 0, limit=values["limit"])
+        if values["cursor"]:
+            side, idx = cursors.read(scope(version), values["cursor"])
+            query = PageQuery(limit=values["limit"], **{side: idx})
+        return row, version, select_page(cursor, version, _filter(values), query)
+
+    row, version, page = await call.read(read)
     call.services.looked.note(row.uid)  # pictures will be wanted in a moment
-    scope = ("samples", call.person.person_id, version.digest, *(values[name] for name in _FILTERS))
-    query = PageQuery(position=values["position"] or 0, limit=values["limit"])
-    if values["cursor"]:
-        side, idx = call.services.cursors.read(scope, values["cursor"])
-        query = PageQuery(limit=values["limit"], **{side: idx})
-    page = await call.read(select_page, version, _filter(values), query)
-    write = call.services.cursors.write
     more = page.rows and page.position + len(page.rows) < page.total
     return Answer(
         {
             "items": [_sample(sample) for sample in page.rows],
             "total": page.total,
             "position": page.position,
-            "next": write(scope, ["after", page.rows[-1].idx]) if more else None,
-            "previous": write(scope, ["before", page.rows[0].idx]) if page.rows and page.position > 0 else None,
+            "next": cursors.write(scope(version), ["after", page.rows[-1].idx]) if more else None,
+            "previous": cursors.write(scope(version), ["before", page.rows[0].idx])
+            if page.rows and page.position > 0
+            else None,
             "version": {"digest": version.digest, "sequence": version.sequence},
         }
     )
@@ -68,9 +75,12 @@ async def samples(call: Call) -> Answer:
 
 async def facets(call: Call) -> Answer:
     """Splits and labels with their counts under the other filters."""
-    row = await the_dataset(call)
-    version = await the_version(call, row)
-    found = await call.read(_select_facets, version, _filter(call.values), call.values["labelText"])
+
+    def read(cursor: Cursor) -> Facets:
+        _, version = locate(cursor, call.values)
+        return select_facets(cursor, version, _filter(call.values), call.values["labelText"])
+
+    found = await call.read(read)
     return Answer(
         {
             "total": found.total,
@@ -83,30 +93,33 @@ async def facets(call: Call) -> Answer:
 
 async def sample(call: Call) -> Answer:
     """One sample, by its row in the index."""
-    row = await the_dataset(call)
-    version = await the_version(call, row)
-    found = await call.read(select_sample, version, call.values["row"])
+
+    def read(cursor: Cursor) -> SampleRow | None:
+        _, version = locate(cursor, call.values)
+        return select_sample(cursor, version, call.values["row"])
+
+    found = await call.read(read)
     if found is None:
         raise not_found("this version has no such row")
     return Answer(_sample(found))
 
 
-async def the_version(call: Call, row: DatasetRow) -> VersionRow:
-    """The version a request names, or the newest. Raises Problem 404 or, when it is not indexed yet, 409."""
-    digest: str | None = call.values["version"]
-    version = await call.read(select_version, row.uid, digest)
+def locate(cursor: Cursor, values: Mapping[str, Any]) -> tuple[DatasetRow, VersionRow]:
+    """The data set and the version a request names (the newest when none). Raises Problem 404, or 409 when it is not
+    indexed yet."""
+    found = select_dataset(cursor, values["namespace"], values["name"])
+    if found is None:
+        raise not_found(GONE)
+    row, digest = found[0], values["version"]
+    version = select_version(cursor, row.uid, digest)
     if version is not None:
-        return version
+        return row, version
     current = row.version_digest
     if current is not None and (digest is None or current.startswith(digest)):
         raise Problem(409, "version_not_indexed", "this version is sealed and is being indexed: a moment")
     if digest is None:
         raise Problem(404, "version_not_found", "this data set has no version yet: it is still being prepared")
     raise Problem(404, "version_not_found", f"this data set has no version {digest}")
-
-
-def _select_facets(cursor: Cursor, version: VersionRow, wanted: Filter, text: str) -> Facets:
-    return select_facets(cursor, version, wanted, text)
 
 
 def _filter(values: Mapping[str, Any]) -> Filter:
