@@ -17,7 +17,7 @@ from blueno.resources.history import Turn
 from controllers.cache import Body
 from controllers.dataset.project import ready_turn
 
-GATHER_SECONDS = 0.05  # after the first change, for others to join its transaction
+GATHER_SECONDS = 0.05  # between two transactions: the first change goes at once, those that follow go together
 BATCH = 500
 TURNS_KEPT = 32  # of one object, until they are written
 DELETIONS_KEPT = 4096  # until they are written
@@ -52,6 +52,7 @@ class Changes:
         self._waiting: dict[str, Pending] = {}  # oldest first
         self._taken_since: float | None = None  # of the oldest change that is being written
         self._deletions = 0  # of those waiting
+        self._taken_at = 0.0  # monotonic
         self._incomplete = False  # deletions were dropped
         self._stopped = False
 
@@ -92,7 +93,9 @@ class Changes:
         with self._turn:
             self._turn.wait_for(lambda: self._waiting or self._stopped, seconds)
             if self._waiting:
-                self._turn.wait_for(lambda: len(self._waiting) >= BATCH or self._stopped, GATHER_SECONDS)
+                rest = self._taken_at + GATHER_SECONDS - time.monotonic()
+                self._turn.wait_for(lambda: len(self._waiting) >= BATCH or self._stopped, max(0.0, rest))
+                self._taken_at = time.monotonic()
             taken = [self._waiting.pop(uid) for uid in list(self._waiting)[:BATCH]]
             self._deletions -= sum(1 for entry in taken if entry.body is None)
             self._taken_since = min((entry.since for entry in taken), default=None)
