@@ -21,7 +21,7 @@ from tests import pg
 from tests.db.conftest import Connect
 
 ALL = [f"{m.schema}/{m.number:04}_{m.name}" for series in known().values() for m in series]
-OLDER = [(record, projection) for record in range(3) for projection in range(3)]
+OLDER = [(record, projection) for record in range(3) for projection in range(4)]
 
 
 def schema_of(server: pg.Server, config: DatabaseConfig) -> str:
@@ -110,12 +110,12 @@ def test_a_migration_that_fails_leaves_nothing_and_can_be_repeated(
     with pytest.raises(QueryRefused, match="division by zero"):
         migrate(connection, broken)
     with connection.cursor() as cursor:
-        with pytest.raises(SchemaMismatch, match="schema projection is at number 1, this program needs 2"):
+        with pytest.raises(SchemaMismatch, match=r"schema projection is at number 1, this program needs \d+"):
             check(cursor)
         cursor.execute("SELECT to_regclass('projection.sample')")
         assert cursor.fetchone() == (None,)
     connection.rollback()
-    assert migrate(connection) == ["projection/0002_samples"]
+    assert migrate(connection)[0] == "projection/0002_samples"
 
 
 def test_a_database_of_a_newer_program_is_refused(connection: psycopg2.extensions.connection) -> None:

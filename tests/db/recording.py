@@ -1,0 +1,268 @@
+"""A recorder between real parts: mirror, PostgreSQL, data servers on prepared volumes. Used by test_recorder*.py.
+
+Only the operator's report endpoint is a small fake: it grants leases, and what it is told goes into the status of the
+Dataset as the operator would put it there, from where the real mirror takes it to the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from blueno import names
+from blueno.db.config import DatabaseConfig
+from blueno.errors import Unavailable
+from blueno.recorder.config import RecorderConfig
+from blueno.recorder.recorder import Recorder
+from blueno.resources.indexing import IndexReport
+from tests.db.mirroring import Mirrored
+from tests.fakes.data_server import PRIVATE, PUBLIC
+from tests.fakes.preparation import TOP, Place, archive_work, environment
+from tests.fakes.sources import class_folders, tar
+
+PATIENCE = 45.0  # seconds for anything to happen
+
+
+class FakeOperator:
+    """The recorder's side of the report endpoint. `down` makes it answer 503, `granting` False makes it say no."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.reports: list[IndexReport] = []
+        self.leases: list[str] = []
+        self.returned: list[str] = []
+        self.granting, self.down = True, False
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.add_routes(
+            [
+                web.post("/v1/index", self.index),
+                web.post("/v1/index/done", self.done),
+                web.post("/v1/indexed", self.indexed),
+            ]
+        )
+        return app
+
+    def states(self, uid: str) -> list[str]:
+        return [report.state for report in self.reports if report.dataset == uid]
+
+    async def index(self, request: web.Request) -> web.Response:
+        uid = (await self._body(request))["dataset"]
+        if uid not in self._world.bodies:
+            raise web.HTTPNotFound
+        self.leases.append(uid)
+        return web.json_response({"granted": self.granting, "retryAfterSeconds": 0 if self.granting else 1})
+
+    async def done(self, request: web.Request) -> web.Response:
+        self.returned.append((await self._body(request))["dataset"])
+        return web.Response(status=204)
+
+    async def indexed(self, request: web.Request) -> web.Response:
+        report = IndexReport.from_dict(await self._body(request))
+        if report.dataset not in self._world.bodies:
+            raise web.HTTPNotFound
+        self.reports.append(report)
+        index = {"digest": report.digest, "rows": report.rows} if report.state == "Indexed" else None
+        self._world.put(report.dataset, index=index)
+        return web.Response(status=204)
+
+    async def _body(self, request: web.Request) -> dict[str, Any]:
+        if self.down:
+            raise web.HTTPServiceUnavailable
+        assert request.headers["Authorization"] == "Bearer token-of-the-recorder"
+        body: dict[str, Any] = await request.json()
+        return body
+
+
+class Served:
+    """A data server in a process of its own, to be killed and started again on the same port."""
+
+    SCRIPT = """
+import asyncio, json, sys
+from pathlib import Path
+from blueno.dataserver.__main__ import serve
+from blueno.dataserver.config import ServerConfig
+mount, root, uid, keys, port = sys.argv[1:]
+asyncio.run(serve(ServerConfig(Path(mount), Path(root), uid, json.loads(keys)), int(port)))
+"""
+
+    def __init__(self, place: Place, uid: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        self._place, self._uid = place, uid
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        import json
+
+        arguments = [str(self._place.volume), str(self._place.root), self._uid, json.dumps(PUBLIC), str(self.port)]
+        self._process = subprocess.Popen([sys.executable, "-c", self.SCRIPT, *arguments], cwd=TOP, env=environment())
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait(10)
+        self._process = None
+
+    def answers(self) -> bool:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2):
+            return True
+        return False
+
+
+class World:
+    """A cluster's worth of Datasets, their volumes and data servers, one database, one recorder at a time."""
+
+    def __init__(self, database: DatabaseConfig, folder: Path) -> None:
+        self.database, self._folder = database, folder
+        self.mirrored = Mirrored(database)
+        self.operator = FakeOperator(self)
+        self.bodies: dict[str, dict[str, Any]] = {}  # uid: status
+        self.places: dict[str, Place] = {}
+        self.servers: dict[str, Served] = {}
+        self.report_url = ""
+
+    def dataset(self, uid: str, *, serve: bool = True) -> Place:
+        """A volume for a new data set, its data server running."""
+        folder = self._folder / uid
+        folder.mkdir()
+        place = Place(folder)
+        place.config = replace(place.config, dataset_uid=uid)
+        self.places[uid], self.servers[uid] = place, Served(place, uid)
+        if serve:
+            self.servers[uid].start()
+        return place
+
+    def seal(self, uid: str, samples: int, *, classes: tuple[str, ...] = ("cat", "dog")) -> str:
+        """One more version, which becomes the current one; its digest."""
+        place = self.places[uid]
+        outcome = place.sealed(archive_work(place.put(f"{samples}.tar", tar(class_folders(samples, classes), ""))))
+        version = {"digest": outcome.digest, "sequence": outcome.sequence}
+        self.put(uid, version=version)
+        return outcome.digest
+
+    def put(self, uid: str, **status: Any) -> None:
+        """Changes the Dataset's status; the mirror does the rest."""
+        found = {**self.bodies.get(uid, {}), **status}
+        self.bodies[uid] = found
+        self.mirrored.put(uid, "Available", **{key: value for key, value in found.items() if value is not None})
+
+    def delete(self, uid: str) -> None:
+        """The Dataset and its data server are gone."""
+        del self.bodies[uid]
+        self.mirrored.remove(uid)
+        self.servers[uid].kill()
+
+    def read(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self.mirrored.read(statement, *values)
+
+    def loaded(self, uid: str) -> list[tuple[str, int, int]]:
+        """(digest, sequence, samples) of what is loaded, oldest first, by the samples really there."""
+        return self.read(
+            "SELECT v.digest, v.sequence, (SELECT count(*) FROM projection.sample s WHERE s.version_id = v.id)::int "
+            "FROM projection.version v WHERE v.dataset_uid = %s::uuid ORDER BY v.sequence",
+            uid,
+        )
+
+    def indexed(self, uid: str) -> str | None:
+        """The digest that the mirror's row shows as indexed."""
+        found = self.read("SELECT indexed_digest FROM projection.dataset WHERE uid = %s::uuid", uid)
+        return found[0][0] if found else None
+
+    def config(self, **changes: Any) -> RecorderConfig:
+        """For a recorder that is quick to look again."""
+        key, token = self._folder / "recorder.key", self._folder / "token"
+        key.write_bytes(PRIVATE["recorder"])
+        token.write_text("token-of-the-recorder\n")
+        plain = RecorderConfig(
+            database=self.database,
+            report_url=self.report_url,
+            grant_key_file=key,
+            token_file=token,
+            http_port=0,
+            data_server_url=lambda namespace, name, uid: f"http://127.0.0.1:{self.servers[uid].port}",
+            poll_seconds=0.5,
+            pause_seconds=0.05,
+            ready_seconds=20.0,
+        )
+        return replace(plain, **changes)
+
+    @asynccontextmanager
+    async def recorder(self, **changes: Any) -> AsyncIterator[Recorder]:
+        """A recorder at work in this process."""
+        recorder = Recorder(self.config(**changes))
+        task = asyncio.create_task(recorder.run())
+        try:
+            yield recorder
+            assert not task.done(), "the recorder has ended"
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Everything about versions that a rebuild has to bring back; ids are replaced by what they stand for."""
+        version = "(SELECT (dataset_uid, digest) FROM projection.version v WHERE v.id = version_id)::text"
+        return {
+            "version": self.read(
+                "SELECT dataset_uid::text, digest, sequence, sealed_at, samples, bytes, in_order, manifest::text "
+                "FROM projection.version ORDER BY 1, 2"
+            ),
+            "listing": self.read("SELECT dataset_uid::text, digest FROM projection.listing ORDER BY 1"),
+            **{
+                table: self.read(
+                    f"SELECT {version}, (to_jsonb(t) - 'version_id')::text FROM projection.{table} t ORDER BY 1, 2"
+                )
+                for table in ("split", "label", "facet", "key_mark", "sample")
+            },
+        }
+
+
+@asynccontextmanager
+async def a_world(database: DatabaseConfig, folder: Path) -> AsyncIterator[World]:
+    """A world whose operator and mirror are at work."""
+    world = World(database, folder)
+    runner = web.AppRunner(world.operator.app(), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    world.report_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    world.mirrored.start()
+    try:
+        yield world
+    finally:
+        for server in world.servers.values():
+            server.kill()
+        await asyncio.to_thread(world.mirrored.stop)
+        await runner.cleanup()
+
+
+async def until(true: Callable[[], Any], what: str = "it") -> Any:
+    """Waits for something that is looked up in a thread; its value."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with suppress(Unavailable):
+                if value := await asyncio.to_thread(true):
+                    return value
+            await asyncio.sleep(0.05)
+
+
+def rss_anon_mb() -> float:
+    """Of this process."""
+    with Path(f"/proc/{os.getpid()}/status").open() as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) / 1024
+
+
+__all__ = ("PATIENCE", "FakeOperator", "World", "a_world", "names", "rss_anon_mb", "until")
