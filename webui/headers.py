@@ -23,12 +23,15 @@ _ALWAYS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Frame-Options": "DENY",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+
+
+# Browsers heed it over TLS only, and complain about it elsewhere.
+OPENER_POLICY = ("Cross-Origin-Opener-Policy", "same-origin")
 
 
 def secured(answer: web.StreamResponse) -> None:

@@ -19,7 +19,7 @@ from webui import requests
 from webui.access import CONTENT
 from webui.auth import COOKIE, COOKIE_SECONDS
 from webui.call import Call
-from webui.headers import secured
+from webui.headers import OPENER_POLICY, secured
 from webui.limits import Buckets
 from webui.problems import Problem, later, not_found
 from webui.routes import Answer, Permission, Route
@@ -66,6 +66,8 @@ class Pipeline:
             for name, value in call.headers.items():
                 answer.headers.setdefault(name, value)
             answer.headers["X-Request-Id"] = call.id
+            if self._services.config.secure:
+                answer.headers.setdefault(*OPENER_POLICY)
             secured(answer)
         self._log(call, answer)
         return answer

@@ -52,7 +52,7 @@ def test_gallery_filters_by_label_and_keeps_it_in_the_address(page: Page, kube: 
     cell = page.get_by_role("gridcell").first
     expect(cell).to_have_attribute("title", re.compile("class1/"))
     # The pictures are there, and not only their places.
-    page.wait_for_function("document.querySelector('[role=grid]').getAttribute('aria-busy') === 'false'")
+    expect(page.get_by_role("grid")).to_have_attribute("aria-busy", "false")
     page.reload()
     expect(total).to_have_text("15")
     cell.click()

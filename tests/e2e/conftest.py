@@ -6,35 +6,20 @@ refused. Each test gets its own namespace, deleted afterwards.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.kube import Kube
+from tests.e2e.kube import Kube, installed
 from tests.e2e.mirror import Mirror
 from tests.e2e.web import Web, demo_user
-
-TOP = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / "hack"))
-
-from demolib import install  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Kube:
     """The cluster, with Blueno of this checkout installed."""
-    status = subprocess.run(["hack/cluster", "status", "--json"], cwd=TOP, capture_output=True, text=True, check=False)
-    known = json.loads(status.stdout) if status.returncode == 0 else {}
-    if not known.get("ready"):
-        pytest.fail("no cluster: run `hack/cluster up` first (make e2e does)", pytrace=False)
-    kube = Kube(TOP, known)
-    install.blueno()
-    return kube
+    return installed()
 
 
 @pytest.fixture

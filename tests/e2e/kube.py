@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-OPERATOR = ("-n", "blueno-system")
+TOP = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "hack"))
+
+from demolib import install  # noqa: E402
+
+
+@functools.cache
+def installed() -> Kube:
+    """The cluster of hack/cluster with Blueno of this checkout on it; installed once, whoever asks."""
+    status = subprocess.run(["hack/cluster", "status", "--json"], cwd=TOP, capture_output=True, text=True, check=False)
+    known = json.loads(status.stdout) if status.returncode == 0 else {}
+    if not known.get("ready"):
+        pytest.fail("no cluster: run `hack/cluster up` first (make e2e does)", pytrace=False)
+    install.blueno()
+    return Kube(TOP, known)
 
 
 class Kube:
