@@ -110,13 +110,14 @@ class DataServer:
 
     async def _json(self, path: str, most: int) -> dict[str, Any]:
         async with self._get(path, CALL_SECONDS) as answer:
-            data = b""
+            chunks, size = [], 0
             async for chunk in answer.content.iter_chunked(CHUNK):
-                data += chunk
-                if len(data) > most:
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > most:
                     raise VersionUnusable(f"an answer of more than {most} bytes to {path}")
         try:
-            body = json.loads(data)
+            body = json.loads(b"".join(chunks))
         except (ValueError, RecursionError) as error:
             raise Unavailable(f"the data server's answer to {path} is not JSON") from error
         if not isinstance(body, dict):
