@@ -178,6 +178,7 @@ async def test_only_what_one_may_see(start_site: StartSite, access: AccessServer
     listed = await site.logged_in("l@example.org", "admin", "lab")
     admin = await site.logged_in("a@example.org", "admin", "*")
     mirrored.put("lab", "first")
+    await eventually(lambda: site.process.services.hub.position[2])
     async with listening(viewer) as one, listening(listed) as two, listening(admin) as three:
         for events in (one, two, three):
             await ready(site, events)

@@ -1,0 +1,174 @@
+"""Every route of the OpenAPI document, asked by everybody: who is let in, and that nothing of another namespace
+leaks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.fakes.access import AccessServer, Rule
+from tests.web.mirrored import Mirrored
+from tests.web.prepared import Prepared
+from tests.web.site import Browser, Reply, Site
+from tests.web.stand_in import DataServerStandIn
+from webui.api import ROUTES
+from webui.kinds import Object, Text
+from webui.routes import Permission, Registry, Route
+from webui.routes import Reply as Declared
+
+LAB = {"namespace": "lab", "name": "digits", "row": "1", "email": "nobody@example.org", "id": "1"}
+SECRET = "a-secret-word"
+BODIES: dict[str, dict[str, Any]] = {
+    "/api/v1/setup": {"code": "0000-0000-0000", "email": "e@example.org", "password": "0123456789"},
+    "/api/v1/login": {"email": "e@example.org", "password": "0123456789"},
+    "/api/v1/users": {"email": "e@example.org", "password": "0123456789", "role": "viewer"},
+    "/api/v1/users/{email}/password": {"password": "0123456789"},
+    "/api/v1/tokens": {"name": "t"},
+}
+
+
+async def document(site: Site) -> dict[str, Any]:
+    browser = await site.logged_in("reader@example.org", "viewer", "nowhere")
+    found: dict[str, Any] = (await browser.get("/api/openapi.json")).json
+    return found
+
+
+def operations(api: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """(method, path, operation) of everything but the stream, which never ends for who is let in."""
+    return [
+        (method.upper(), path, operation)
+        for path, methods in api["paths"].items()
+        for method, operation in methods.items()
+        if path != "/api/v1/events"
+    ]
+
+
+async def ask(browser: Browser, method: str, path: str, names: dict[str, str]) -> Reply:
+    return await browser.ask(method, path.format(**names), BODIES.get(path) if method == "POST" else None)
+
+
+async def test_who_is_let_in(
+    site: Site, prepared: Prepared, mirrored: Mirrored, access: AccessServer, data_server: DataServerStandIn
+) -> None:
+    """The table: every route, for strangers, for people of this and of another namespace, and for who was put out."""
+    mirrored.put(
+        "lab", "digits", message=SECRET, display_name=SECRET, version_digest=prepared.digest, version_sequence=1
+    )
+    data_server.body = json.dumps(SECRET).encode()
+    access.rules[:] = [Rule("blueno:here@example.org", "lab"), Rule("blueno:there@example.org", "other")]
+    anonymous, garbage = site.browser(), site.browser(Authorization="Bearer blueno_" + "x" * 43)
+    here = await site.logged_in("here@example.org", "viewer", "lab", "other")
+    there = await site.logged_in("there@example.org", "viewer", "lab", "other")
+    unlisted = await site.logged_in("unlisted@example.org", "admin", "other")
+    access.rules.append(Rule("blueno:admin"))
+    api = operations(await document(site))
+    assert len(api) > 20
+    for method, path, operation in api:
+        kind = operation["x-permission"]
+        open_to_all = kind == "open"
+        assert open_to_all == (operation["security"] == [])
+        for stranger in (anonymous, garbage):
+            reply = await ask(stranger, method, path, LAB)
+            assert reply.status in (200, 401, 403, 429) if open_to_all else reply.status == 401, (method, path, reply)
+            assert SECRET.encode() not in reply.raw, (method, path)
+        reply = await ask(here, method, path, LAB)
+        expected = {"open": (200, 401, 403, 429), "admin": (403,)}.get(kind, (200, 201, 204, 404))
+        if path != "/api/v1/logout":
+            assert reply.status in expected, (method, path, reply)
+        if kind in ("read", "content", "list"):
+            assert reply.status == 200, (method, path, reply)
+        for other in (there, unlisted):
+            if path == "/api/v1/logout":
+                continue
+            reply = await ask(other, method, path, LAB)
+            assert SECRET.encode() not in reply.raw, (method, path, other)
+            if kind in ("read", "content"):
+                assert (reply.status, reply.code) == (404, "not_found"), (method, path, reply)
+                missing = await ask(other, method, path, LAB | {"name": "none"})
+                assert missing.json | {"requestId": ""} == reply.json | {"requestId": ""}
+        if path == "/api/v1/logout":
+            here = await site.logged_in("here@example.org")
+    for method, path, operation in api:
+        if operation["x-permission"] == "open" or path in ("/api/v1/logout",):
+            continue
+        reply = await ask(await revoked(site), method, path, LAB)
+        assert reply.status == 401, (method, path)
+
+
+async def revoked(site: Site) -> Browser:
+    """Somebody whose session was ended."""
+    known = [browser for browser in site.browsers if browser.headers.get("X-Revoked")]
+    if known:
+        return known[0]
+    browser = await site.logged_in("was@example.org")
+    browser.headers["X-Revoked"] = "yes"
+    site.sql("DELETE FROM record.person WHERE email = 'was@example.org'")
+    site.process.services.doorkeeper.forget(email="was@example.org")
+    return browser
+
+
+async def test_content_needs_more_than_reading(site: Site, prepared: Prepared, access: AccessServer) -> None:
+    access.rules[:] = [Rule("blueno:viewer", resources=("datasets",))]
+    browser = await site.logged_in()
+    for method, path, operation in operations(await document(site)):
+        if operation["x-permission"] == "content":
+            assert (await ask(browser, method, path, LAB)).status == 404, path
+        if operation["x-permission"] == "read":
+            assert (await ask(browser, method, path, LAB)).status == 200, path
+
+
+async def test_the_document_is_whole(site: Site) -> None:
+    api = await document(site)
+    assert api["openapi"] == "3.1.0"
+    assert {(method, path) for path, found in api["paths"].items() for method in found} == {
+        (route.method.lower(), route.path) for route in ROUTES
+    }
+    text = json.dumps(api)
+    for name in set(re.findall(r"#/components/schemas/(\w+)", text)):
+        assert name in api["components"]["schemas"]
+    ids = [operation["operationId"] for _, _, operation in operations(api)]
+    assert len(ids) == len(set(ids))
+
+
+async def nothing(_: Any) -> Any:
+    raise AssertionError
+
+
+def a_route(**changes: Any) -> Route:
+    fields = {
+        "method": "GET",
+        "path": "/api/v1/things/{name}",
+        "permission": Permission.PERSON,
+        "handler": nothing,
+        "summary": "",
+        "replies": (Declared(204),),
+        "kinds": {"name": Text()},
+    }
+    return Route(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"permission": None}, "no permission"),
+        ({"permission": "open"}, "no permission"),
+        ({"kinds": {}}, "kinds differ"),
+        ({"permission": Permission.READ}, "namespace and a name"),
+    ],
+)
+def test_a_careless_route_fails_at_start(changes: dict[str, Any], what: str) -> None:
+    Registry([a_route()])
+    with pytest.raises(TypeError, match=what):
+        Registry([a_route(**changes)])
+    with pytest.raises(TypeError, match="twice"):
+        Registry([a_route(), a_route(body=Object())])
+
+
+def test_changes_are_audited() -> None:
+    """Every route that changes something, and downloads of originals."""
+    for route in ROUTES:
+        assert bool(route.audit) == (route.method != "GET" or route.path.endswith("/raw")), route.path
