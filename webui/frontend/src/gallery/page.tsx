@@ -108,19 +108,21 @@ function Gallery({ state, set }: ReturnType<typeof useGalleryState>): JSX.Elemen
   const here = items.find((one) => one.row === state.sample);
   const alone = useQuery(state.sample !== null && !here && digest && !samples.loading ? `sample ${digest} ${state.namespace}/${state.name} ${state.sample}` : null,
     (how) => getSample(of, digest, state.sample as number, how), { immutable: true, fresh: true });
-  const sample: Sample | null = here ?? (state.sample !== null ? (alone.data ?? null) : null);
+  const { sample, place } = useKept(state.sample, here ?? alone.data ?? null, here ? { number: state.position + items.indexOf(here) + 1, total } : null);
 
-  const flip = (step: -1 | 1): void => {
-    const position = samples.loading ? null : pageStep(state.position, total, state.size, step);
+  // A key that is held down turns pages as fast as they arrive; each press of its own counts.
+  const flip = (step: -1 | 1, event: KeyboardEvent): void => {
+    const position = samples.loading && event.repeat ? null : pageStep(state.position, total, state.size, step);
     if (position !== null) go(position);
   };
   useKeys({
     "/": () => {
+      prefixField.current?.focus(); // at once: the next key is already text
       setFiltersOpen(true);
-      window.setTimeout(() => prefixField.current?.focus());
+      window.setTimeout(() => prefixField.current?.focus()); // on a phone it was hidden until now
     },
-    n: () => flip(1),
-    p: () => flip(-1),
+    n: (event) => flip(1, event),
+    p: (event) => flip(-1, event),
     ...selection.keys,
   });
   const latest = useLatest(selection);
@@ -150,7 +152,7 @@ function Gallery({ state, set }: ReturnType<typeof useGalleryState>): JSX.Elemen
         {!version && <NoVersion chosen={chosen} state={state} />}
         {version && (
           <>
-            {page && <Pager total={total} position={state.position} shown={items.length} size={state.size} busy={samples.loading} go={go} resize={(size) => set({ size, position: Math.floor(state.position / size) * size })} />}
+            {page && <Pager total={total} position={state.position} shown={samples.outdated ? Math.max(0, Math.min(state.size, total - state.position)) : items.length} size={state.size} busy={samples.loading} go={go} resize={(size) => set({ size, position: Math.floor(state.position / size) * size })} />}
             {samples.error && <ErrorNote problem={samples.error} retry={samples.reload} />}
             {samples.waiting && <WaitingNote waiting={samples.waiting} what="Samples" />}
             {!page && samples.loading && <Skeleton />}
@@ -174,10 +176,24 @@ function Gallery({ state, set }: ReturnType<typeof useGalleryState>): JSX.Elemen
       </aside>
       {state.expanded && sample && version && (
         <Viewer of={of} digest={digest} sample={sample} state={state} set={set}
-          place={here ? { number: state.position + items.indexOf(here) + 1, total } : null} step={selection.step} close={() => set({ expanded: false, slice: null })} />
+          place={place} step={selection.step} close={() => set({ expanded: false, slice: null })} />
       )}
     </div>
   );
+}
+
+interface Kept {
+  sample: Sample | null;
+  place: { number: number; total: number } | null;
+}
+
+/** The sample that is shown: the last one found, until the one that the address names has arrived. Otherwise the dialog
+ * would close and open again at each edge of a page. */
+function useKept(row: number | null, found: Sample | null, place: Kept["place"]): Kept {
+  const kept = useRef<Kept>({ sample: null, place: null });
+  if (row === null) kept.current = { sample: null, place: null };
+  else if (found) kept.current = { sample: found, place };
+  return kept.current;
 }
 
 function Skeleton(): JSX.Element {

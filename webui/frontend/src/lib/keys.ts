@@ -1,5 +1,5 @@
 // Keyboard: single keys and two-key sequences ("g d"). The topmost layer (an open dialog) hides those below it.
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { useLatest } from "./hooks";
 import { Store } from "./store";
 
@@ -86,7 +86,8 @@ export function startKeys(): void {
 /** Handles keys while the component is shown. */
 export function useKeys(keys: KeyMap, modal = false): void {
   const latest = useLatest(keys);
-  useEffect(() => {
+  // A layout effect: others are undone only after the next paint, and until then a closed dialog would take the keys.
+  useLayoutEffect(() => {
     const layer = { modal, keys: latest };
     layers.push(layer);
     return () => {

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useReducer } from "preact/hooks";
 import type { Dataset } from "../api";
 import { getDataset, listVersions, type Named } from "../endpoints";
-import { count, percent, plural, sentence, size } from "../lib/format";
+import { count, percent, plural, size } from "../lib/format";
 import { useTitle } from "../lib/hooks";
 import { useQuery, type QueryResult } from "../lib/query";
 import { galleryQuery } from "../gallery/state";
@@ -84,7 +84,7 @@ function Now({ of }: { of: Dataset }): JSX.Element {
             <Status of={of} />
             {of.progress && of.reconciling && of.progress.stage !== of.reason && <span class="soft small">{of.progress.stage}</span>}
           </div>
-          {of.message && <p class="any-break" data-testid="message">{sentence(of.message)}</p>}
+          {of.message && <p class="any-break" data-testid="message">{of.message}</p>}
           {of.progress && of.reconciling && <Progress of={of.progress} label="Preparation" />}
         </div>
         <dl class="numbers">

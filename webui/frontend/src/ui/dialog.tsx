@@ -1,6 +1,6 @@
 // Modal dialogs on the browser's own <dialog>: it keeps the focus inside, hides the rest and closes with Escape.
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useKeys, type KeyMap } from "../lib/keys";
 import { Icon } from "./icons";
 import { Problem, asProblem } from "../client";
@@ -18,7 +18,7 @@ interface ModalProps {
 export function Modal(props: ModalProps): JSX.Element {
   const ref = useRef<HTMLDialogElement>(null);
   useKeys({ Escape: props.onClose, ...props.keys }, true);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const opener = document.activeElement as HTMLElement | null;
     const dialog = ref.current;
     dialog?.showModal();
