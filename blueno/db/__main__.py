@@ -1,4 +1,8 @@
-"""`python -m blueno.db migrate`: the init container of the web Deployment. Waits for PostgreSQL, migrates, exits."""
+"""`python -m blueno.db migrate`: the init container of the web Deployment. Waits for PostgreSQL, migrates, exits.
+
+`python -m blueno.db drop-projection` removes schema `projection` in steps that any server can take, however many
+versions it holds; operator and recorder make it again.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from collections.abc import Callable, Sequence
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import Connection, connect
 from blueno.db.migrate import migrate
+from blueno.db.versions import drop_projection
 from blueno.errors import BluenoError, InvalidSpec, Unavailable
 
 WAIT_SECONDS = 600.0
@@ -17,13 +22,14 @@ STATEMENT_TIMEOUT_MS = 600_000
 _PAUSE = 1.0
 _VERBS: dict[str, Callable[[Connection], str]] = {
     "migrate": lambda connection: ", ".join(migrate(connection)) or "nothing to do",
+    "drop-projection": lambda connection: f"{drop_projection(connection)} versions dropped",
 }
 
 
 def main(arguments: Sequence[str]) -> int:
     """Exit code: 0 done, 1 failed with a sentence, 2 for wrong arguments."""
     if len(arguments) != 1 or arguments[0] not in _VERBS:
-        sys.stderr.write("usage: python -m blueno.db migrate\n")
+        sys.stderr.write("usage: python -m blueno.db migrate|drop-projection\n")
         return 2
     try:
         config = DatabaseConfig.from_env(os.environ)

@@ -21,10 +21,10 @@ READ_ROWS = 20_000  # some 4 ms
 
 _TEXT = "position(lower(%(text)s) IN lower(l.label)) > 0"
 _STORED = """
-SELECT l.label_id, l.label, l.samples, l.step, l.marks FROM projection.label l
+SELECT l.label_id, l.label, l.samples, l.step, l.marks, l.samples AS told FROM projection.label l
 WHERE l.version_id = %(version)s {text} ORDER BY l.samples DESC, l.label_id LIMIT %(limit)s"""
 _STORED_IN_SPLIT = """
-SELECT l.label_id, l.label, f.samples, l.step, l.marks FROM projection.facet f
+SELECT l.label_id, l.label, l.samples, l.step, l.marks, f.samples AS told FROM projection.facet f
 JOIN projection.label l ON l.version_id = f.version_id AND l.label_id = f.label_id
 WHERE f.version_id = %(version)s AND f.split_id = %(split)s {text}
 ORDER BY f.samples DESC, f.label_id LIMIT %(limit)s"""
@@ -67,7 +67,7 @@ def _labels(
     text = f"AND {_TEXT}" if label_text else ""
     stored = (_STORED if wanted.split is None else _STORED_IN_SPLIT).format(text=text)
     if not wanted.prefix:
-        return _fetch(cursor, f"SELECT s.label, s.samples FROM ({stored}) s", values)  # noqa: S608  # our names
+        return _fetch(cursor, f"SELECT s.label, s.told FROM ({stored}) s", values)  # noqa: S608  # our names
     if sum(item.high - item.low for item in chosen.items) <= READ_ROWS:
         return _fetch(cursor, _by_reading(version, text), values)
     return _fetch(cursor, _by_rank(version, stored.replace("%(limit)s", str(CANDIDATES))), values)
@@ -88,9 +88,9 @@ def _by_rank(version: VersionRow, candidates: str) -> str:
     return f"""
 SELECT c.label, c.samples FROM (
     SELECT l.label_id, l.label, sum({rank_sql(version, "p.high")} - {rank_sql(version, "p.low")})::integer AS samples
-    FROM ({candidates}) k JOIN projection.label l ON l.version_id = %(version)s AND l.label_id = k.label_id
+    FROM ({candidates}) l
     CROSS JOIN unnest(%(lows)s::integer[], %(highs)s::integer[]) AS p (low, high)
-    GROUP BY l.label_id, l.label
+    GROUP BY l.label_id, l.label OFFSET 0
 ) c WHERE c.samples > 0 ORDER BY c.samples DESC, c.label_id LIMIT %(limit)s"""  # noqa: S608  # our names
 
 

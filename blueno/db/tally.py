@@ -122,7 +122,7 @@ def _rank(classes: Sequence[str]) -> Callable[[str], tuple[int, float, str]]:
             return (2, 0.0, text)
         if isinstance(value, str) and value in places:
             return (0, places[value], text)
-        if isinstance(value, int | float) and abs(value) < 1e300:
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300:
             return (1, float(value), text)
         return (2, 0.0, text)
 
