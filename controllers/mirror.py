@@ -63,9 +63,9 @@ class Mirror:
             try:
                 session = MirrorSession(self._config, self._epoch)
                 try:
-                    self._copy_everything(session)
-                    pause = FIRST_PAUSE
-                    self._follow(session)
+                    if self._copy_everything(session):
+                        pause = FIRST_PAUSE
+                        self._follow(session)
                     return
                 finally:
                     session.close()
@@ -80,11 +80,14 @@ class Mirror:
                 return
             pause = min(LAST_PAUSE, pause * 2)
 
-    def _copy_everything(self, session: MirrorSession) -> None:
+    def _copy_everything(self, session: MirrorSession) -> bool:
+        """False when it was time to stop in the middle: the next operator copies everything again."""
         entries = self._changes.take_everything()
         started, changed, done = time.monotonic(), 0, 0
         try:
             for batch in _batches(entries):
+                if self._changes.stopped_within(0) and done:
+                    return False
                 changed += self._write(session, batch, copying=True)
                 done += len(batch)
             buried = session.finish_copy()
@@ -96,6 +99,7 @@ class Mirror:
         took = time.monotonic() - started
         self._tell("working", "")
         log.info("mirror: %d objects copied in %.1f s, %d new, %d gone", len(entries), took, changed, buried)
+        return True
 
     def _follow(self, session: MirrorSession) -> None:
         """Until it is time to stop."""

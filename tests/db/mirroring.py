@@ -37,6 +37,8 @@ class Mirrored:
 
     def stop(self) -> None:
         self.mirror.stop()
+        if self.mirror._thread.ident is not None:
+            self.mirror._thread.join(PATIENCE)  # the machine may be slow
         assert not self.mirror._thread.is_alive(), "the mirror's thread does not end"
 
     def put(self, uid: str, reason: str = "Pending", **more: Any) -> dict[str, Any]:

@@ -44,8 +44,9 @@ def test_ten_thousand_objects_are_copied_in_batches_and_again_for_nothing(
     again.put(uid_of(7), "Preparing")
     sizes.clear()
     again.start()
-    until(lambda: again.reasons()[uid_of(7)] == "Preparing")
+    until(lambda: len([size for size in sizes if size]) == OBJECTS // BATCH)
     again.stop()
+    assert again.reasons()[uid_of(7)] == "Preparing"
     assert [size for size in sizes if size] == [BATCH] * (OBJECTS // BATCH)
     assert again.read("SELECT count(*) FROM projection.change_log") == [(OBJECTS + 1,)]
     assert again.read("SELECT count(*) FROM record.history") == [(OBJECTS + 1,)]
@@ -67,3 +68,28 @@ def test_a_hundred_changes_a_second_leave_no_backlog(database: DatabaseConfig) -
     for number in (0, RATE - 1):
         assert m.history(uid_of(number)) == ["Pending", *(f"R{n}" for n in range(SECONDS))]
     assert len(m.log()) == RATE * (SECONDS + 1)
+
+
+def test_the_end_of_an_operator_does_not_wait_for_a_long_copy(
+    database: DatabaseConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    m = Mirrored(database)
+    for number in range(4 * BATCH):
+        m.put(uid_of(number), "Available")
+    write = MirrorSession.write
+
+    def stops_after_the_first(session: MirrorSession, entries: Any, copying: bool = False) -> int:
+        done = write(session, entries, copying)
+        m.mirror._changes.stop()
+        return done
+
+    monkeypatch.setattr(MirrorSession, "write", stops_after_the_first)
+    m.start()
+    m.stop()
+    assert m.read("SELECT count(*) FROM projection.dataset") == [(BATCH,)]
+    monkeypatch.undo()
+    again = Mirrored(database)
+    for body in m.cache.all("Dataset"):
+        again.cache.upsert("Dataset", body)
+    again.start().current()
+    again.stop()
