@@ -27,6 +27,7 @@ def up() -> None:
     names = examples.apply()
     print(flush=True)
     watching.until_ready(names)
+    watching.until_indexed(names)
     print(closing.words(names, entrance, time.monotonic() - started))
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from clusterlib.errors import Refused
+from clusterlib.progress import step
 
-from demolib.tools import get
+from demolib.tools import get, kubectl
 
 _POLL = 0.7
 _PATIENCE = 600.0
@@ -104,3 +105,14 @@ def until_ready(names: Sequence[str]) -> None:
             slow = next(state for state in states if not state.ready)
             raise Refused(f"{slow.name} has not moved for {_PATIENCE:.0f} s ({slow.reason}: {slow.message})")
         time.sleep(_POLL)
+
+
+def until_indexed(names: Sequence[str]) -> None:
+    """Returns when the gallery can show all of them. Raises Refused naming the command that says why it cannot."""
+    datasets = [f"dataset/{name}" for name in names]
+    with step("loading the samples' rows into PostgreSQL", "5 s"):
+        try:
+            kubectl("wait", "-n", "default", "--for=condition=Indexed", *datasets, "--timeout=140s")
+        except Refused as error:
+            look = "hack/cluster kubectl logs -n blueno-system deployment/blueno-recorder"
+            raise Refused(f"the gallery does not know all samples yet; `{look}` says why") from error

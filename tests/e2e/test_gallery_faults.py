@@ -137,7 +137,8 @@ def contents(kube: Kube) -> dict[str, Any]:
     """The projection's tables without numbers that only say when a row was written."""
     tables = {
         "dataset": "SELECT uid, namespace, name, ready, reason, samples, version_digest, indexed_digest, "
-        "document->'spec', document->'status'->'version', document->'status'->'splits' FROM projection.dataset WHERE deleted_at IS NULL AND namespace = %s ORDER BY uid",
+        "document->'spec', document->'status'->'version', document->'status'->'splits' "
+        "FROM projection.dataset WHERE deleted_at IS NULL AND namespace = %s ORDER BY uid",
         "version": "SELECT v.dataset_uid, v.digest, v.sequence, v.samples, v.bytes FROM projection.version v "
         "JOIN projection.dataset d ON d.uid = v.dataset_uid WHERE d.namespace = %s ORDER BY 1, 2",
         "sample": "SELECT v.digest, s.idx, s.row, s.key, s.split_id, s.label_id, s.bytes, encode(s.sha256, 'hex') "
