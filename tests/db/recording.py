@@ -7,6 +7,7 @@ Dataset as the operator would put it there, from where the real mirror takes it 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -21,16 +22,17 @@ from typing import Any
 
 from aiohttp import web
 
-from blueno import names
 from blueno.db.config import DatabaseConfig
+from blueno.db.connect import connect
 from blueno.errors import Unavailable
 from blueno.recorder.config import RecorderConfig
 from blueno.recorder.recorder import Recorder
 from blueno.resources.indexing import IndexReport
+from blueno.resources.work import Work
 from tests.db.mirroring import Mirrored
 from tests.fakes.data_server import PRIVATE, PUBLIC
 from tests.fakes.preparation import TOP, Place, archive_work, environment
-from tests.fakes.sources import class_folders, tar
+from tests.fakes.sources import class_folders, tar, write_mnist
 
 PATIENCE = 45.0  # seconds for anything to happen
 
@@ -106,8 +108,6 @@ asyncio.run(serve(ServerConfig(Path(mount), Path(root), uid, json.loads(keys)), 
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        import json
-
         arguments = [str(self._place.volume), str(self._place.root), self._uid, json.dumps(PUBLIC), str(self.port)]
         self._process = subprocess.Popen([sys.executable, "-c", self.SCRIPT, *arguments], cwd=TOP, env=environment())
 
@@ -121,6 +121,23 @@ asyncio.run(serve(ServerConfig(Path(mount), Path(root), uid, json.loads(keys)), 
         with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2):
             return True
         return False
+
+
+RECORDER = """
+import asyncio, json, sys
+from pathlib import Path
+from blueno.db.config import DatabaseConfig
+from blueno.db.connect import connect
+from blueno.recorder.__main__ import serve
+from blueno.recorder.config import RecorderConfig
+ports, report_url, url_file, key, token = sys.argv[1:]
+ports = json.loads(ports)
+asyncio.run(serve(RecorderConfig(
+    database=DatabaseConfig(Path(url_file)), report_url=report_url, grant_key_file=Path(key), token_file=Path(token),
+    http_port=0, data_server_url=lambda namespace, name, uid: f"http://127.0.0.1:{ports[uid]}",
+    poll_seconds=0.5, pause_seconds=0.05, ready_seconds=20.0,
+)))
+"""
 
 
 class World:
@@ -152,6 +169,15 @@ class World:
         outcome = place.sealed(archive_work(place.put(f"{samples}.tar", tar(class_folders(samples, classes), ""))))
         version = {"digest": outcome.digest, "sequence": outcome.sequence}
         self.put(uid, version=version)
+        return outcome.digest
+
+    def seal_mnist(self, uid: str) -> str:
+        """70,000 rows, some 7 MB of index: long enough to be interrupted."""
+        place = self.places[uid]
+        write_mnist(place.volume / "mirror", distinct=100)
+        mirror = {"url": "file:///mirror", "allowUnverified": True}
+        outcome = place.sealed(Work(source={"tfds": {"name": "mnist", "mirror": mirror}}, layout={"type": "auto"}))
+        self.put(uid, version={"digest": outcome.digest, "sequence": outcome.sequence})
         return outcome.digest
 
     def put(self, uid: str, **status: Any) -> None:
@@ -212,22 +238,49 @@ class World:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    def recorder_process(self) -> subprocess.Popen[bytes]:
+        """A recorder in a process of its own, to be killed."""
+        ports = {uid: server.port for uid, server in self.servers.items()}
+        config = self.config()
+        files = [config.database.url_file, config.grant_key_file, config.token_file]
+        arguments = [json.dumps(ports), self.report_url, *(os.fspath(file) for file in files)]
+        return subprocess.Popen([sys.executable, "-c", RECORDER, *arguments], cwd=TOP, env=environment())
+
     def contents(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything about versions that a rebuild has to bring back; ids are replaced by what they stand for."""
-        version = "(SELECT (dataset_uid, digest) FROM projection.version v WHERE v.id = version_id)::text"
-        return {
-            "version": self.read(
-                "SELECT dataset_uid::text, digest, sequence, sealed_at, samples, bytes, in_order, manifest::text "
-                "FROM projection.version ORDER BY 1, 2"
-            ),
-            "listing": self.read("SELECT dataset_uid::text, digest FROM projection.listing ORDER BY 1"),
-            **{
-                table: self.read(
-                    f"SELECT {version}, (to_jsonb(t) - 'version_id')::text FROM projection.{table} t ORDER BY 1, 2"
+        tables = ("split", "label", "facet", "key_mark", "sample")
+        connection = connect(self.database, application="reader", statement_timeout_ms=60_000)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT dataset_uid::text, digest FROM projection.listing ORDER BY 1")
+                found = {"listing": cursor.fetchall()}
+                cursor.execute(
+                    "SELECT dataset_uid::text, digest, sequence, sealed_at, samples, bytes, in_order, manifest::text "
+                    "FROM projection.version ORDER BY 1, 2"
                 )
-                for table in ("split", "label", "facet", "key_mark", "sample")
-            },
-        }
+                found["version"] = cursor.fetchall()
+                for table in tables:
+                    cursor.execute(_SUMS.format(table=table, columns=_columns(cursor, table)))
+                    found[table] = cursor.fetchall()
+        finally:
+            connection.close()
+        return found
+
+
+_SUMS = """
+SELECT v.dataset_uid::text, v.digest, count(*), md5(string_agg(line, ';' ORDER BY line))
+FROM (SELECT version_id, ROW({columns})::text AS line FROM projection.{table}) t
+JOIN projection.version v ON v.id = t.version_id GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+def _columns(cursor: Any, table: str) -> str:
+    cursor.execute(
+        "SELECT string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position) FROM information_schema.columns "
+        "WHERE table_schema = 'projection' AND table_name = %s AND column_name <> 'version_id'",
+        (table,),
+    )
+    return str(cursor.fetchone()[0])
 
 
 @asynccontextmanager
@@ -257,12 +310,3 @@ async def until(true: Callable[[], Any], what: str = "it") -> Any:
                 if value := await asyncio.to_thread(true):
                     return value
             await asyncio.sleep(0.05)
-
-
-def rss_anon_mb() -> float:
-    """Of this process."""
-    with Path(f"/proc/{os.getpid()}/status").open() as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) / 1024
-
-
-__all__ = ("PATIENCE", "FakeOperator", "World", "a_world", "names", "rss_anon_mb", "until")
