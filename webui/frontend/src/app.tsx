@@ -156,7 +156,7 @@ function Content(): JSX.Element | null {
     if (state.kind === "in" && entrance) navigate(query.get("next") ? href("/datasets") : "/datasets", { replace: true });
   }, [state.kind, entrance]);
   if (path === "/setup" && state.kind !== "in") return <main><SetupPage /></main>;
-  if (path === "/login" && state.kind !== "in") return <main class="entrance-main"><LoginPage /></main>;
+  if (path === "/login" && state.kind !== "in") return <main><LoginPage /></main>;
   if (state.kind === "failed") {
     return <main class="page"><ErrorNote problem={state.problem} retry={() => void loadSession()} /></main>;
   }

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import type { Dataset, Sample, Version } from "../api";
 import { rawUrl, type Named } from "../endpoints";
-import { count, shape, size } from "../lib/format";
+import { count, dtypeName, shape, size } from "../lib/format";
 import { datasetPath } from "../paths";
 import { CopyButton } from "../ui/copy";
 import { Icon } from "../ui/icons";
@@ -16,7 +16,7 @@ export function SampleFacts({ sample }: { sample: Sample }): JSX.Element {
       <dd>{sample.label === null ? <span class="soft">none</span> : <span class="tag accent big">{sample.labelText}</span>}</dd>
       <dt>Split</dt><dd>{sample.split}</dd>
       {sample.group !== null && <><dt>Group</dt><dd>{sample.group}</dd></>}
-      <dt>Size</dt><dd>{shape(sample.width, sample.height, sample.depth, sample.channels)} <span class="soft">{sample.dtype}</span></dd>
+      <dt>Size</dt><dd>{shape(sample.width, sample.height, sample.depth, sample.channels)} <span class="soft">{dtypeName(sample.dtype)}</span></dd>
       <dt>Stored</dt><dd>{size(sample.bytes)} <span class="soft">{sample.format}</span></dd>
       <dt>Index</dt><dd>{count(sample.idx)} <span class="soft">row {count(sample.row)}</span></dd>
       <dt>SHA-256</dt>

@@ -81,6 +81,16 @@ export function intensity(value: number | null): string {
   return text.includes("e") ? text : String(Number(text));
 }
 
+const KINDS: Record<string, string> = { u: "uint", i: "int", f: "float", c: "complex", b: "bool" };
+
+/** numpy's name of a type for its short code: "<i2" → "int16", "|u1" → "uint8"; any other text stays. */
+export function dtypeName(code: string): string {
+  const found = /^[<>|=]?([uifcb])(\d{1,2})$/.exec(code);
+  if (!found) return code;
+  const [, kind, bytes] = found as unknown as [string, string, string];
+  return kind === "b" ? "bool" : `${KINDS[kind]}${Number(bytes) * 8}`;
+}
+
 /** Local date and time with a zone, for titles; empty when it is none. */
 export function moment(at: string | null | undefined): string {
   const then = at ? new Date(at) : null;

@@ -3,15 +3,41 @@ import type { JSX } from "preact";
 import { type Problem, type Waiting } from "../client";
 import { duration, sentence } from "../lib/format";
 import { useNow } from "../lib/hooks";
+import { ROLE_LABEL } from "../names";
 import { Icon } from "./icons";
+
+// What is the case, in a few words; the server's title is only the name of the status.
+const WHAT: Record<string, string> = {
+  wrong_login: "You could not be signed in",
+  wrong_code: "The code was not accepted",
+  too_many_attempts: "Too many attempts",
+  not_found: "Not found",
+  forbidden: "You may not do this",
+  invalid: "Something is not right yet",
+  taken: "This user exists already",
+  version_not_indexed: "This version is still being loaded",
+  version_not_found: "There is no such version",
+  database_unavailable: "The database cannot be reached",
+  data_server_starting: "The data server has not started",
+  data_server_busy: "The data server is busy",
+  data_server_failed: "The data server failed",
+  query_too_costly: "This search takes too long",
+  internal: "The server failed",
+};
 
 // What a person can do, where the server's own sentence does not say.
 const HOW: Record<string, string> = {
   database_unavailable: "PostgreSQL does not answer the web process. It is tried again by itself; nothing is lost.",
   version_not_indexed: "The recorder is still loading this version. Wait a moment, then try again.",
   version_not_found: "The link names a version that is gone. Choose another version.",
+  data_server_starting: `Look at its pod: kubectl get pods -l ${ROLE_LABEL}=serve in the data set's namespace.`,
   forbidden: "Ask an administrator for the namespace or the role.",
 };
+
+/** "body.namespaces[1]" → "namespaces, number 2,". */
+function fieldName(path: string): string {
+  return path.replace(/^(body|query|path)\./, "").replace(/\[(\d+)\]/g, (_, at: string) => `, number ${Number(at) + 1},`);
+}
 
 interface Props {
   problem: Problem;
@@ -20,15 +46,16 @@ interface Props {
 
 export function ErrorNote({ problem, retry }: Props): JSX.Element {
   const how = HOW[problem.code];
+  const fields = problem.body.errors ?? [];
   return (
     <div class="notice bad" role="alert">
       <Icon name="error" />
       <div class="body">
-        <strong>{problem.title}</strong>
-        {problem.detail && problem.detail !== problem.title && <p class="any-break">{sentence(problem.detail)}</p>}
-        {problem.body.errors?.map((error) => (
-          <p key={error.field}>
-            <code>{error.field}</code>: {error.message}
+        <strong>{WHAT[problem.code] ?? problem.title}</strong>
+        {fields.length === 0 && problem.detail && problem.detail !== problem.title && <p class="any-break">{sentence(problem.detail)}</p>}
+        {fields.map((error) => (
+          <p key={error.field} class="any-break">
+            {sentence(`${fieldName(error.field)} ${error.message}`)}
           </p>
         ))}
         {how && <p class="soft">{how}</p>}

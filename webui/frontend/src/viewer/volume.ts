@@ -1,6 +1,7 @@
 // Which slices a volume has. Pure.
 import type { Sample } from "../api";
 import type { Axis } from "../gallery/state";
+import { dtypeName } from "../lib/format";
 
 export const AXIS_KEYS: Record<string, Axis> = { x: "sagittal", y: "coronal", z: "axial" };
 
@@ -22,5 +23,5 @@ export function sliceAt(wanted: number | null, slices: number): number {
 
 /** Whether intensities need a window to become grey values. */
 export function needsWindow(sample: Pick<Sample, "dtype">): boolean {
-  return sample.dtype !== "uint8" && sample.dtype !== "bool";
+  return !["uint8", "bool"].includes(dtypeName(sample.dtype));
 }

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { About } from "../api";
 import type { Window } from "../gallery/state";
-import { intensity } from "../lib/format";
+import { dtypeName, intensity } from "../lib/format";
 
 const WIDTH = 256;
 const HEIGHT = 56;
@@ -51,7 +51,7 @@ export function WindowControl({ about, window, set }: Props): JSX.Element {
   const least = Math.min(edges[0] ?? about.min ?? low, low);
   const most = Math.max(edges[edges.length - 1] ?? about.max ?? high, high);
   const span = most - least || 1;
-  const whole = /int/.test(about.dtype);
+  const whole = /int/.test(dtypeName(about.dtype));
   const tick = whole ? Math.max(1, Math.round(span / 500)) : span / 500;
   const change = (next: Window): void => {
     if (next.low < next.high) set(next);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { age, ageStep, count, duration, intensity, moment, percent, plural, sentence, shape, size } from "../../src/lib/format";
+import { age, ageStep, count, dtypeName, duration, intensity, moment, percent, plural, sentence, shape, size } from "../../src/lib/format";
 
 describe("sizes", () => {
   it.each([
@@ -43,6 +43,10 @@ describe("numbers", () => {
     expect([null, NaN, -1024, 0.000123456, 12.34567, 1e9, 1.5].map((v) => intensity(v))).toEqual(["–", "–", "-1024", "0.0001235", "12.35", "1.000e+9", "1.5"]);
   });
   it("names shapes", () => expect([shape(28, 28, 1, 1), shape(32, 32, 1, 3), shape(512, 400, 90, 1)]).toEqual(["28×28", "32×32×3", "512×400×90"]));
+});
+
+it("names types", () => {
+  expect(["|u1", "<i2", ">f4", "=u8", "<c16", "|b1", "uint8", "<U9", "<m8[ns]", "|u1'"].map(dtypeName)).toEqual(["uint8", "int16", "float32", "uint64", "complex128", "bool", "uint8", "<U9", "<m8[ns]", "|u1'"]);
 });
 
 it("makes sentences of half sentences", () => {

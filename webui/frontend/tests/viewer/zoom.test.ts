@@ -31,7 +31,7 @@ describe("volumes", () => {
   const volume = { width: 192, height: 160, depth: 96 };
   it("have slices along each axis", () => expect([sliceCount(volume, "axial"), sliceCount(volume, "coronal"), sliceCount(volume, "sagittal")]).toEqual([96, 160, 192]));
   it("open in the middle and never outside", () => expect([sliceAt(null, 96), sliceAt(95, 96), sliceAt(500, 96), sliceAt(null, 1)]).toEqual([48, 95, 95, 0]));
-  it("need a window unless they are bytes", () => expect(["uint8", "bool", "int16", "float32"].map((dtype) => needsWindow({ dtype }))).toEqual([false, false, true, true]));
+  it("need a window unless they are bytes", () => expect(["uint8", "|u1", "|b1", "<i2", "float32", ">u2", "|i1"].map((dtype) => needsWindow({ dtype }))).toEqual([false, false, false, true, true, true, true]));
 });
 
 describe("the histogram", () => {
