@@ -90,7 +90,8 @@ class Site:
 
     def browser(self, **headers: str) -> Browser:
         """A new client, not logged in."""
-        session = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+        connector = aiohttp.TCPConnector(keepalive_timeout=5)  # less than the server's, or one meets a closing door
+        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True))
         self.browsers.append(Browser(self.url, session, headers))
         return self.browsers[-1]
 
