@@ -13,7 +13,7 @@ import io
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -57,15 +57,17 @@ def decode(data: bytes) -> tuple[str, npt.NDArray[Any]]:
 
 
 @contextmanager
-def opened(data: bytes, kind: str) -> Iterator[Any]:
+def opened(data: bytes | BinaryIO, kind: str) -> Iterator[Any]:
     """The Pillow image of a "png" or "jpeg", its size checked and nothing decoded yet.
 
-    Whatever goes wrong while it is open, decoding included, is raised as BadSample; errors of ours pass.
+    A file is read as far as it is needed, so that its bytes never lie in memory as a whole. Whatever goes wrong while
+    it is open, decoding included, is raised as BadSample; errors of ours pass.
     """
-    if kind == "png":
+    if kind == "png" and isinstance(data, bytes):
         _check_png(data)
     try:
-        with _pillow().open(io.BytesIO(data), formats=[kind.upper()]) as image:
+        file = io.BytesIO(data) if isinstance(data, bytes) else data
+        with _pillow().open(file, formats=[kind.upper()]) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise BadSample(BadSampleCode.TOO_MANY_PIXELS, f"{width} x {height}")

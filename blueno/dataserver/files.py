@@ -9,6 +9,7 @@ memory map of a volume that hangs would keep it. No read can kill it: a mapped f
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from pathlib import PurePath
@@ -88,6 +89,32 @@ class File(_Handle):
                 done += count
         except OSError as error:
             raise problem_of(error, self.name) from error
+
+
+class Span(io.RawIOBase):
+    """A part of a File as a file of its own, for readers that take it piece by piece."""
+
+    def __init__(self, file: File, offset: int, size: int) -> None:
+        super().__init__()
+        self._file, self._offset, self._size, self._at = file, offset, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, target: Any, /) -> int:
+        view = memoryview(target).cast("B")
+        count = max(0, min(len(view), self._size - self._at))
+        view[:count] = self._file.read(self._offset + self._at, count)
+        self._at += count
+        return count
 
 
 class Folder(_Handle):

@@ -21,7 +21,7 @@ class Limits:
     threads: int = 4
     waiting: int = 32  # jobs behind those at work
     probe_seconds: float = 2.0  # for the volume to answer /readyz
-    memory: int = 256 << 20  # bytes of large pictures in the making
+    memory: int = 64 << 20  # bytes of large pictures in the making; a larger one is made when it is the only one
 
 
 class Listener:

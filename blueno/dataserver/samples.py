@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from blueno.data import decode, npy
 from blueno.data.badsample import BadSample, BadSampleCode
+from blueno.dataserver.files import File, Span
 from blueno.dataserver.intensity import Window, shown
 from blueno.dataserver.problems import Problem
 from blueno.dataserver.shards import Elements
 from blueno.dataserver.version import Version
 from blueno.dataserver.workers import Budget, Job
 
-ENCODED_BYTES = 64 << 20  # a PNG or JPEG with more is not decoded here: it is all read into memory
+ENCODED_BYTES = 64 << 20  # a PNG or JPEG with more is not decoded here: a single chunk of it may be that large
+AT_ONCE = 1 << 20  # bytes of an encoded file that are read in one go
 PART = 1 << 20  # values looked at together
 RUN = 2048  # values of a large sample that are looked at in one place
 
@@ -55,12 +58,13 @@ class ArraySample:
     def plane(self, context: Context, axis: int, at: int, window: Window | None) -> npt.NDArray[np.uint8]:
         """(height, width, channels) in 8 bits: a volume's slice across `axis`, or the whole image."""
         across = None if self.depth is None else axis
-        with context.budget.reserve(
-            math.prod(self.shape) // (self.shape[axis] if across is not None else 1), context.job
-        ):
-            plane = self.elements.plane(across, at, lambda values: shown(values, window), context.job.check)
+        plane = self.elements.plane(across, at, lambda values: shown(values, window), context.job.check)
         has_channels = len(self.shape) == (3 if self.depth is None else 4)
         return plane if has_channels else plane.reshape(*plane.shape, 1)
+
+    def values_in_plane(self, axis: int) -> int:
+        """How many numbers a plane has."""
+        return math.prod(self.shape) // (1 if self.depth is None else self.shape[axis])
 
     def parts(self, context: Context) -> Iterator[npt.NDArray[Any]]:
         """All values, (n,) at a time, in the order of the file."""
@@ -80,36 +84,47 @@ class ArraySample:
 
 @dataclass(frozen=True)
 class EncodedSample:
-    """A PNG or JPEG."""
+    """A PNG or JPEG in a file."""
 
-    data: bytes
+    file: File
+    offset: int
+    size: int
     kind: str
 
-    def image(self, context: Context, most: int | None = None) -> Any:
-        """Context manager: (Pillow image, decoded; its true width and height). `most`: see `_opened`."""
-        return _opened(self, context, most)
+    @contextmanager
+    def image(self, context: Context, most: int | None = None) -> Iterator[tuple[Any, tuple[int, int]]]:
+        """(Pillow image, decoded; its true width and height).
+
+        With `most`, a JPEG with a longer side may be decoded at a half, quarter or eighth. Raises Problem 409 when it
+        cannot be decoded.
+        """
+        try:
+            with decode.opened(self._content(), self.kind) as image:
+                size = image.size
+                if most is not None and self.kind == "jpeg" and max(size) > most:
+                    scale = most / max(size)
+                    image.draft(None, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
+                with context.budget.reserve(_need(image, most), context.job):
+                    image.load()
+                    yield image, size
+        except BadSample as error:
+            raise damaged(error) from error
+
+    def _content(self) -> bytes | BinaryIO:
+        if self.size <= AT_ONCE:
+            return self.file.read(self.offset, self.size)
+        return io.BufferedReader(Span(self.file, self.offset, self.size), 1 << 16)
 
 
 Sample = ArraySample | EncodedSample
 
 
-@contextmanager
-def _opened(sample: EncodedSample, context: Context, most: int | None) -> Iterator[tuple[Any, tuple[int, int]]]:
-    """The decoded image. A JPEG that is larger than `most` pixels may be decoded at a half, quarter or eighth.
-
-    Raises Problem 409 when it cannot be decoded.
-    """
-    try:
-        with decode.opened(sample.data, sample.kind) as image:
-            size = image.size
-            if most is not None and sample.kind == "jpeg" and max(size) > most:
-                scale = most / max(size)
-                image.draft(None, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
-            with context.budget.reserve(image.width * image.height * 4, context.job):
-                image.load()
-                yield image, size
-    except BadSample as error:
-        raise damaged(error) from error
+def _need(image: Any, most: int | None) -> int:
+    """Bytes that decoding, converting and scaling take, roughly."""
+    pixels = image.width * image.height
+    converted = 0 if image.mode in ("L", "LA", "RGB", "RGBA") else 4
+    scale = 1.0 if most is None else min(1.0, most / max(image.size))
+    return int(pixels * (4 + converted) + (0 if most is None else pixels * scale * scale * 12))
 
 
 def open_sample(context: Context, row: int) -> Sample:
@@ -136,7 +151,7 @@ def open_sample(context: Context, row: int) -> Sample:
     if size > ENCODED_BYTES:
         text = f"the file has {size} bytes: pictures of at most {ENCODED_BYTES} are shown; its raw bytes can be had"
         raise Problem(422, "too_large", text)
-    return EncodedSample(raw.content(at, ENCODED_BYTES), kind)
+    return EncodedSample(raw.file, offset, size, kind)
 
 
 def damaged(error: BadSample) -> Problem:

@@ -153,11 +153,6 @@ class RawShard:
         """(offset in the file, bytes) of a sample's content."""
         return self._between(at, self._ends, self._data, "<i8")
 
-    def content(self, at: int, most: int) -> bytes:
-        """A sample's original bytes, the first `most` of them."""
-        offset, size = self.span(at)
-        return self._file.read(offset, min(size, most))
-
     def key(self, at: int) -> str:
         """A sample's name."""
         offset, size = self._between(at, self._key_ends, self._keys, "<i4")

@@ -55,7 +55,9 @@ def make(context: Context, query: SheetQuery) -> Sheet:
     sides = [side for cell, side in cells if cell is not None]
     edge = min(query.cell, max(sides)) if sides else query.cell
     found = [cell for cell, _ in cells]
-    return Sheet(png.encode(_arranged(found, edge, columns)), edge, columns, len(found) - len(sides))
+    with context.budget.reserve(8 * len(found) * edge * edge, context.job):  # the grid, and as much for its PNG
+        made = png.encode(_arranged(found, edge, columns))
+    return Sheet(made, edge, columns, len(found) - len(sides))
 
 
 def _direct(context: Context, query: SheetQuery, columns: int) -> Picture | None:

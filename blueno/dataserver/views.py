@@ -15,7 +15,7 @@ from blueno.dataserver.problems import wrong
 from blueno.dataserver.samples import ArraySample, Context, EncodedSample, Sample, open_sample
 
 AXES: Final = {"axial": 0, "coronal": 1, "sagittal": 2}
-MOST = 4096  # pixels: the longer side of the largest picture that is made
+MOST = 2048  # pixels: the longer side of the largest picture that is made; originals can be had as they are
 _LARGE = 16 << 20  # pixels from which arrays are thinned out before they are scaled down
 
 
@@ -98,15 +98,22 @@ def version_window(context: Context, dtype: np.dtype[Any]) -> Window | None:
 
 
 def _draw_plane(context: Context, sample: ArraySample, at: int, view: View) -> Drawn:
-    plane = sample.plane(context, AXES[view.axis], at, view.window)
-    height, width, channels = plane.shape
+    axis = AXES[view.axis]
+    with context.budget.reserve(5 * sample.values_in_plane(axis), context.job):  # four more while it is scaled
+        plane = _pictured(sample.plane(context, axis, at, view.window), sample)
+        return Drawn(shrunk(plane, view.size), *plane.shape[:2])
+
+
+def _pictured(plane: Picture, sample: ArraySample) -> Picture:
+    """With one to four channels."""
+    channels = plane.shape[2]
     if channels == 2 and sample.dtype != np.uint8:
         plane = plane[:, :, :1]  # two measurements, not grey and alpha
     elif channels > 4:
         plane = plane[:, :, :1]
     elif channels == 4 and sample.dtype != np.uint8:
         plane = plane[:, :, :3]
-    return Drawn(shrunk(plane, view.size), height, width)
+    return plane
 
 
 def _draw_encoded(context: Context, sample: EncodedSample, view: View) -> Drawn:

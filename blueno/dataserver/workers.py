@@ -109,7 +109,7 @@ def _run(function: Callable[[Job], T], job: Job, future: asyncio.Future[T], loop
 class Budget:
     """Memory for large pictures: so many bytes at a time in all threads together, or one picture alone."""
 
-    FREE = 8 << 20  # bytes below which nobody is counted
+    FREE = 4 << 20  # bytes below which nobody is counted
 
     def __init__(self, total: int) -> None:
         self._total, self._used = total, 0

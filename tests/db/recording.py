@@ -7,13 +7,7 @@ Dataset as the operator would put it there, from where the real mirror takes it 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
-import socket
 import subprocess
-import sys
-import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -30,8 +24,9 @@ from blueno.recorder.recorder import Recorder
 from blueno.resources.indexing import IndexReport
 from blueno.resources.work import Work
 from tests.db.mirroring import Mirrored
-from tests.fakes.data_server import PRIVATE, PUBLIC
-from tests.fakes.preparation import TOP, Place, archive_work, environment
+from tests.db.processes import Served, start_recorder
+from tests.fakes.data_server import PRIVATE
+from tests.fakes.preparation import Place, archive_work
 from tests.fakes.sources import class_folders, tar, write_mnist
 
 PATIENCE = 45.0  # seconds for anything to happen
@@ -87,57 +82,6 @@ class FakeOperator:
         assert request.headers["Authorization"] == "Bearer token-of-the-recorder"
         body: dict[str, Any] = await request.json()
         return body
-
-
-class Served:
-    """A data server in a process of its own, to be killed and started again on the same port."""
-
-    SCRIPT = """
-import asyncio, json, sys
-from pathlib import Path
-from blueno.dataserver.__main__ import serve
-from blueno.dataserver.config import ServerConfig
-mount, root, uid, keys, port = sys.argv[1:]
-asyncio.run(serve(ServerConfig(Path(mount), Path(root), uid, json.loads(keys)), int(port)))
-"""
-
-    def __init__(self, place: Place, uid: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
-        self._place, self._uid = place, uid
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        arguments = [str(self._place.volume), str(self._place.root), self._uid, json.dumps(PUBLIC), str(self.port)]
-        self._process = subprocess.Popen([sys.executable, "-c", self.SCRIPT, *arguments], cwd=TOP, env=environment())
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait(10)
-        self._process = None
-
-    def answers(self) -> bool:
-        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2):
-            return True
-        return False
-
-
-RECORDER = """
-import asyncio, json, sys
-from pathlib import Path
-from blueno.db.config import DatabaseConfig
-from blueno.db.connect import connect
-from blueno.recorder.__main__ import serve
-from blueno.recorder.config import RecorderConfig
-ports, report_url, url_file, key, token = sys.argv[1:]
-ports = json.loads(ports)
-asyncio.run(serve(RecorderConfig(
-    database=DatabaseConfig(Path(url_file)), report_url=report_url, grant_key_file=Path(key), token_file=Path(token),
-    http_port=0, data_server_url=lambda namespace, name, uid: f"http://127.0.0.1:{ports[uid]}",
-    poll_seconds=0.5, pause_seconds=0.05, ready_seconds=20.0,
-)))
-"""
 
 
 class World:
@@ -240,11 +184,7 @@ class World:
 
     def recorder_process(self) -> subprocess.Popen[bytes]:
         """A recorder in a process of its own, to be killed."""
-        ports = {uid: server.port for uid, server in self.servers.items()}
-        config = self.config()
-        files = [config.database.url_file, config.grant_key_file, config.token_file]
-        arguments = [json.dumps(ports), self.report_url, *(os.fspath(file) for file in files)]
-        return subprocess.Popen([sys.executable, "-c", RECORDER, *arguments], cwd=TOP, env=environment())
+        return start_recorder(self.config(), {uid: server.port for uid, server in self.servers.items()})
 
     def contents(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything about versions that a rebuild has to bring back; ids are replaced by what they stand for."""
@@ -310,3 +250,10 @@ async def until(true: Callable[[], Any], what: str = "it") -> Any:
                 if value := await asyncio.to_thread(true):
                     return value
             await asyncio.sleep(0.05)
+
+
+async def done(world: World, uid: str, digest: str) -> None:
+    await until(lambda: world.indexed(uid) == digest)
+    await until(
+        lambda: world.read("SELECT 1 FROM projection.listing WHERE dataset_uid = %s::uuid AND digest = %s", uid, digest)
+    )

@@ -13,11 +13,10 @@ import pytest_asyncio
 
 from blueno.db import ingest
 from blueno.db.config import DatabaseConfig
-from blueno.recorder import dataserver, decide
+from blueno.recorder import dataserver
 from tests import pg
 from tests.db.mirroring import uid_of
-from tests.db.recording import World, a_world, until
-from tests.unit.dataserver.test_damage import folder
+from tests.db.recording import World, a_world, done, until
 
 A, B = uid_of(1), uid_of(2)
 
@@ -51,13 +50,6 @@ def slow_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest, "pieces", slow)
 
 
-@pytest.fixture
-def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Damaged volumes are looked at again soon."""
-    monkeypatch.setattr(decide, "DAMAGED_FIRST", 0.3)
-    monkeypatch.setattr(decide, "DAMAGED_LONGEST", 0.6)
-
-
 def copying(world: World) -> bool:
     """Whether a COPY is under way."""
     return bool(world.read("SELECT 1 FROM pg_stat_progress_copy WHERE tuples_processed > 1000"))
@@ -71,13 +63,6 @@ async def same_as_a_rebuild(world: World) -> None:
     async with world.recorder():
         await until(lambda: len(world.read("SELECT 1 FROM projection.listing")) == len(grown["listing"]))
         assert world.contents() == grown
-
-
-async def done(world: World, uid: str, digest: str) -> None:
-    await until(lambda: world.indexed(uid) == digest)
-    await until(
-        lambda: world.read("SELECT 1 FROM projection.listing WHERE dataset_uid = %s::uuid AND digest = %s", uid, digest)
-    )
 
 
 async def test_postgresql_killed_in_the_middle_of_a_copy(fragile: World, server: pg.Server, slow_copy: None) -> None:
@@ -193,50 +178,6 @@ async def test_a_data_server_killed_in_the_middle_of_a_download(world: World, mo
         await done(world, A, digest)
         assert world.loaded(A) == [(digest, 1, 70_000)]
         assert "Failed" not in world.operator.states(A), "one break is a hiccup"
-
-
-async def test_a_truncated_index_is_told_and_loaded_when_it_is_whole_again(world: World, quick_retries: None) -> None:
-    place = world.dataset(A)
-    digest = world.seal(A, 30)
-    file = folder(place) / "index.arrow"
-    whole = file.read_bytes()
-    file.chmod(0o644)
-    swapped = whole[:-500] + bytes(500)
-    for number, spoilt in enumerate((whole[: len(whole) // 2], swapped)):
-        file.write_bytes(spoilt)
-        async with world.recorder():
-            await until(lambda n=number: world.operator.states(A).count("Failed") > n)  # type: ignore[misc]
-            said = world.operator.reports[-1].message
-            assert ("bytes" if number == 0 else "sha256 differs") in said
-            assert world.loaded(A) == []
-    file.write_bytes(whole)
-    async with world.recorder():
-        await done(world, A, digest)
-    assert world.operator.states(A)[-1] == "Indexed"
-
-
-async def test_a_damaged_older_version_does_not_stop_the_others(world: World) -> None:
-    place = world.dataset(A)
-    first, second, third = (world.seal(A, size) for size in (3, 4, 5))
-    index = place.root / "versions" / second[:16] / "index.arrow"
-    index.chmod(0o644)
-    index.write_bytes(b"x" * index.stat().st_size)
-    async with world.recorder() as recorder:
-        await done(world, A, third)
-        assert [digest for digest, *_ in world.loaded(A)] == [first, third]
-        assert recorder.metrics.failures.labels("version")._value.get() == 1
-        assert "Failed" not in world.operator.states(A)
-
-
-async def test_a_version_that_is_not_on_the_volume(world: World, quick_retries: None) -> None:
-    world.dataset(A)
-    world.seal(A, 3)
-    world.put(A, version={"digest": "ef" * 32, "sequence": 2})
-    await until(lambda: world.read("SELECT 1 FROM projection.dataset WHERE version_digest = %s", "ef" * 32))
-    async with world.recorder():
-        await until(lambda: "Failed" in world.operator.states(A))
-        assert "is not on the volume" in world.operator.reports[-1].message
-        assert world.loaded(A) == []
 
 
 async def test_a_data_set_deleted_while_it_is_loaded(world: World, slow_copy: None) -> None:

@@ -71,6 +71,26 @@ ODD = _odd()
 ROW = {name.partition("-")[2].rpartition(".")[0]: number for number, name in enumerate(ODD)}
 
 
+PER_VERSION = [
+    "/manifest",
+    "/index",
+    "/sheet?rows=0-99",
+    "/samples/0/image",
+    "/samples/0/montage",
+    "/samples/0/about",
+    "/samples/0/raw",
+]
+
+
+def folder(place: Place) -> Path:
+    (found,) = (place.root / "versions").iterdir()
+    return found
+
+
+def path_of(place: Place) -> str:
+    return f"/v1/versions/{folder(place).name}"
+
+
 def _sealed(top: Path, files: dict[str, bytes]) -> Place:
     top.mkdir()
     place = Place(top)
