@@ -16,6 +16,8 @@ from webui import logs
 from webui.app import running
 from webui.config import WebConfig
 
+DRAIN_SECONDS = 2.0  # between "not ready" and the end: the cluster still sends a few requests here
+
 log = logging.getLogger("blueno.web")
 
 
@@ -27,9 +29,11 @@ async def main() -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     cluster = await Cluster.connect()
     try:
-        async with running(config, cluster):
+        async with running(config, cluster) as process:
             await stop.wait()
             log.info("ending")
+            process.services.ending = True
+            await asyncio.sleep(DRAIN_SECONDS)
     finally:
         await cluster.close()
 

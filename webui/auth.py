@@ -120,10 +120,9 @@ class Doorkeeper:
 
     def limit_setup(self, remote: str) -> None:
         """Guesses at the setup code count as logins. Raises Problem 429."""
-        for key in (neighbourhood(remote), "setup"):
-            seconds = self._by_place.take(key)
-            if seconds:
-                raise later("too_many_attempts", "too many attempts: wait a little", seconds, status=429)
+        seconds = self._by_place.take(neighbourhood(remote))
+        if seconds:
+            raise later("too_many_attempts", "too many attempts: wait a little", seconds, status=429)
 
     def new_session(self, person: people.Person) -> tuple[str, Identity]:
         """A new secret and who it will stand for; store it with `begin`."""

@@ -29,12 +29,15 @@ log = logging.getLogger("blueno.web.dataservers")
 
 GRANT_SECONDS = 30.0  # how long a grant is used again
 GRANTS_KEPT = 2048
-AT_ONCE = 32
+AT_ONCE = 32  # pictures
+ORIGINALS_AT_ONCE = 16  # apart from pictures: a download may take long
 WAIT_SECONDS = 10.0
 ANSWER_LIMIT = 64 << 20  # bytes of a picture; originals may be of any size
 CONNECT_SECONDS = 2.0
 SILENCE_SECONDS = 20.0
 WRITE_SECONDS = 30.0  # for one chunk to reach the client
+GRACE_SECONDS = 60.0  # for an answer, and one second more for every RATE bytes
+RATE = 16 << 10
 CHUNK = 64 << 10
 _TOLD = {404: "not_found", 409: "sample_damaged", 422: "invalid"}  # what the data server says is for our client, too
 _CODE = re.compile(r"[a-z_]{1,64}")
@@ -70,9 +73,9 @@ class DataServers:
         self._key = key
         self._address = address
         self._grants: OrderedDict[tuple[str, str], tuple[float, str]] = OrderedDict()
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = {False: asyncio.Semaphore(AT_ONCE), True: asyncio.Semaphore(ORIGINALS_AT_ONCE)}
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=AT_ONCE, ttl_dns_cache=10),
+            connector=aiohttp.TCPConnector(limit=AT_ONCE + ORIGINALS_AT_ONCE, ttl_dns_cache=10),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -82,15 +85,16 @@ class DataServers:
 
     async def fetch(self, wanted: Wanted, request: web.BaseRequest, subject: str) -> web.StreamResponse:
         """The data server's answer, streamed to the client. Raises Problem for refusals and while it is not up."""
+        slots = self._slots[wanted.attachment]
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                await self._slots.acquire()
+                await slots.acquire()
         except TimeoutError:
-            raise later("overloaded", "too many pictures at once") from None
+            raise later("overloaded", "too many pictures or downloads at once") from None
         try:
             return await self._fetch(wanted, request, subject)
         finally:
-            self._slots.release()
+            slots.release()
 
     async def _fetch(self, wanted: Wanted, request: web.BaseRequest, subject: str) -> web.StreamResponse:
         url = self._address(wanted.row) + wanted.path + (f"?{urlencode(wanted.query)}" if wanted.query else "")
@@ -178,19 +182,26 @@ async def _pass_on(answer: aiohttp.ClientResponse, wanted: Wanted, request: web.
     if request.method == "HEAD" or answer.status == 304:
         await out.write_eof()
         return out
-    sent = 0
     try:
-        async for chunk in answer.content.iter_chunked(CHUNK):
-            sent += len(chunk)
-            if wanted.limit is not None and sent > wanted.limit:
-                raise ConnectionError("larger than it may be")
-            async with asyncio.timeout(WRITE_SECONDS):
-                await out.write(chunk)
-        async with asyncio.timeout(WRITE_SECONDS):
-            await out.write_eof()
+        await _copy(answer, out, wanted.limit)
     except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
-        log.info("an answer broke off after %d bytes: %s", sent, type(error).__name__)
+        log.info("an answer broke off: %s", error or type(error).__name__)
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError("broken off") from None
     return out
+
+
+async def _copy(answer: aiohttp.ClientResponse, out: web.StreamResponse, limit: int | None) -> None:
+    """The body, in bounded size and time."""
+    sent, began = 0, time.monotonic()
+    async for chunk in answer.content.iter_chunked(CHUNK):
+        sent += len(chunk)
+        if limit is not None and sent > limit:
+            raise ConnectionError("larger than it may be")
+        if time.monotonic() - began > GRACE_SECONDS + sent / RATE:
+            raise ConnectionError("the client reads too slowly")
+        async with asyncio.timeout(WRITE_SECONDS):
+            await out.write(chunk)
+    async with asyncio.timeout(WRITE_SECONDS):
+        await out.write_eof()

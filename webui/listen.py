@@ -161,7 +161,8 @@ def make_events(cursor: Cursor, stream: str, changes: list[Change]) -> tuple[Eve
 def _wait(connection: Connection) -> None:
     """Until there is a notification, for PING_SECONDS at most."""
     if not connection.notifies:
-        ready, _, _ = select.select([connection], [], [], PING_SECONDS)
-        if ready:
+        poll = select.poll()  # select() knows no descriptor above 1023, and there may be many connections
+        poll.register(connection.fileno(), select.POLLIN)
+        if poll.poll(PING_SECONDS * 1000):
             connection.poll()
     connection.notifies.clear()

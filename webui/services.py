@@ -40,3 +40,4 @@ class Services:
     static: Static
     registry: Registry
     version: str
+    ending: bool = False  # not ready any more, though still answering

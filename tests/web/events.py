@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.web.site import Browser, Reply
+from tests.web.site import Browser, Reply, Site, eventually
 
 SECONDS = 20.0
 
@@ -106,3 +106,10 @@ async def listening(browser: Browser, last_id: str = "", *, by_query: bool = Fal
 async def refused(browser: Browser) -> Reply:
     """The answer where no stream is to be had."""
     return await browser.get("/api/v1/events")
+
+
+async def ready(site: Site, events: Events) -> None:
+    """The stream has begun and the listener reads."""
+    await eventually(lambda: site.process.services.hub.database_up)
+    if not events.last_id:
+        await events.next("health")

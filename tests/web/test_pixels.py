@@ -208,3 +208,21 @@ async def test_a_data_server_that_hangs(
     data_server.hangs = True
     reply = await (await site.logged_in()).get(f"{ONE}/sheet")
     assert (reply.status, reply.code) == (503, "data_server_starting")
+
+
+async def test_downloads_that_crawl_are_cut_off(
+    site: Site, prepared: Prepared, data_server: DataServerStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They hold none of the places that pictures need, and not their own for ever."""
+    monkeypatch.setattr(dataservers, "GRACE_SECONDS", -1.0)
+    monkeypatch.setattr(dataservers, "RATE", 1 << 40)
+    browser = await site.logged_in()
+    with pytest.raises(aiohttp.ClientError):
+        await browser.get(f"{ONE}/samples/0/raw")
+    monkeypatch.setattr(dataservers, "GRACE_SECONDS", 60.0)
+    slots = site.process.services.data_servers._slots
+    for _ in range(dataservers.ORIGINALS_AT_ONCE):
+        await slots[True].acquire()
+    monkeypatch.setattr(dataservers, "WAIT_SECONDS", 0.1)
+    assert (await browser.get(f"{ONE}/samples/0/raw")).code == "overloaded"
+    assert (await browser.get(f"{ONE}/sheet")).status == 200

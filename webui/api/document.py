@@ -14,7 +14,7 @@ async def alive(_: Call) -> Answer:
 
 async def ready(call: Call) -> Answer:
     """Requests are answered, with 503 where PostgreSQL is needed and away: people should see that, not a dead port."""
-    if call.services.hub.closing:
+    if call.services.ending:
         return Answer({"status": "ending"}, 503)
     return Answer({"status": "ok"})
 
