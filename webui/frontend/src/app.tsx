@@ -28,13 +28,23 @@ const THEMES: readonly { value: Theme; text: string; icon: IconName }[] = [
   { value: "dark", text: "Dark", icon: "moon" },
 ];
 
-const STREAM_WORDS = { connecting: "Connecting", live: "Live", lost: "Reconnecting", "signed-out": "Signed out" } as const;
+const STREAM_WORDS = {
+  connecting: "Connecting",
+  live: "Live",
+  lost: "Reconnecting",
+  "signed-out": "Signed out",
+} as const;
 
 function Pulse(): JSX.Element {
   const stream = useStore(health, (value) => value.stream);
   const look = stream === "live" ? "live" : stream === "lost" ? "lost" : "";
   return (
-    <div class={`pulse ${look}`} title={`Live updates: ${STREAM_WORDS[stream]}`} data-testid="stream" data-state={stream}>
+    <div
+      class={`pulse ${look}`}
+      title={`Live updates: ${STREAM_WORDS[stream]}`}
+      data-testid="stream"
+      data-state={stream}
+    >
       <i class="dot" aria-hidden="true" />
       <span>{STREAM_WORDS[stream]}</span>
     </div>
@@ -50,7 +60,11 @@ function ThemeMenu(): JSX.Element {
         <button type="button" key={one.value} aria-pressed={one.value === now} onClick={() => setTheme(one.value)}>
           <Icon name={one.icon} />
           {one.text}
-          {one.value === now && <span class="push"><Icon name="check" /></span>}
+          {one.value === now && (
+            <span class="push">
+              <Icon name="check" />
+            </span>
+          )}
         </button>
       ))}
     </Menu>
@@ -60,11 +74,16 @@ function ThemeMenu(): JSX.Element {
 function Bar({ who, help }: { who: Session; help: () => void }): JSX.Element {
   const { path } = useStore(location);
   const link = (to: string, text: string, here: boolean, look?: string): JSX.Element => (
-    <a href={to} class={look} aria-current={here ? "page" : undefined}>{text}</a>
+    <a href={to} class={look} aria-current={here ? "page" : undefined}>
+      {text}
+    </a>
   );
   return (
     <header class="bar">
-      <a class="brand" href="/datasets" aria-label="Blueno"><Mark /><span>Blueno</span></a>
+      <a class="brand" href="/datasets" aria-label="Blueno">
+        <Mark />
+        <span>Blueno</span>
+      </a>
       <nav aria-label="Main">
         {link("/datasets", "Data sets", path === "/" || path.startsWith("/datasets"))}
         {link("/gallery", "Gallery", path === "/gallery")}
@@ -72,17 +91,35 @@ function Bar({ who, help }: { who: Session; help: () => void }): JSX.Element {
       </nav>
       <span class="push" />
       <Pulse />
-      <button type="button" class="btn icon ghost wide" aria-label="Keyboard help" title="Keyboard (?)" onClick={help}><Icon name="help" /></button>
+      <button type="button" class="btn icon ghost wide" aria-label="Keyboard help" title="Keyboard (?)" onClick={help}>
+        <Icon name="help" />
+      </button>
       <ThemeMenu />
       <Menu label="Account" class="btn icon ghost" button={<Icon name="user" />}>
         <div class="head">
           <div class="cut">{who.email}</div>
-          <div class="tiny soft">{who.role}, {who.namespaces.includes("*") ? "all namespaces" : who.namespaces.join(", ") || "no namespace"}</div>
+          <div class="tiny soft">
+            {who.role}, {who.namespaces.includes("*") ? "all namespaces" : who.namespaces.join(", ") || "no namespace"}
+          </div>
         </div>
-        {who.role === "admin" && <a href="/users"><Icon name="user" />Users</a>}
-        <a href="/tokens"><Icon name="key" />Tokens</a>
-        <button type="button" onClick={help}><Icon name="help" />Keyboard</button>
-        <button type="button" onClick={() => void signOut()}><Icon name="out" />Sign out</button>
+        {who.role === "admin" && (
+          <a href="/users">
+            <Icon name="user" />
+            Users
+          </a>
+        )}
+        <a href="/tokens">
+          <Icon name="key" />
+          Tokens
+        </a>
+        <button type="button" onClick={help}>
+          <Icon name="help" />
+          Keyboard
+        </button>
+        <button type="button" onClick={() => void signOut()}>
+          <Icon name="out" />
+          Sign out
+        </button>
         {who.server && <div class="tiny soft head">Version {who.server.version}</div>}
       </Menu>
     </header>
@@ -96,7 +133,9 @@ function NotFound(): JSX.Element {
       <div class="card empty">
         <h1>There is no such page</h1>
         <p>The address may be mistyped, or the page was moved.</p>
-        <a class="btn" href="/datasets">Data sets</a>
+        <a class="btn" href="/datasets">
+          Data sets
+        </a>
       </div>
     </div>
   );
@@ -106,7 +145,8 @@ function Page({ who }: { who: Session }): JSX.Element {
   const { path } = useStore(location);
   const [, first, namespace, name, more] = path.split("/").map(decode);
   if (first === "" || path === "/datasets") return <DatasetsPage />;
-  if (first === "datasets" && namespace && name && more === undefined) return <DatasetPage key={path} namespace={namespace} name={name} />;
+  if (first === "datasets" && namespace && name && more === undefined)
+    return <DatasetPage key={path} namespace={namespace} name={name} />;
   if (path === "/gallery") return <GalleryPage />;
   if (path === "/users" && who.role === "admin") return <UsersPage />;
   if (path === "/tokens") return <TokensPage />;
@@ -138,10 +178,14 @@ function SignedIn({ who }: { who: Session }): JSX.Element {
   }, [path]);
   return (
     <>
-      <a class="btn skip" href="#main">To the content</a>
+      <a class="btn skip" href="#main">
+        To the content
+      </a>
       <Bar who={who} help={() => setHelp(true)} />
       <Banner />
-      <main id="main" tabIndex={-1}><Page who={who} /></main>
+      <main id="main" tabIndex={-1}>
+        <Page who={who} />
+      </main>
       {help && <Help close={() => setHelp(false)} />}
     </>
   );
@@ -153,12 +197,27 @@ function Content(): JSX.Element | null {
   const entrance = path === "/login" || path === "/setup";
   useEffect(() => {
     // Signed in already: on to where one wanted to go.
-    if (state.kind === "in" && entrance) navigate(query.get("next") ? href("/datasets") : "/datasets", { replace: true });
+    if (state.kind === "in" && entrance)
+      navigate(query.get("next") ? href("/datasets") : "/datasets", { replace: true });
   }, [state.kind, entrance]);
-  if (path === "/setup" && state.kind !== "in") return <main><SetupPage /></main>;
-  if (path === "/login" && state.kind !== "in") return <main><LoginPage /></main>;
+  if (path === "/setup" && state.kind !== "in")
+    return (
+      <main>
+        <SetupPage />
+      </main>
+    );
+  if (path === "/login" && state.kind !== "in")
+    return (
+      <main>
+        <LoginPage />
+      </main>
+    );
   if (state.kind === "failed") {
-    return <main class="page"><ErrorNote problem={state.problem} retry={() => void loadSession()} /></main>;
+    return (
+      <main class="page">
+        <ErrorNote problem={state.problem} retry={() => void loadSession()} />
+      </main>
+    );
   }
   return state.kind === "in" && !entrance ? <SignedIn who={state.who} /> : null;
 }

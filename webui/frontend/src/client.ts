@@ -151,7 +151,10 @@ export async function send(url: string, options: RequestOptions = {}): Promise<R
     // A server that sleeps is asked as often as it says; others with growing pauses and some chance, so that many
     // open pages do not come back all at once.
     const asked = problem.retryAfter as number;
-    const seconds = problem.code === "data_server_starting" ? asked : Math.min(10, asked * 1.6 ** attempt) * (0.8 + Math.random() * 0.4);
+    const seconds =
+      problem.code === "data_server_starting"
+        ? asked
+        : Math.min(10, asked * 1.6 ** attempt) * (0.8 + Math.random() * 0.4);
     options.onWaiting?.({ code: problem.code, detail: problem.detail, retryAfter: seconds, since });
     await pause(seconds * 1000, options.signal);
   }

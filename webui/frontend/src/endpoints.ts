@@ -1,6 +1,17 @@
 // One function for each thing the API answers. Names in paths are encoded here and nowhere else.
 import type {
-  About, Dataset, DatasetSummary, Facets, HistoryEntry, Listing, NewToken, Sample, SamplePage, Session, Token, User,
+  About,
+  Dataset,
+  DatasetSummary,
+  Facets,
+  HistoryEntry,
+  Listing,
+  NewToken,
+  Sample,
+  SamplePage,
+  Session,
+  Token,
+  User,
   Version,
 } from "./api";
 import { apiUrl, json, type Query, type RequestOptions, type Waiting } from "./client";
@@ -32,12 +43,14 @@ export interface Filters {
 }
 
 export const getSetup = (how: Fetching = {}): Promise<{ needed: boolean }> => get("/setup", undefined, how);
-export const setUp = (body: { code: string; email: string; password: string }): Promise<Session> => post("/setup", body);
+export const setUp = (body: { code: string; email: string; password: string }): Promise<Session> =>
+  post("/setup", body);
 export const logIn = (body: { email: string; password: string }): Promise<Session> => post("/login", body);
 
 export const listDatasets = (query: Query, how: Fetching = {}): Promise<Listing<DatasetSummary>> =>
   get("/datasets", query, how);
-export const getDataset = (of: Named, how: Fetching = {}): Promise<Dataset> => get(at(of.namespace, of.name), undefined, how);
+export const getDataset = (of: Named, how: Fetching = {}): Promise<Dataset> =>
+  get(at(of.namespace, of.name), undefined, how);
 export const listVersions = (of: Named, how: Fetching = {}): Promise<Listing<Version>> =>
   get(`${at(of.namespace, of.name)}/versions`, undefined, how);
 export const listHistory = (of: Named, query: Query, how: Fetching = {}): Promise<Listing<HistoryEntry>> =>
@@ -66,6 +79,6 @@ export const setPassword = (email: string, password: string): Promise<void> =>
   post(`${user(email)}/password`, { password });
 
 export const listTokens = (how: Fetching = {}): Promise<Listing<Token>> => get("/tokens", undefined, how);
-export const createToken = (body: { name: string; expiresInDays: number | null }): Promise<NewToken> => post("/tokens", body);
-export const deleteToken = (id: number): Promise<void> =>
-  json(`/tokens/${id}`, { method: "DELETE" });
+export const createToken = (body: { name: string; expiresInDays: number | null }): Promise<NewToken> =>
+  post("/tokens", body);
+export const deleteToken = (id: number): Promise<void> => json(`/tokens/${id}`, { method: "DELETE" });

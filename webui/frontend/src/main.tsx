@@ -9,9 +9,12 @@ import { startRouter } from "./router";
 import { loadSession, session } from "./session";
 import "./styles/tokens.css";
 import "./styles/base.css";
+import "./styles/controls.css";
 import "./styles/components.css";
 import "./styles/shell.css";
 import "./styles/datasets.css";
+import "./styles/dataset.css";
+import "./styles/grid.css";
 import "./styles/gallery.css";
 import "./styles/viewer.css";
 

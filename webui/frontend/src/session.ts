@@ -5,10 +5,7 @@ import { Store } from "./lib/store";
 import { flush, here, location, navigate, safeNext } from "./router";
 
 export type SessionState =
-  | { kind: "unknown" }
-  | { kind: "none" }
-  | { kind: "in"; who: Session }
-  | { kind: "failed"; problem: Problem };
+  { kind: "unknown" } | { kind: "none" } | { kind: "in"; who: Session } | { kind: "failed"; problem: Problem };
 
 export const session = new Store<SessionState>({ kind: "unknown" });
 

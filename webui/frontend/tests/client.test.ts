@@ -13,7 +13,8 @@ beforeEach(() => {
     asked.push({ url, init });
     const next = (answers.length > 1 ? answers.shift() : answers[0]) as Answer;
     if (next instanceof Error) return Promise.reject(next);
-    const body = next.status === 204 ? null : typeof next.body === "string" ? next.body : JSON.stringify(next.body ?? {});
+    const body =
+      next.status === 204 ? null : typeof next.body === "string" ? next.body : JSON.stringify(next.body ?? {});
     return Promise.resolve(new Response(body, { status: next.status, headers: next.headers ?? {} }));
   });
 });
@@ -22,22 +23,38 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-const starting = { status: 503, body: { code: "data_server_starting", title: "Service Unavailable", detail: "starting" }, headers: { "Retry-After": "1" } };
+const starting = {
+  status: 503,
+  body: { code: "data_server_starting", title: "Service Unavailable", detail: "starting" },
+  headers: { "Retry-After": "1" },
+};
 
 async function outcome(promise: Promise<unknown>): Promise<unknown> {
-  const settled = promise.then((value) => value, (error: unknown) => error);
+  const settled = promise.then(
+    (value) => value,
+    (error: unknown) => error,
+  );
   await vi.runAllTimersAsync();
   return settled;
 }
 
 describe("a request", () => {
   it("leaves out empty parameters and encodes the others", () => {
-    expect(apiUrl("/datasets", { q: "a&b", namespace: "", limit: 0, cursor: null })).toBe("/api/v1/datasets?q=a%26b&limit=0");
+    expect(apiUrl("/datasets", { q: "a&b", namespace: "", limit: 0, cursor: null })).toBe(
+      "/api/v1/datasets?q=a%26b&limit=0",
+    );
   });
   it("that fails is a problem in the server's words", async () => {
-    answers = [{ status: 404, body: { code: "not_found", title: "Not Found", detail: "no such thing", requestId: "r1" } }];
+    answers = [
+      { status: 404, body: { code: "not_found", title: "Not Found", detail: "no such thing", requestId: "r1" } },
+    ];
     const problem = (await outcome(json("/x"))) as Problem;
-    expect([problem.status, problem.code, problem.detail, problem.body.requestId]).toEqual([404, "not_found", "no such thing", "r1"]);
+    expect([problem.status, problem.code, problem.detail, problem.body.requestId]).toEqual([
+      404,
+      "not_found",
+      "no such thing",
+      "r1",
+    ]);
     expect(asked).toHaveLength(1);
   });
   it("answered by a proxy's page is a problem, too", async () => {
@@ -55,7 +72,11 @@ describe("waiting", () => {
     answers = [starting, starting, { status: 200, body: { ok: 1 } }];
     const told: (Waiting | null)[] = [];
     expect(await outcome(json("/x", { onWaiting: (w) => told.push(w) }))).toEqual({ ok: 1 });
-    expect(told.map((one) => one && [one.code, one.retryAfter])).toEqual([["data_server_starting", 1], ["data_server_starting", 1], null]);
+    expect(told.map((one) => one && [one.code, one.retryAfter])).toEqual([
+      ["data_server_starting", 1],
+      ["data_server_starting", 1],
+      null,
+    ]);
   });
   it("ends: after three minutes the problem is shown", async () => {
     answers = [starting];
@@ -83,14 +104,15 @@ describe("waiting", () => {
     await vi.advanceTimersByTimeAsync(2500);
     abort.abort();
     await vi.advanceTimersByTimeAsync(60_000);
-    expect((await result as DOMException).name).toBe("AbortError");
+    expect(((await result) as DOMException).name).toBe("AbortError");
     expect(asked).toHaveLength(3);
   });
   it("for a network is shown when it lasts", async () => {
     answers = [new TypeError("failed")];
     expect(await outcome(json("/x"))).toMatchObject({ code: "network", status: 0 });
   });
-  it("keeps Retry-After within reason", () => expect(["1", "0", "9999", "soon", null].map((text) => retryAfter(text))).toEqual([1, 0.5, 30, null, null]));
+  it("keeps Retry-After within reason", () =>
+    expect(["1", "0", "9999", "soon", null].map((text) => retryAfter(text))).toEqual([1, 0.5, 30, null, null]));
 });
 
 describe("the session", () => {

@@ -85,7 +85,8 @@ export function useSamples(of: Named, filters: Filters, position: number, size: 
           return await listSamples(of, filters, { limit: size, cursor }, how);
         } catch (error) {
           // A cursor that is no longer accepted is no reason to stop: the position means the same.
-          if (!(error instanceof Problem) || error.status < 400 || error.status >= 500 || error.status === 401) throw error;
+          if (!(error instanceof Problem) || error.status < 400 || error.status >= 500 || error.status === 401)
+            throw error;
           cursors.current.delete(key as string);
         }
       }
@@ -100,7 +101,8 @@ export function useSamples(of: Named, filters: Filters, position: number, size: 
     const after = page.position + page.items.length;
     if (page.next) cursors.current.set(`samples ${base} ${after} ${size}`, page.next);
     // The page before this one is whole only where a whole page fits.
-    if (page.previous && page.position >= size) cursors.current.set(`samples ${base} ${page.position - size} ${size}`, page.previous);
+    if (page.previous && page.position >= size)
+      cursors.current.set(`samples ${base} ${page.position - size} ${size}`, page.previous);
   }, [page, base, size]);
   return result;
 }

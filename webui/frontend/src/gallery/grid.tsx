@@ -51,10 +51,24 @@ interface CellProps {
 const Cell = memo(function Cell(p: CellProps): JSX.Element {
   const { size, position } = spritePlace(p.index, p.samples);
   return (
-    <div role="gridcell" aria-selected={p.selected} tabIndex={p.reachable ? 0 : -1} class="cell" data-row={p.sample.row} title={p.sample.key}
-      aria-label={sampleName(p.sample)} onClick={() => (p.selected ? p.expand(p.sample.row) : p.choose(p.sample.row))}>
-      <div class={`thumb${p.url ? "" : " bone"}${p.pixelated ? " pixelated" : ""}`}
-        style={p.url ? { backgroundImage: `url("${p.url}")`, backgroundSize: size, backgroundPosition: position } : { backgroundImage: "", backgroundSize: "", backgroundPosition: "" }} />
+    <div
+      role="gridcell"
+      aria-selected={p.selected}
+      tabIndex={p.reachable ? 0 : -1}
+      class="cell"
+      data-row={p.sample.row}
+      title={p.sample.key}
+      aria-label={sampleName(p.sample)}
+      onClick={() => (p.selected ? p.expand(p.sample.row) : p.choose(p.sample.row))}
+    >
+      <div
+        class={`thumb${p.url ? "" : " bone"}${p.pixelated ? " pixelated" : ""}`}
+        style={
+          p.url
+            ? { backgroundImage: `url("${p.url}")`, backgroundSize: size, backgroundPosition: position }
+            : { backgroundImage: "", backgroundSize: "", backgroundPosition: "" }
+        }
+      />
       <div class="caption cut">{p.sample.label === null ? "–" : p.sample.labelText}</div>
     </div>
   );
@@ -84,14 +98,17 @@ export function Grid(p: Props): JSX.Element {
   const columns = columnsThatFit(width, wanted, GAP);
   const cell = width ? Math.floor((width - GAP * (columns - 1)) / columns) : wanted;
   const samples = p.items.length;
-  const source = width && samples ? sheetUrl(p.of, {
-    version: p.digest,
-    rows: rowRanges(p.items.map((one) => one.row)),
-    cell: sheetCell(cell, window.devicePixelRatio),
-    columns: Math.min(SHEET_COLUMNS, samples),
-    low: p.window?.low,
-    high: p.window?.high,
-  }) : null;
+  const source =
+    width && samples
+      ? sheetUrl(p.of, {
+          version: p.digest,
+          rows: rowRanges(p.items.map((one) => one.row)),
+          cell: sheetCell(cell, window.devicePixelRatio),
+          columns: Math.min(SHEET_COLUMNS, samples),
+          low: p.window?.low,
+          high: p.window?.high,
+        })
+      : null;
   const sheet = usePicture(source);
   const ready = sheet.picture?.source === source ? sheet.picture : null;
   const pixelated = isTiny(ready, Math.min(SHEET_COLUMNS, samples), cell);
@@ -104,14 +121,32 @@ export function Grid(p: Props): JSX.Element {
     <div>
       {sheet.waiting && <WaitingNote waiting={sheet.waiting} what="Pictures" />}
       {sheet.error && <ErrorNote problem={sheet.error} retry={sheet.retry} />}
-      <div ref={ref} role="grid" aria-label="Samples" aria-rowcount={lines.length} aria-colcount={columns} aria-busy={p.outdated || (source !== null && !ready && !sheet.error)}
-        class={p.outdated ? "grid fading" : "grid"} style={{ gridTemplateColumns: `repeat(${columns}, ${cell}px)` }} data-sheet={ready ? "ready" : "loading"}>
+      <div
+        ref={ref}
+        role="grid"
+        aria-label="Samples"
+        aria-rowcount={lines.length}
+        aria-colcount={columns}
+        aria-busy={p.outdated || (source !== null && !ready && !sheet.error)}
+        class={p.outdated ? "grid fading" : "grid"}
+        style={{ gridTemplateColumns: `repeat(${columns}, ${cell}px)` }}
+        data-sheet={ready ? "ready" : "loading"}
+      >
         {lines.map((line, number) => (
           <div key={number} role="row" class="line">
             {line.map((sample, i) => (
-              <Cell key={sample.row} sample={sample} index={number * columns + i} samples={samples} url={ready?.url ?? null} pixelated={pixelated}
-                selected={sample.row === p.selected} reachable={selectedHere ? sample.row === p.selected : number === 0 && i === 0}
-                choose={p.choose} expand={p.expand} />
+              <Cell
+                key={sample.row}
+                sample={sample}
+                index={number * columns + i}
+                samples={samples}
+                url={ready?.url ?? null}
+                pixelated={pixelated}
+                selected={sample.row === p.selected}
+                reachable={selectedHere ? sample.row === p.selected : number === 0 && i === 0}
+                choose={p.choose}
+                expand={p.expand}
+              />
             ))}
           </div>
         ))}

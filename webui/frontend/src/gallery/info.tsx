@@ -13,14 +13,41 @@ export function SampleFacts({ sample }: { sample: Sample }): JSX.Element {
   return (
     <dl class="facts">
       <dt>Label</dt>
-      <dd>{sample.label === null ? <span class="soft">none</span> : <span class="tag accent big">{sample.labelText}</span>}</dd>
-      <dt>Split</dt><dd>{sample.split}</dd>
-      {sample.group !== null && <><dt>Group</dt><dd>{sample.group}</dd></>}
-      <dt>Size</dt><dd>{shape(sample.width, sample.height, sample.depth, sample.channels)} <span class="soft">{dtypeName(sample.dtype)}</span></dd>
-      <dt>Stored</dt><dd>{size(sample.bytes)} <span class="soft">{sample.format}</span></dd>
-      <dt>Index</dt><dd>{count(sample.idx)} <span class="soft">row {count(sample.row)}</span></dd>
+      <dd>
+        {sample.label === null ? (
+          <span class="soft">none</span>
+        ) : (
+          <span class="tag accent big">{sample.labelText}</span>
+        )}
+      </dd>
+      <dt>Split</dt>
+      <dd>{sample.split}</dd>
+      {sample.group !== null && (
+        <>
+          <dt>Group</dt>
+          <dd>{sample.group}</dd>
+        </>
+      )}
+      <dt>Size</dt>
+      <dd>
+        {shape(sample.width, sample.height, sample.depth, sample.channels)}{" "}
+        <span class="soft">{dtypeName(sample.dtype)}</span>
+      </dd>
+      <dt>Stored</dt>
+      <dd>
+        {size(sample.bytes)} <span class="soft">{sample.format}</span>
+      </dd>
+      <dt>Index</dt>
+      <dd>
+        {count(sample.idx)} <span class="soft">row {count(sample.row)}</span>
+      </dd>
       <dt>SHA-256</dt>
-      <dd class="row"><span class="mono cut" title={sample.sha256}>{sample.sha256}</span><CopyButton text={sample.sha256} what="SHA-256" /></dd>
+      <dd class="row">
+        <span class="mono cut" title={sample.sha256}>
+          {sample.sha256}
+        </span>
+        <CopyButton text={sample.sha256} what="SHA-256" />
+      </dd>
     </dl>
   );
 }
@@ -41,20 +68,41 @@ export function Info({ of, digest, sample, expand, close }: Props): JSX.Element 
   return (
     <section class="info" aria-label="Sample">
       <div class="row">
-        <h2 class="mono any-break" data-testid="sample-key">{sample.key}</h2>
+        <h2 class="mono any-break" data-testid="sample-key">
+          {sample.key}
+        </h2>
         <span class="push row tight">
           <CopyButton text={sample.key} what="key" />
-          <button type="button" class="btn slim icon ghost" aria-label="Close sample" title="Close (Esc)" onClick={close}><Icon name="close" /></button>
+          <button
+            type="button"
+            class="btn slim icon ghost"
+            aria-label="Close sample"
+            title="Close (Esc)"
+            onClick={close}
+          >
+            <Icon name="close" />
+          </button>
         </span>
       </div>
       <div class="row">
-        <button type="button" class="btn slim" onClick={expand}><Icon name="expand" />Full size</button>
-        <a class="btn slim" href={rawUrl(of, digest, sample.row)} download><Icon name="download" />Original</a>
+        <button type="button" class="btn slim" onClick={expand}>
+          <Icon name="expand" />
+          Full size
+        </button>
+        <a class="btn slim" href={rawUrl(of, digest, sample.row)} download>
+          <Icon name="download" />
+          Original
+        </a>
       </div>
       <SampleFacts sample={sample} />
       {hasMetadata(sample) && (
         <div>
-          <div class="row"><h2>Metadata</h2><span class="push"><CopyButton text={() => JSON.stringify(sample.metadata, null, 2)} what="metadata" /></span></div>
+          <div class="row">
+            <h2>Metadata</h2>
+            <span class="push">
+              <CopyButton text={() => JSON.stringify(sample.metadata, null, 2)} what="metadata" />
+            </span>
+          </div>
           <JsonTree value={sample.metadata} />
         </div>
       )}
@@ -66,15 +114,33 @@ export function Info({ of, digest, sample, expand, close }: Props): JSX.Element 
 export function NothingChosen({ detail, version }: { detail: Dataset; version: Version }): JSX.Element {
   return (
     <section class="info" aria-label="Data set">
-      <h2 class="any-break"><a href={datasetPath(detail)}>{detail.displayName || detail.name}</a></h2>
+      <h2 class="any-break">
+        <a href={datasetPath(detail)}>{detail.displayName || detail.name}</a>
+      </h2>
       <dl class="facts">
-        <dt>Status</dt><dd><Status of={detail} /></dd>
-        <dt>Version</dt><dd>{version.sequence} <span class="mono soft">({version.digest.slice(0, 8)})</span></dd>
-        <dt>Samples</dt><dd>{count(version.samples)}</dd>
-        <dt>Size</dt><dd>{size(version.bytes)}</dd>
-        {detail.license && <><dt>License</dt><dd>{detail.license}</dd></>}
+        <dt>Status</dt>
+        <dd>
+          <Status of={detail} />
+        </dd>
+        <dt>Version</dt>
+        <dd>
+          {version.sequence} <span class="mono soft">({version.digest.slice(0, 8)})</span>
+        </dd>
+        <dt>Samples</dt>
+        <dd>{count(version.samples)}</dd>
+        <dt>Size</dt>
+        <dd>{size(version.bytes)}</dd>
+        {detail.license && (
+          <>
+            <dt>License</dt>
+            <dd>{detail.license}</dd>
+          </>
+        )}
       </dl>
-      <p class="soft small hints">Choose a sample to see all about it. <kbd>←</kbd> <kbd>→</kbd> move, <kbd>Enter</kbd> enlarges, <kbd>?</kbd> lists the rest.</p>
+      <p class="soft small hints">
+        Choose a sample to see all about it. <kbd>←</kbd> <kbd>→</kbd> move, <kbd>Enter</kbd> enlarges, <kbd>?</kbd>{" "}
+        lists the rest.
+      </p>
     </section>
   );
 }

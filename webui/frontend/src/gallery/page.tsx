@@ -1,19 +1,18 @@
 // The gallery: filters on the left, samples in the middle, the chosen one on the right. The address holds all of it.
 import type { JSX } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Sample } from "../api";
-import { getSample, listDatasets } from "../endpoints";
+import type { Sample, SamplePage } from "../api";
+import { getSample } from "../endpoints";
 import { useLatest, useTitle } from "../lib/hooks";
 import { useKeys } from "../lib/keys";
 import { pageCount, pageStart, pageStep } from "../lib/paging";
-import { useQuery } from "../lib/query";
+import { useQuery, type QueryResult } from "../lib/query";
 import { useStore } from "../lib/store";
-import { datasetPath } from "../paths";
 import { href, location, navigate } from "../router";
-import { Bones, ErrorNote, WaitingNote } from "../ui/errors";
+import { ErrorNote, WaitingNote } from "../ui/errors";
 import { Icon } from "../ui/icons";
-import { Progress, Status } from "../ui/status";
 import { Viewer } from "../viewer/viewer";
+import { Newer, NoVersion, Skeleton, Unchosen } from "./absent";
 import { useChosen, useFacets, useSamples, type Chosen } from "./data";
 import { Grid } from "./grid";
 import { Info, NothingChosen } from "./info";
@@ -21,7 +20,7 @@ import { useSelection } from "./selection";
 import { Pager } from "./pager";
 import { Picker } from "./picker";
 import { Sidebar } from "./sidebar";
-import { change, formatState, galleryQuery, parseState, type GalleryState } from "./state";
+import { change, formatState, parseState, type GalleryState } from "./state";
 
 /** The state in the address and how to change it. Moves that one wants to take back are entries in the history. */
 function useGalleryState(): { state: GalleryState; set: (patch: Partial<GalleryState>, replace?: boolean) => void } {
@@ -32,48 +31,6 @@ function useGalleryState(): { state: GalleryState; set: (patch: Partial<GalleryS
     navigate(href("/gallery", formatState(change(now, patch))), { replace });
   }, []);
   return { state, set };
-}
-
-/** Without a data set in the address: the first one that has something to show. */
-function Unchosen(): JSX.Element {
-  const list = useQuery("first data sets", (how) => listDatasets({ limit: 100 }, how));
-  const items = list.data?.items ?? [];
-  const best = items.find((one) => one.indexed) ?? items.find((one) => one.version !== null) ?? items[0];
-  useEffect(() => {
-    if (best) navigate(href("/gallery", galleryQuery(best.namespace, best.name)), { replace: true });
-  }, [best]);
-  return (
-    <div class="page">
-      {list.error && <ErrorNote problem={list.error} retry={list.reload} />}
-      {list.loading && <Bones lines={6} height={22} />}
-      {list.data && !best && (
-        <div class="card empty">
-          <Icon name="images" />
-          <h2>No samples yet</h2>
-          <p>The gallery shows the samples of prepared data sets. There is none so far: <a href="/datasets">see how to make one</a>.</p>
-        </div>
-      )}
-    </div>
-  );
-}
-
-/** There is no version to look at: why, and what is happening about it. */
-function NoVersion({ chosen, state }: { chosen: Chosen; state: GalleryState }): JSX.Element {
-  const detail = chosen.detail.data;
-  if (chosen.detail.error) return <ErrorNote problem={chosen.detail.error} retry={chosen.detail.reload} />;
-  if (chosen.versions.error) return <ErrorNote problem={chosen.versions.error} retry={chosen.versions.reload} />;
-  if (!detail || !chosen.versions.data) return <Bones lines={6} height={80} />;
-  const others = chosen.versions.data.items.length > 0;
-  return (
-    <div class="card empty" data-testid="no-version">
-      <Status of={detail} />
-      {detail.progress && <div class="wide-progress"><Progress of={detail.progress} label="Preparation" /></div>}
-      {others && <p>The link names version {state.version.slice(0, 8)}, which is gone. <a href={href("/gallery", galleryQuery(state.namespace, state.name))}>Show the current version</a></p>}
-      {!others && detail.version && <p>Version {detail.version.sequence} is sealed and its samples are being loaded. They appear here by themselves.</p>}
-      {!others && !detail.version && <p>{detail.message || "There is no sealed version yet."} Samples appear here by themselves once there is one.</p>}
-      <a class="btn" href={datasetPath(state)}>Open the data set</a>
-    </div>
-  );
 }
 
 export function GalleryPage(): JSX.Element {
@@ -106,9 +63,18 @@ function Gallery({ state, set }: ReturnType<typeof useGalleryState>): JSX.Elemen
   const go = (position: number): void => set({ position, sample: null, expanded: false });
   const selection = useSelection({ state, set, items, total, columns, settled: !samples.outdated && !samples.loading });
   const here = items.find((one) => one.row === state.sample);
-  const alone = useQuery(state.sample !== null && !here && digest && !samples.loading ? `sample ${digest} ${state.namespace}/${state.name} ${state.sample}` : null,
-    (how) => getSample(of, digest, state.sample as number, how), { immutable: true, fresh: true });
-  const { sample, place } = useKept(state.sample, here ?? alone.data ?? null, here ? { number: state.position + items.indexOf(here) + 1, total } : null);
+  const alone = useQuery(
+    state.sample !== null && !here && digest && !samples.loading
+      ? `sample ${digest} ${state.namespace}/${state.name} ${state.sample}`
+      : null,
+    (how) => getSample(of, digest, state.sample as number, how),
+    { immutable: true, fresh: true },
+  );
+  const { sample, place } = useKept(
+    state.sample,
+    here ?? alone.data ?? null,
+    here ? { number: state.position + items.indexOf(here) + 1, total } : null,
+  );
 
   // A key that is held down turns pages as fast as they arrive; each press of its own counts.
   const flip = (step: -1 | 1, event: KeyboardEvent): void => {
@@ -127,56 +93,127 @@ function Gallery({ state, set }: ReturnType<typeof useGalleryState>): JSX.Elemen
   });
   const latest = useLatest(selection);
   const choose = useCallback((row: number) => latest.current.choose(row), []);
-  const expand = useCallback((row: number) => set({ sample: row, expanded: true }), []);
   const detail = chosen.detail.data;
   const version = chosen.version;
   return (
     <div class={sample ? "gallery with-info" : "gallery"}>
+      <h1 class="hidden-text">Gallery of {detail?.displayName || `${state.namespace}/${state.name}`}</h1>
       <aside class="side" aria-label="Filters">
-        <Picker namespace={state.namespace} name={state.name} displayName={detail?.displayName ?? null} choose={(namespace, name) => set({ namespace, name })} />
-        <button type="button" class="btn slim toggle" aria-expanded={filtersOpen} onClick={() => setFiltersOpen(!filtersOpen)}>
-          <Icon name="filter" />Filters{(state.split || state.label || state.prefix) && <span class="tag accent">on</span>}
+        <Picker
+          namespace={state.namespace}
+          name={state.name}
+          displayName={detail?.displayName ?? null}
+          choose={(namespace, name) => set({ namespace, name })}
+        />
+        <button
+          type="button"
+          class="btn slim toggle"
+          aria-expanded={filtersOpen}
+          onClick={() => setFiltersOpen(!filtersOpen)}
+        >
+          <Icon name="filter" />
+          Filters{(state.split || state.label || state.prefix) && <span class="tag accent">on</span>}
         </button>
         <div class={filtersOpen ? "open" : "shut"}>
-          {version && <Sidebar state={state} set={set} versions={chosen.versions.data?.items ?? []} version={version} facets={facets} prefixField={prefixField} />}
+          {version && (
+            <Sidebar
+              state={state}
+              set={set}
+              versions={chosen.versions.data?.items ?? []}
+              version={version}
+              facets={facets}
+              prefixField={prefixField}
+            />
+          )}
         </div>
       </aside>
-      <div class="middle">
-        {chosen.newer && (
-          <div class="notice busy" role="status">
-            <Icon name="info" />
-            <div class="body">Version {chosen.newer.sequence} has become current. You still see version {version?.sequence}.</div>
-            <button type="button" class="btn slim" onClick={() => { chosen.advance(); go(0); }}>Show version {chosen.newer.sequence}</button>
-          </div>
-        )}
-        {!version && <NoVersion chosen={chosen} state={state} />}
-        {version && (
-          <>
-            {page && <Pager total={total} position={state.position} shown={samples.outdated ? Math.max(0, Math.min(state.size, total - state.position)) : items.length} size={state.size} busy={samples.loading} go={go} resize={(size) => set({ size, position: Math.floor(state.position / size) * size })} />}
-            {samples.error && <ErrorNote problem={samples.error} retry={samples.reload} />}
-            {samples.waiting && <WaitingNote waiting={samples.waiting} what="Samples" />}
-            {!page && samples.loading && <Skeleton />}
-            {page && items.length === 0 && total === 0 && !samples.loading && (
-              <div class="empty">
-                <p>No sample matches these filters.</p>
-                <button type="button" class="btn" onClick={() => set({ split: "", label: "", prefix: "" })}>Clear filters</button>
-              </div>
-            )}
-            {items.length > 0 && page && (
-              <Grid of={of} digest={page.version.digest} items={items} selected={state.sample} window={state.window} outdated={samples.outdated}
-                choose={choose} expand={expand} onColumns={setColumns} />
-            )}
-          </>
-        )}
-      </div>
+      <Middle state={state} set={set} chosen={chosen} samples={samples} choose={choose} onColumns={setColumns} />
       <aside class="panel" aria-label="Details">
-        {sample && <Info of={of} digest={digest} sample={sample} expand={() => set({ expanded: true })} close={() => set({ sample: null, expanded: false }, true)} />}
+        {sample && (
+          <Info
+            of={of}
+            digest={digest}
+            sample={sample}
+            expand={() => set({ expanded: true })}
+            close={() => set({ sample: null, expanded: false }, true)}
+          />
+        )}
         {!sample && alone.error && <ErrorNote problem={alone.error} retry={alone.reload} />}
         {!sample && !alone.error && detail && version && <NothingChosen detail={detail} version={version} />}
       </aside>
       {state.expanded && sample && version && (
-        <Viewer of={of} digest={digest} sample={sample} state={state} set={set}
-          place={place} step={selection.step} close={() => set({ expanded: false, slice: null })} />
+        <Viewer
+          of={of}
+          digest={digest}
+          sample={sample}
+          state={state}
+          set={set}
+          place={place}
+          step={selection.step}
+          close={() => set({ expanded: false, slice: null })}
+        />
+      )}
+    </div>
+  );
+}
+
+interface MiddleProps extends ReturnType<typeof useGalleryState> {
+  chosen: Chosen;
+  samples: QueryResult<SamplePage>;
+  choose: (row: number) => void;
+  onColumns: (columns: number) => void;
+}
+
+function Middle({ state, set, chosen, samples, choose, onColumns }: MiddleProps): JSX.Element {
+  const page = samples.data;
+  const items = page?.items ?? [];
+  const total = page?.total ?? 0;
+  const expand = useCallback((row: number) => set({ sample: row, expanded: true }), []);
+  const left = Math.max(0, Math.min(state.size, total - state.position));
+  if (!chosen.version) {
+    return (
+      <div class="middle">
+        <NoVersion chosen={chosen} state={state} />
+      </div>
+    );
+  }
+  return (
+    <div class="middle">
+      <Newer chosen={chosen} shown={chosen.version} go={() => set({ position: 0, sample: null, expanded: false })} />
+      {page && (
+        <Pager
+          total={total}
+          position={state.position}
+          shown={samples.outdated ? left : items.length}
+          size={state.size}
+          busy={samples.loading}
+          go={(position) => set({ position, sample: null, expanded: false })}
+          resize={(size) => set({ size, position: Math.floor(state.position / size) * size })}
+        />
+      )}
+      {samples.error && <ErrorNote problem={samples.error} retry={samples.reload} />}
+      {samples.waiting && <WaitingNote waiting={samples.waiting} what="Samples" />}
+      {!page && samples.loading && <Skeleton />}
+      {page && items.length === 0 && total === 0 && !samples.loading && (
+        <div class="empty">
+          <p>No sample matches these filters.</p>
+          <button type="button" class="btn" onClick={() => set({ split: "", label: "", prefix: "" })}>
+            Clear filters
+          </button>
+        </div>
+      )}
+      {items.length > 0 && page && (
+        <Grid
+          of={{ namespace: state.namespace, name: state.name }}
+          digest={page.version.digest}
+          items={items}
+          selected={state.sample}
+          window={state.window}
+          outdated={samples.outdated}
+          choose={choose}
+          expand={expand}
+          onColumns={onColumns}
+        />
       )}
     </div>
   );
@@ -194,12 +231,4 @@ function useKept(row: number | null, found: Sample | null, place: Kept["place"])
   if (row === null) kept.current = { sample: null, place: null };
   else if (found) kept.current = { sample: found, place };
   return kept.current;
-}
-
-function Skeleton(): JSX.Element {
-  return (
-    <div class="grid skeleton" aria-busy="true">
-      {Array.from({ length: 40 }, (_, i) => <div key={i} class="bone" />)}
-    </div>
-  );
 }

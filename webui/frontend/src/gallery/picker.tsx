@@ -26,12 +26,19 @@ export function Picker({ namespace, name, displayName, choose }: Props): JSX.Ele
   }));
   return (
     <div onFocusCapture={() => setUsed(true)}>
-      <Combobox label="Data set" placeholder="Choose a data set" value={`${namespace}/${name}`} shown={name && (displayName || `${namespace}/${name}`)} choices={choices} loading={found.loading}
+      <Combobox
+        label="Data set"
+        placeholder="Choose a data set"
+        value={`${namespace}/${name}`}
+        shown={name && (displayName || `${namespace}/${name}`)}
+        choices={choices}
+        loading={found.loading}
         onType={setText}
         onChoose={(value) => {
           const [ns = "", chosen = ""] = value.split("/", 2);
           choose(ns, chosen);
-        }} />
+        }}
+      />
     </div>
   );
 }

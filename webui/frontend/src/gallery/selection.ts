@@ -70,7 +70,8 @@ export function useSelection({ state, set, items, total, columns, settled }: Pro
   // Arrow keys belong to whatever has the focus; without any, or in the grid, they move the selection.
   const arrow = (by: number) => (): void | false => {
     const focused = document.activeElement;
-    const free = !focused || focused === document.body || focused.id === "main" || focused.closest('[role="grid"]') !== null;
+    const free =
+      !focused || focused === document.body || focused.id === "main" || focused.closest('[role="grid"]') !== null;
     if (!free) return false;
     move(by, true);
     return undefined;

@@ -20,9 +20,10 @@ function Bar({ text, samples, most, chosen, onClick }: BarProps): JSX.Element {
   const share = most > 0 ? Math.max(samples / most, samples > 0 ? 0.01 : 0) : 0;
   return (
     <li>
-      <button type="button" class="facet" aria-pressed={chosen} onClick={onClick} title={text} aria-label={`${text}, ${count(samples)}`}>
+      <button type="button" class="facet" aria-pressed={chosen} onClick={onClick} title={text}>
         <span class="facet-bar" style={{ transform: `scaleX(${share})` }} />
         <span class="cut">{text}</span>
+        {/* gallery.css puts a comma in between for those who listen */}
         <span class="number">{count(samples)}</span>
       </button>
     </li>
@@ -30,7 +31,14 @@ function Bar({ text, samples, most, chosen, onClick }: BarProps): JSX.Element {
 }
 
 /** A text field that tells its text once the typing rests. */
-function Typed(props: { label: string; placeholder: string; value: string; onText: (text: string) => void; field?: RefObject<HTMLInputElement | null>; hint?: string }): JSX.Element {
+function Typed(props: {
+  label: string;
+  placeholder: string;
+  value: string;
+  onText: (text: string) => void;
+  field?: RefObject<HTMLInputElement | null>;
+  hint?: string;
+}): JSX.Element {
   const [text, setText] = useState(props.value);
   const told = useRef(props.value);
   useEffect(() => {
@@ -51,8 +59,18 @@ function Typed(props: { label: string; placeholder: string; value: string; onTex
   return (
     <div class="find">
       <Icon name="search" />
-      <input ref={props.field ?? null} class="input" type="search" aria-label={props.label} placeholder={props.placeholder} value={text} spellcheck={false}
-        autocapitalize="none" onInput={(event) => setText(event.currentTarget.value)} onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()} />
+      <input
+        ref={props.field ?? null}
+        class="input"
+        type="search"
+        aria-label={props.label}
+        placeholder={props.placeholder}
+        value={text}
+        spellcheck={false}
+        autocapitalize="none"
+        onInput={(event) => setText(event.currentTarget.value)}
+        onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
+      />
       {props.hint && <kbd aria-hidden="true">{props.hint}</kbd>}
     </div>
   );
@@ -90,11 +108,15 @@ export function Sidebar({ state, set, versions, version, facets, prefixField }: 
   return (
     <div class="filters">
       {versions.length > 1 && version && (
-        <select class="input" aria-label="Version" value={version.digest}
+        <select
+          class="input"
+          aria-label="Version"
+          value={version.digest}
           onChange={(event) => {
             const chosen = versions.find((one) => one.digest === event.currentTarget.value);
             set({ version: !chosen || chosen.current ? "" : chosen.digest.slice(0, 16) });
-          }}>
+          }}
+        >
           {versions.map((one) => (
             <option key={one.digest} value={one.digest}>
               {one.current ? "Current version" : "Version"} {one.sequence}
@@ -102,7 +124,14 @@ export function Sidebar({ state, set, versions, version, facets, prefixField }: 
           ))}
         </select>
       )}
-      <Typed label="Key prefix" placeholder="Key prefix" value={state.prefix} onText={(prefix) => set({ prefix })} field={prefixField} hint="/" />
+      <Typed
+        label="Key prefix"
+        placeholder="Key prefix"
+        value={state.prefix}
+        onText={(prefix) => set({ prefix })}
+        field={prefixField}
+        hint="/"
+      />
       {facets.error && <ErrorNote problem={facets.error} retry={facets.reload} />}
       {!data && facets.loading && <Bones lines={8} height={22} />}
       {data && (
@@ -111,29 +140,51 @@ export function Sidebar({ state, set, versions, version, facets, prefixField }: 
             <h2>Split</h2>
             <ul>
               {data.splits.map((one) => (
-                <Bar key={one.name} text={one.name} samples={one.samples} most={mostSplit} chosen={state.split === one.name}
-                  onClick={() => set({ split: state.split === one.name ? "" : one.name })} />
+                <Bar
+                  key={one.name}
+                  text={one.name}
+                  samples={one.samples}
+                  most={mostSplit}
+                  chosen={state.split === one.name}
+                  onClick={() => set({ split: state.split === one.name ? "" : one.name })}
+                />
               ))}
             </ul>
           </section>
           <section aria-label="Labels">
             <h2>Label</h2>
-            {search && <Typed label="Search labels" placeholder="Search labels" value={state.labelText} onText={(labelText) => set({ labelText })} />}
+            {search && (
+              <Typed
+                label="Search labels"
+                placeholder="Search labels"
+                value={state.labelText}
+                onText={(labelText) => set({ labelText })}
+              />
+            )}
             <ul class="labels">
               {arranged(data.labels, data.moreLabels).map((one) => {
                 const value = one.label ?? "null";
                 return (
-                  <Bar key={value} text={one.label === null ? "no label" : one.text} samples={one.samples} most={mostLabel} chosen={state.label === value}
-                    onClick={() => set({ label: state.label === value ? "" : value })} />
+                  <Bar
+                    key={value}
+                    text={one.label === null ? "no label" : one.text}
+                    samples={one.samples}
+                    most={mostLabel}
+                    chosen={state.label === value}
+                    onClick={() => set({ label: state.label === value ? "" : value })}
+                  />
                 );
               })}
             </ul>
-            {data.labels.length === 0 && <p class="soft small">{state.labelText ? "No label matches." : "There are no labels."}</p>}
+            {data.labels.length === 0 && (
+              <p class="soft small">{state.labelText ? "No label matches." : "There are no labels."}</p>
+            )}
             {data.moreLabels && <p class="soft tiny">The most frequent are shown; search for others.</p>}
           </section>
           {filtered && (
             <button type="button" class="btn slim" onClick={() => set({ split: "", label: "", prefix: "" })}>
-              <Icon name="close" />Clear filters
+              <Icon name="close" />
+              Clear filters
             </button>
           )}
         </div>

@@ -103,8 +103,17 @@ export function stamp(at: string, now: number): string {
   const then = new Date(at);
   if (Number.isNaN(then.getTime())) return "";
   const sameYear = then.getFullYear() === new Date(now).getFullYear();
-  const date = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", ...(sameYear ? {} : { year: "numeric" }) }).format(then);
-  const time = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(then);
+  const date = new Intl.DateTimeFormat("en", {
+    month: "short",
+    day: "numeric",
+    ...(sameYear ? {} : { year: "numeric" }),
+  }).format(then);
+  const time = new Intl.DateTimeFormat("en", {
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
+  }).format(then);
   return `${date}, ${time}`;
 }
 

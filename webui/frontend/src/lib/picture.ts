@@ -19,7 +19,11 @@ export interface PictureState {
   retry: () => void;
 }
 
-async function fetchPicture(source: string, signal: AbortSignal, onWaiting: (waiting: Waiting | null) => void): Promise<Picture> {
+async function fetchPicture(
+  source: string,
+  signal: AbortSignal,
+  onWaiting: (waiting: Waiting | null) => void,
+): Promise<Picture> {
   const response = await send(source, { signal, onWaiting });
   const url = URL.createObjectURL(await response.blob());
   const image = new Image();

@@ -53,7 +53,13 @@ export function useQuery<T>(
   fetcher: (how: Fetching) => Promise<T>,
   options: Options = {},
 ): QueryResult<T> {
-  const [state, setState] = useState<State<T>>({ key: null, data: undefined, error: null, loading: key !== null, waiting: null });
+  const [state, setState] = useState<State<T>>({
+    key: null,
+    data: undefined,
+    error: null,
+    loading: key !== null,
+    waiting: null,
+  });
   const [turn, setTurn] = useState(0);
   const latest = useRef(fetcher);
   latest.current = fetcher;
@@ -88,5 +94,12 @@ export function useQuery<T>(
   const reload = useCallback(() => setTurn((n) => n + 1), []);
   const outdated = state.key !== key;
   const data = options.fresh && outdated ? undefined : state.data;
-  return { data, outdated, error: state.error, loading: state.loading || (outdated && key !== null && !state.error), waiting: state.waiting, reload };
+  return {
+    data,
+    outdated,
+    error: state.error,
+    loading: state.loading || (outdated && key !== null && !state.error),
+    waiting: state.waiting,
+    reload,
+  };
 }

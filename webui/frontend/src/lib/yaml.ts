@@ -14,13 +14,20 @@ function isEmpty(value: Json): boolean {
 }
 
 function block(text: string, indent: string): string {
-  const body = text.replace(/\n$/, "").split("\n").map((line) => (line ? `${indent}${line}` : ""));
+  const body = text
+    .replace(/\n$/, "")
+    .split("\n")
+    .map((line) => (line ? `${indent}${line}` : ""));
   return `|${text.endsWith("\n") ? "" : "-"}\n${body.join("\n")}`;
 }
 
 /** A text that a literal block keeps exactly. */
 function fitsBlock(text: string): boolean {
-  return text.includes("\n") && !/^[\s]|\n\n$|[^\n\x20-\x7e\u00a0-\ud7ff\ue000-\ufefe]/.test(text) && !/\s\n/.test(text.replace(/\n\n/g, "\n"));
+  return (
+    text.includes("\n") &&
+    !/^[\s]|\n\n$|[^\n\x20-\x7e\u00a0-\ud7ff\ue000-\ufefe]/.test(text) &&
+    !/\s\n/.test(text.replace(/\n\n/g, "\n"))
+  );
 }
 
 function lines(value: Json, indent: string): string[] {

@@ -25,7 +25,11 @@ function newer(a: DatasetSummary, than: DatasetSummary): boolean {
 }
 
 /** The rows after a batch of changes: the same array when nothing changed, else a new one; unchanged rows are kept. */
-export function applyBatch(rows: readonly DatasetSummary[], batch: Batch["changes"], filter: ListFilter): readonly DatasetSummary[] {
+export function applyBatch(
+  rows: readonly DatasetSummary[],
+  batch: Batch["changes"],
+  filter: ListFilter,
+): readonly DatasetSummary[] {
   if (batch.size === 0) return rows;
   const result: DatasetSummary[] = [];
   const seen = new Set<string>();

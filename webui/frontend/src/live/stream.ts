@@ -120,7 +120,10 @@ export class EventStream {
   /** An EventSource does not say why it was refused: ask, so that an ended session is not tried for ever. */
   private async again(): Promise<void> {
     try {
-      const answer = await fetch("/api/v1/session", { signal: AbortSignal.timeout(10_000), credentials: "same-origin" });
+      const answer = await fetch("/api/v1/session", {
+        signal: AbortSignal.timeout(10_000),
+        credentials: "same-origin",
+      });
       if (answer.status === 401) {
         this.forget();
         return;

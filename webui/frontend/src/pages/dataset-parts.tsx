@@ -15,14 +15,20 @@ import { Icon, type IconName } from "../ui/icons";
 
 function Ago({ at }: { at: string }): JSX.Element {
   const { text, title } = useAge(at);
-  return <time class="soft" dateTime={at} title={title}>{text} ago</time>;
+  return (
+    <time class="soft" dateTime={at} title={title}>
+      {text} ago
+    </time>
+  );
 }
 
 /** True is good news, except for the two conditions that say something is going on or wrong. */
 function conditionLook(of: Condition): { tone: string; icon: IconName } {
   if (of.status === "Unknown") return { tone: "idle", icon: "clock" };
-  if (of.type === "Stalled") return of.status === "True" ? { tone: "bad", icon: "error" } : { tone: "idle", icon: "minus" };
-  if (of.type === "Reconciling") return of.status === "True" ? { tone: "busy", icon: "busy" } : { tone: "idle", icon: "minus" };
+  if (of.type === "Stalled")
+    return of.status === "True" ? { tone: "bad", icon: "error" } : { tone: "idle", icon: "minus" };
+  if (of.type === "Reconciling")
+    return of.status === "True" ? { tone: "busy", icon: "busy" } : { tone: "idle", icon: "minus" };
   return of.status === "True" ? { tone: "ok", icon: "check" } : { tone: "warn", icon: "clock" };
 }
 
@@ -30,18 +36,30 @@ export function Conditions({ items }: { items: readonly Condition[] }): JSX.Elem
   if (items.length === 0) return null;
   return (
     <section class="card" aria-label="Conditions">
-      <div class="head"><h2>Conditions</h2></div>
+      <div class="head">
+        <h2>Conditions</h2>
+      </div>
       <ul class="conditions">
         {items.map((of) => {
           const { tone, icon } = conditionLook(of);
           return (
             <li key={of.type}>
               <div class="row">
-                <span class={`status ${tone}`}><Icon name={icon} />{of.type}</span>
+                <span class={`status ${tone}`}>
+                  <Icon name={icon} />
+                  {of.type}
+                </span>
                 <span class="tag">{of.status}</span>
-                {of.lastTransitionTime && <span class="push tiny"><Ago at={of.lastTransitionTime} /></span>}
+                {of.lastTransitionTime && (
+                  <span class="push tiny">
+                    <Ago at={of.lastTransitionTime} />
+                  </span>
+                )}
               </div>
-              <p class="soft small any-break">{of.reason}{of.message && `: ${of.message}`}</p>
+              <p class="soft small any-break">
+                {of.reason}
+                {of.message && `: ${of.message}`}
+              </p>
             </li>
           );
         })}
@@ -54,20 +72,49 @@ export function Versions({ of, query }: { of: Named; query: QueryResult<Listing<
   const items = query.data?.items ?? [];
   return (
     <section class="card" aria-label="Versions">
-      <div class="head"><h2>Versions</h2><span class="soft small">that the gallery shows</span></div>
-      {query.error && <div class="in"><ErrorNote problem={query.error} retry={query.reload} /></div>}
-      {!query.data && query.loading && <div class="in"><Bones lines={2} /></div>}
-      {query.data && items.length === 0 && <div class="in soft small">None yet: a version appears here once it is sealed and its samples are loaded.</div>}
+      <div class="head">
+        <h2>Versions</h2>
+        <span class="soft small">that the gallery shows</span>
+      </div>
+      {query.error && (
+        <div class="in">
+          <ErrorNote problem={query.error} retry={query.reload} />
+        </div>
+      )}
+      {!query.data && query.loading && (
+        <div class="in">
+          <Bones lines={2} />
+        </div>
+      )}
+      {query.data && items.length === 0 && (
+        <div class="in soft small">None yet: a version appears here once it is sealed and its samples are loaded.</div>
+      )}
       {items.length > 0 && (
         <div class="table-card">
           <table class="table versions">
-            <thead><tr><th>Version</th><th class="num">Samples</th><th class="num">Size</th><th class="wide">Sealed</th></tr></thead>
+            <thead>
+              <tr>
+                <th>Version</th>
+                <th class="num">Samples</th>
+                <th class="num">Size</th>
+                <th class="wide">Sealed</th>
+              </tr>
+            </thead>
             <tbody>
               {items.map((version) => (
                 <tr key={version.digest}>
                   <td>
                     <div class="row">
-                      <a href={href("/gallery", galleryQuery(of.namespace, of.name, version.current ? {} : { version: version.digest.slice(0, 16) }))}>
+                      <a
+                        href={href(
+                          "/gallery",
+                          galleryQuery(
+                            of.namespace,
+                            of.name,
+                            version.current ? {} : { version: version.digest.slice(0, 16) },
+                          ),
+                        )}
+                      >
                         {version.sequence} <span class="mono">({version.digest.slice(0, 8)})</span>
                       </a>
                       {version.current && <span class="tag accent">current</span>}
@@ -76,7 +123,9 @@ export function Versions({ of, query }: { of: Named; query: QueryResult<Listing<
                   </td>
                   <td class="num">{count(version.samples)}</td>
                   <td class="num">{size(version.bytes)}</td>
-                  <td class="soft small wide" title={moment(version.sealedAt)}>{stamp(version.sealedAt, Date.now())}</td>
+                  <td class="soft small wide" title={moment(version.sealedAt)}>
+                    {stamp(version.sealedAt, Date.now())}
+                  </td>
                 </tr>
               ))}
             </tbody>
@@ -110,23 +159,48 @@ export function History({ of, revision }: { of: Named; revision: number }): JSX.
   const seen = new Map(items.map((entry) => [key(entry), entry])); // newer pages may overlap older ones
   return (
     <section class="card" aria-label="History">
-      <div class="head"><h2>History</h2></div>
-      {head.error && <div class="in"><ErrorNote problem={head.error} retry={head.reload} /></div>}
-      {!head.data && head.loading && <div class="in"><Bones lines={3} /></div>}
+      <div class="head">
+        <h2>History</h2>
+      </div>
+      {head.error && (
+        <div class="in">
+          <ErrorNote problem={head.error} retry={head.reload} />
+        </div>
+      )}
+      {!head.data && head.loading && (
+        <div class="in">
+          <Bones lines={3} />
+        </div>
+      )}
       {head.data && items.length === 0 && <div class="in soft small">Nothing has been recorded yet.</div>}
       <ol class="history">
         {[...seen.values()].map((entry) => (
           <li key={key(entry)}>
-            <time class="soft" dateTime={entry.at} title={moment(entry.at)}>{stamp(entry.at, Date.now())}</time>
+            <time class="soft" dateTime={entry.at} title={moment(entry.at)}>
+              {stamp(entry.at, Date.now())}
+            </time>
             <div>
-              <strong>{entry.reason}</strong> <span class="soft">{entry.condition} {entry.status}</span>
+              <strong>{entry.reason}</strong>{" "}
+              <span class="soft">
+                {entry.condition} {entry.status}
+              </span>
               {entry.message && <p class="soft any-break">{entry.message}</p>}
             </div>
           </li>
         ))}
       </ol>
-      {problem && <div class="in"><ErrorNote problem={problem} retry={more} /></div>}
-      {next && !problem && <div class="in"><button type="button" class="btn slim" onClick={more}>Show older</button></div>}
+      {problem && (
+        <div class="in">
+          <ErrorNote problem={problem} retry={more} />
+        </div>
+      )}
+      {next && !problem && (
+        <div class="in">
+          <button type="button" class="btn slim" onClick={more}>
+            Show older
+          </button>
+        </div>
+      )}
     </section>
   );
 }

@@ -41,28 +41,38 @@ export function LoginPage(): JSX.Element {
   const [setupNeeded, setSetupNeeded] = useState(false);
   useEffect(() => {
     const abort = new AbortController();
-    getSetup({ signal: abort.signal }).then((answer) => setSetupNeeded(answer.needed), () => undefined);
+    getSetup({ signal: abort.signal }).then(
+      (answer) => setSetupNeeded(answer.needed),
+      () => undefined,
+    );
     return () => abort.abort();
   }, []);
   const form = useForm((values) => logIn({ email: text(values, "email").trim(), password: text(values, "password") }));
   return (
     <div class="entrance">
       <div class="card">
-        <div class="brand"><Mark />Blueno</div>
+        <div class="brand">
+          <Mark />
+          Blueno
+        </div>
         <div>
           <h1>Sign in</h1>
           {next && <p class="soft small">You come back to where you were.</p>}
         </div>
         {setupNeeded && (
           <div class="notice busy">
-            <div class="body">Nobody can sign in yet. <a href="/setup">Create the first user</a></div>
+            <div class="body">
+              Nobody can sign in yet. <a href="/setup">Create the first user</a>
+            </div>
           </div>
         )}
         <form onSubmit={form.onSubmit}>
           <Field label="Email" name="email" type="email" autocomplete="username" required autofocus />
           <Field label="Password" name="password" type="password" autocomplete="current-password" required />
           {form.problem && <ErrorNote problem={form.problem} />}
-          <button class="btn primary" disabled={form.busy}>{form.busy ? "Signing in…" : "Sign in"}</button>
+          <button class="btn primary" disabled={form.busy}>
+            {form.busy ? "Signing in…" : "Sign in"}
+          </button>
         </form>
       </div>
     </div>
@@ -74,22 +84,34 @@ export function SetupPage(): JSX.Element {
   const [needed, setNeeded] = useState<boolean | null>(null);
   useEffect(() => {
     const abort = new AbortController();
-    getSetup({ signal: abort.signal }).then((answer) => setNeeded(answer.needed), () => setNeeded(true));
+    getSetup({ signal: abort.signal }).then(
+      (answer) => setNeeded(answer.needed),
+      () => setNeeded(true),
+    );
     return () => abort.abort();
   }, []);
   const form = useForm((values) => {
     if (text(values, "password") !== text(values, "again")) {
       return Promise.reject(new Problem(0, "mismatch", "The passwords differ", "Type the same password twice."));
     }
-    return setUp({ code: text(values, "code").trim(), email: text(values, "email").trim(), password: text(values, "password") });
+    return setUp({
+      code: text(values, "code").trim(),
+      email: text(values, "email").trim(),
+      password: text(values, "password"),
+    });
   });
   if (needed === false) {
     return (
       <div class="entrance">
         <div class="card">
-          <div class="brand"><Mark />Blueno</div>
+          <div class="brand">
+            <Mark />
+            Blueno
+          </div>
           <p>The first user exists already. Sign in, or ask an administrator for an account.</p>
-          <button type="button" class="btn primary" onClick={() => navigate("/login")}>Sign in</button>
+          <button type="button" class="btn primary" onClick={() => navigate("/login")}>
+            Sign in
+          </button>
         </div>
       </div>
     );
@@ -97,19 +119,39 @@ export function SetupPage(): JSX.Element {
   return (
     <div class="entrance">
       <div class="card">
-        <div class="brand"><Mark />Blueno</div>
+        <div class="brand">
+          <Mark />
+          Blueno
+        </div>
         <div>
           <h1>Create the first user</h1>
           <p class="soft small">This user is an administrator and can create the others.</p>
         </div>
         <form onSubmit={form.onSubmit}>
-          <Field label="One-time code" name="code" required autofocus autocomplete="one-time-code" mono
-            help="It stands in the web process's log: kubectl -n blueno-system logs deploy/blueno-web" />
+          <Field
+            label="One-time code"
+            name="code"
+            required
+            autofocus
+            autocomplete="one-time-code"
+            mono
+            help="It stands in the web process's log: kubectl -n blueno-system logs deploy/blueno-web"
+          />
           <Field label="Email" name="email" type="email" autocomplete="username" required />
-          <Field label="Password" name="password" type="password" autocomplete="new-password" required minLength={10} help="At least 10 characters." />
+          <Field
+            label="Password"
+            name="password"
+            type="password"
+            autocomplete="new-password"
+            required
+            minLength={10}
+            help="At least 10 characters."
+          />
           <Field label="Password again" name="again" type="password" autocomplete="new-password" required />
           {form.problem && <ErrorNote problem={form.problem} />}
-          <button class="btn primary" disabled={form.busy}>{form.busy ? "Creating…" : "Create and sign in"}</button>
+          <button class="btn primary" disabled={form.busy}>
+            {form.busy ? "Creating…" : "Create and sign in"}
+          </button>
         </form>
       </div>
     </div>

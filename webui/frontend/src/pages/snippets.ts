@@ -41,7 +41,9 @@ export function asPython(of: Dataset): string {
   return [
     "import blueno",
     "",
-    claim ? `# In a pod that mounts the claim ${claim.replace(/\s/g, " ")} at /data` : "# In a pod that mounts the data set's claim at /data",
+    claim
+      ? `# In a pod that mounts the claim ${claim.replace(/\s/g, " ")} at /data`
+      : "# In a pod that mounts the data set's claim at /data",
     `ds = blueno.open_dataset(${literal(path)})`,
     ...(of.version ? [`assert ds.digest == ${literal(of.version.digest)}`] : []),
     "ds[0].image, ds[0].label",

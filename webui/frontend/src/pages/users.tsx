@@ -59,8 +59,12 @@ function FormDialog({ title, verb, done, act, close, children }: FormProps): JSX
         {children}
         {problem && <ErrorNote problem={problem} />}
         <div class="actions">
-          <button type="button" class="btn" onClick={close}>Cancel</button>
-          <button class="btn primary" disabled={busy}>{verb}</button>
+          <button type="button" class="btn" onClick={close}>
+            Cancel
+          </button>
+          <button class="btn primary" disabled={busy}>
+            {verb}
+          </button>
         </div>
       </form>
     </Dialog>
@@ -80,14 +84,32 @@ function NewUser({ close }: { close: () => void }): JSX.Element {
   return (
     <FormDialog title="New user" verb="Create user" done="User created" act={act} close={close}>
       <Field label="Email" name="email" type="email" required autofocus autocomplete="off" />
-      <Field label="Password" name="password" type="password" required minLength={10} autocomplete="new-password" help="At least 10 characters. Hand it over by a safe way; an administrator can set another one." />
+      <Field
+        label="Password"
+        name="password"
+        type="password"
+        required
+        minLength={10}
+        autocomplete="new-password"
+        help="At least 10 characters. Hand it over by a safe way; an administrator can set another one."
+      />
       <div class="field">
         <label for="new-role">Role</label>
         <select id="new-role" name="role" class="input">
-          {ROLES.map(({ role, may }) => <option key={role} value={role}>{role}: {may}</option>)}
+          {ROLES.map(({ role, may }) => (
+            <option key={role} value={role}>
+              {role}: {may}
+            </option>
+          ))}
         </select>
       </div>
-      <Field label="Namespaces" name="namespaces" mono autocomplete="off" help="Separated by commas; * for all. None: the user sees no data set." />
+      <Field
+        label="Namespaces"
+        name="namespaces"
+        mono
+        autocomplete="off"
+        help="Separated by commas; * for all. None: the user sees no data set."
+      />
     </FormDialog>
   );
 }
@@ -107,25 +129,67 @@ export function UsersPage(): JSX.Element {
     <div class="page">
       <div class="page-head">
         <h1>Users</h1>
-        <button type="button" class="btn primary push" onClick={() => setOpen({ kind: "new" })}><Icon name="plus" />New user</button>
+        <button type="button" class="btn primary push" onClick={() => setOpen({ kind: "new" })}>
+          <Icon name="plus" />
+          New user
+        </button>
       </div>
       {users.error && <ErrorNote problem={users.error} retry={users.reload} />}
       {!users.data && users.loading && <Bones lines={4} height={20} />}
       {users.data && (
         <div class="card table-card">
           <table class="table" aria-label="Users">
-            <thead><tr><th scope="col">Email</th><th scope="col">Role</th><th scope="col">Namespaces</th><th scope="col">Created</th><th scope="col"><span class="hidden-text">Actions</span></th></tr></thead>
+            <thead>
+              <tr>
+                <th scope="col">Email</th>
+                <th scope="col">Role</th>
+                <th scope="col">Namespaces</th>
+                <th scope="col">Created</th>
+                <th scope="col">
+                  <span class="hidden-text">Actions</span>
+                </th>
+              </tr>
+            </thead>
             <tbody>
               {users.data.items.map((user) => (
                 <tr key={user.email}>
-                  <td class="any-break">{user.email}{user.email === me && <> <span class="tag">you</span></>}</td>
+                  <td class="any-break">
+                    {user.email}
+                    {user.email === me && (
+                      <>
+                        {" "}
+                        <span class="tag">you</span>
+                      </>
+                    )}
+                  </td>
                   <td>{user.role}</td>
-                  <td class="mono small">{user.namespaces.includes("*") ? "all" : user.namespaces.join(", ") || <span class="soft">none</span>}</td>
+                  <td class="mono small">
+                    {user.namespaces.includes("*")
+                      ? "all"
+                      : user.namespaces.join(", ") || <span class="soft">none</span>}
+                  </td>
                   <td class="soft small">{moment(user.createdAt)}</td>
                   <td>
                     <div class="actions">
-                      <button type="button" class="btn slim" onClick={() => setOpen({ kind: "password", user })} aria-label={`Set password of ${user.email}`}><Icon name="key" />Password</button>
-                      <button type="button" class="btn slim danger" disabled={user.email === me} onClick={() => setOpen({ kind: "delete", user })} aria-label={`Delete ${user.email}`}><Icon name="trash" />Delete</button>
+                      <button
+                        type="button"
+                        class="btn slim"
+                        onClick={() => setOpen({ kind: "password", user })}
+                        aria-label={`Set password of ${user.email}`}
+                      >
+                        <Icon name="key" />
+                        Password
+                      </button>
+                      <button
+                        type="button"
+                        class="btn slim danger"
+                        disabled={user.email === me}
+                        onClick={() => setOpen({ kind: "delete", user })}
+                        aria-label={`Delete ${user.email}`}
+                      >
+                        <Icon name="trash" />
+                        Delete
+                      </button>
                     </div>
                   </td>
                 </tr>
@@ -136,13 +200,33 @@ export function UsersPage(): JSX.Element {
       )}
       {open?.kind === "new" && <NewUser close={close} />}
       {open?.kind === "password" && (
-        <FormDialog title={`Password of ${open.user.email}`} verb="Set password" done="Password set" close={close} act={(values) => setPassword(open.user.email, text(values, "password"))}>
+        <FormDialog
+          title={`Password of ${open.user.email}`}
+          verb="Set password"
+          done="Password set"
+          close={close}
+          act={(values) => setPassword(open.user.email, text(values, "password"))}
+        >
           <p class="soft small">Sessions and tokens of this user end at once.</p>
-          <Field label="New password" name="password" type="password" required minLength={10} autofocus autocomplete="new-password" help="At least 10 characters." />
+          <Field
+            label="New password"
+            name="password"
+            type="password"
+            required
+            minLength={10}
+            autofocus
+            autocomplete="new-password"
+            help="At least 10 characters."
+          />
         </FormDialog>
       )}
       {open?.kind === "delete" && (
-        <Confirm title={`Delete ${open.user.email}?`} verb="Delete user" onClose={close} act={() => deleteUser(open.user.email)}>
+        <Confirm
+          title={`Delete ${open.user.email}?`}
+          verb="Delete user"
+          onClose={close}
+          act={() => deleteUser(open.user.email)}
+        >
           Sessions and tokens of this user end at once. Data sets stay as they are.
         </Confirm>
       )}

@@ -42,7 +42,12 @@ export function Combobox(props: Props): JSX.Element {
     if (open) return;
     setTyped("");
     props.onType("");
-    setAt(Math.max(0, props.choices.findIndex((choice) => choice.value === props.value)));
+    setAt(
+      Math.max(
+        0,
+        props.choices.findIndex((choice) => choice.value === props.value),
+      ),
+    );
     input.current?.select();
   };
   const stop = (): void => {
@@ -70,28 +75,55 @@ export function Combobox(props: Props): JSX.Element {
   };
   return (
     <div class="combo">
-      <input ref={input} class="input" role="combobox" aria-label={props.label} aria-expanded={open}
-        aria-controls={`${id}-list`} aria-autocomplete="list" autocomplete="off" spellcheck={false}
+      <input
+        ref={input}
+        class="input"
+        role="combobox"
+        aria-label={props.label}
+        aria-expanded={open}
+        aria-controls={`${id}-list`}
+        aria-autocomplete="list"
+        autocomplete="off"
+        spellcheck={false}
         aria-activedescendant={open && choices.length ? `${id}-${active}` : undefined}
         placeholder={typed === "" ? props.shown || props.placeholder : props.placeholder}
-        value={typed ?? props.shown} onFocus={start} onClick={start} onBlur={stop} onInput={onInput} onKeyDown={onKeyDown} />
+        value={typed ?? props.shown}
+        onFocus={start}
+        onClick={start}
+        onBlur={stop}
+        onInput={onInput}
+        onKeyDown={onKeyDown}
+      />
       <Icon name="down" />
       <ul ref={list} id={`${id}-list`} role="listbox" aria-label={props.label} hidden={!open}>
         {choices.map((choice, i) => (
           // mousedown, not click: the field must not lose the focus first.
-          <li key={choice.value} id={`${id}-${i}`} role="option" aria-selected={choice.value === props.value}
+          <li
+            key={choice.value}
+            id={`${id}-${i}`}
+            role="option"
+            aria-selected={choice.value === props.value}
             class={i === active ? "active" : undefined}
             onMouseDown={(event) => {
               event.preventDefault();
               choose(choice);
               input.current?.blur();
-            }}>
+            }}
+          >
             <span class="cut">{choice.text}</span>
             {choice.detail && <span class="tiny soft push">{choice.detail}</span>}
           </li>
         ))}
-        {choices.length === 0 && <li class="soft" role="option" aria-disabled="true" aria-selected={false}>{props.loading ? "Loading…" : "Nothing matches"}</li>}
-        {props.choices.length > MOST && <li class="soft tiny" role="option" aria-disabled="true" aria-selected={false}>Type to find others</li>}
+        {choices.length === 0 && (
+          <li class="soft" role="option" aria-disabled="true" aria-selected={false}>
+            {props.loading ? "Loading…" : "Nothing matches"}
+          </li>
+        )}
+        {props.choices.length > MOST && (
+          <li class="soft tiny" role="option" aria-disabled="true" aria-selected={false}>
+            Type to find others
+          </li>
+        )}
       </ul>
     </div>
   );

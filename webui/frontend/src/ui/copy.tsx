@@ -36,7 +36,13 @@ interface Props {
 export function CopyButton({ text, what, children }: Props): JSX.Element {
   const copy = (): void => void copyText(typeof text === "string" ? text : text(), what);
   return (
-    <button type="button" class={`btn slim${children ? "" : " icon ghost"}`} onClick={copy} aria-label={`Copy ${what}`} title={`Copy ${what}`}>
+    <button
+      type="button"
+      class={`btn slim${children ? "" : " icon ghost"}`}
+      onClick={copy}
+      aria-label={`Copy ${what}`}
+      title={`Copy ${what}`}
+    >
       <Icon name="copy" />
       {children}
     </button>

@@ -37,7 +37,14 @@ export function Modal(props: ModalProps): JSX.Element {
     if (event.target === ref.current) props.onClose();
   };
   return (
-    <dialog ref={ref} tabIndex={-1} class={props.class} aria-label={props.label} onCancel={cancel} onMouseDown={outside}>
+    <dialog
+      ref={ref}
+      tabIndex={-1}
+      class={props.class}
+      aria-label={props.label}
+      onCancel={cancel}
+      onMouseDown={outside}
+    >
       {props.children}
     </dialog>
   );

@@ -36,7 +36,9 @@ const HOW: Record<string, string> = {
 
 /** "body.namespaces[1]" → "namespaces, number 2,". */
 function fieldName(path: string): string {
-  return path.replace(/^(body|query|path)\./, "").replace(/\[(\d+)\]/g, (_, at: string) => `, number ${Number(at) + 1},`);
+  return path
+    .replace(/^(body|query|path)\./, "")
+    .replace(/\[(\d+)\]/g, (_, at: string) => `, number ${Number(at) + 1},`);
 }
 
 interface Props {
@@ -52,7 +54,9 @@ export function ErrorNote({ problem, retry }: Props): JSX.Element {
       <Icon name="error" />
       <div class="body">
         <strong>{WHAT[problem.code] ?? problem.title}</strong>
-        {fields.length === 0 && problem.detail && problem.detail !== problem.title && <p class="any-break">{sentence(problem.detail)}</p>}
+        {fields.length === 0 && problem.detail && problem.detail !== problem.title && (
+          <p class="any-break">{sentence(problem.detail)}</p>
+        )}
         {fields.map((error) => (
           <p key={error.field} class="any-break">
             {sentence(`${fieldName(error.field)} ${error.message}`)}
@@ -81,7 +85,9 @@ export function WaitingNote({ waiting, what }: { waiting: Waiting; what: string 
         <strong>{starting ? "The data server is starting" : "The server asks to wait"}</strong>
         <p>{starting ? `${what} will appear by themselves in a few seconds.` : waiting.detail}</p>
       </div>
-      <span class="tiny soft" aria-hidden="true">{duration((now - waiting.since) / 1000)}</span>
+      <span class="tiny soft" aria-hidden="true">
+        {duration((now - waiting.since) / 1000)}
+      </span>
     </div>
   );
 }

@@ -24,9 +24,22 @@ export function Field({ label, help, autofocus, mono, value, ...rest }: Props): 
   return (
     <div class="field">
       <label for={id}>{label}</label>
-      <input ref={ref} id={id} class={`input${mono ? " mono" : ""}`} defaultValue={value ?? ""} spellcheck={false}
-        autocapitalize="none" autofocus={autofocus ?? false} aria-describedby={help ? `${id}-help` : undefined} {...(rest as { name: string; type?: "text" })} />
-      {help && <span class="help any-break" id={`${id}-help`}>{help}</span>}
+      <input
+        ref={ref}
+        id={id}
+        class={`input${mono ? " mono" : ""}`}
+        defaultValue={value ?? ""}
+        spellcheck={false}
+        autocapitalize="none"
+        autofocus={autofocus ?? false}
+        aria-describedby={help ? `${id}-help` : undefined}
+        {...(rest as { name: string; type?: "text" })}
+      />
+      {help && (
+        <span class="help any-break" id={`${id}-help`}>
+          {help}
+        </span>
+      )}
     </div>
   );
 }

@@ -47,7 +47,11 @@ export function Help({ close }: { close: () => void }): JSX.Element {
           <h2>{group.title}</h2>
           <dl class="keys">
             {group.keys.map(([keys, meaning]) => [
-              <dt key={`k${meaning}`}>{keys.map((key) => <kbd key={key}>{key}</kbd>)}</dt>,
+              <dt key={`k${meaning}`}>
+                {keys.map((key) => (
+                  <kbd key={key}>{key}</kbd>
+                ))}
+              </dt>,
               <dd key={meaning}>{meaning}</dd>,
             ])}
           </dl>

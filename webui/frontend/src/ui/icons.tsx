@@ -37,8 +37,18 @@ export type IconName = keyof typeof PATHS;
 
 export function Icon({ name, spin = false }: { name: IconName; spin?: boolean }): JSX.Element {
   return (
-    <svg class={spin ? "spin" : undefined} width="16" height="16" viewBox="0 0 16 16" fill="none" stroke="currentColor"
-      stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">
+    <svg
+      class={spin ? "spin" : undefined}
+      width="16"
+      height="16"
+      viewBox="0 0 16 16"
+      fill="none"
+      stroke="currentColor"
+      stroke-width="1.5"
+      stroke-linecap="round"
+      stroke-linejoin="round"
+      aria-hidden="true"
+    >
       <path d={PATHS[name]} />
     </svg>
   );

@@ -18,7 +18,8 @@ export function JsonTree({ value, depth = 0 }: { value: Json; depth?: number }):
         item !== null && typeof item === "object" ? (
           <details key={key} open={depth < 2}>
             <summary>
-              <span class="key">{key}</span> {Array.isArray(item) ? `[${item.length}]` : `{${Object.keys(item).length}}`}
+              <span class="key">{key}</span>{" "}
+              {Array.isArray(item) ? `[${item.length}]` : `{${Object.keys(item).length}}`}
             </summary>
             <JsonTree value={item} depth={depth + 1} />
           </details>

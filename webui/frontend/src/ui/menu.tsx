@@ -39,7 +39,14 @@ export function Menu({ label, button, class: look = "btn", children }: Props): J
   };
   return (
     <div class="menu" ref={ref} onKeyDown={onKeyDown}>
-      <button type="button" class={look} aria-label={label} title={label} aria-expanded={open} onClick={() => setOpen(!open)}>
+      <button
+        type="button"
+        class={look}
+        aria-label={label}
+        title={label}
+        aria-expanded={open}
+        onClick={() => setOpen(!open)}
+      >
         {button}
       </button>
       {open && (

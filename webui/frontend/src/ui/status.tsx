@@ -40,8 +40,15 @@ export function Progress({ of, label }: { of: ProgressData; label: string }): JS
   const percent = Math.min(100, Math.max(0, of.percentage));
   return (
     <div class="progress">
-      <div class="track" role="progressbar" aria-label={label} aria-valuemin={0} aria-valuemax={100}
-        aria-valuenow={percent} aria-valuetext={`${of.stage ?? "Working"}: ${progressText(of)}`}>
+      <div
+        class="track"
+        role="progressbar"
+        aria-label={label}
+        aria-valuemin={0}
+        aria-valuemax={100}
+        aria-valuenow={percent}
+        aria-valuetext={`${of.stage ?? "Working"}: ${progressText(of)}`}
+      >
         <div class="fill" style={{ transform: `scaleX(${percent / 100})` }} />
       </div>
       <span>{progressText(of)}</span>

@@ -33,8 +33,12 @@ export function announce(text: string): void {
 export function Voices(): JSX.Element {
   return (
     <>
-      <div class="toast" role="status">{useStore(toast)}</div>
-      <div class="hidden-text" aria-live="polite" data-testid="announcements">{useStore(said)}</div>
+      <div class="toast" role="status">
+        {useStore(toast)}
+      </div>
+      <div class="hidden-text" aria-live="polite" data-testid="announcements">
+        {useStore(said)}
+      </div>
     </>
   );
 }

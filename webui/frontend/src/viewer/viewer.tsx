@@ -5,13 +5,12 @@ import type { Sample } from "../api";
 import { getAbout, imageUrl, rawUrl, type Named } from "../endpoints";
 import { SampleFacts } from "../gallery/info";
 import { AXES, type GalleryState } from "../gallery/state";
-import { count } from "../lib/format";
 import { usePicture } from "../lib/picture";
 import { useQuery } from "../lib/query";
 import { Modal } from "../ui/dialog";
 import { ErrorNote, WaitingNote } from "../ui/errors";
-import { Icon, type IconName } from "../ui/icons";
 import { JsonTree } from "../ui/json";
+import { ViewerBar, ZOOM_STEP } from "./bar";
 import { AXIS_KEYS, isVolume, needsWindow, sliceAt, sliceCount } from "./volume";
 import { WindowControl } from "./window";
 import { useZoom } from "./zoom";
@@ -27,17 +26,8 @@ interface Props {
   close: () => void;
 }
 
-const ZOOM_STEP = 1.4;
 // CSS pixels for each pixel from which on pixels are shown as squares.
 const PIXELS_FROM = 3;
-
-function Tool({ label, icon, onClick, disabled = false }: { label: string; icon: IconName; onClick: () => void; disabled?: boolean }): JSX.Element {
-  return (
-    <button type="button" class="btn slim icon ghost" aria-label={label} title={label} onClick={onClick} disabled={disabled}>
-      <Icon name={icon} />
-    </button>
-  );
-}
 
 function Slices({ sample, state, set }: Pick<Props, "sample" | "state" | "set">): JSX.Element {
   const slices = sliceCount(sample, state.axis);
@@ -46,12 +36,29 @@ function Slices({ sample, state, set }: Pick<Props, "sample" | "state" | "set">)
     <div class="slices">
       <div class="segments" role="group" aria-label="Plane">
         {AXES.map((axis) => (
-          <button type="button" key={axis} aria-pressed={axis === state.axis} onClick={() => set({ axis, slice: null }, true)}>{axis}</button>
+          <button
+            type="button"
+            key={axis}
+            aria-pressed={axis === state.axis}
+            onClick={() => set({ axis, slice: null }, true)}
+          >
+            {axis}
+          </button>
         ))}
       </div>
-      <input type="range" aria-label="Slice" aria-valuetext={`${at + 1} of ${slices}`} min={0} max={slices - 1} step={1} value={at}
-        onInput={(event) => set({ slice: event.currentTarget.valueAsNumber }, true)} />
-      <output class="small">{at + 1} / {slices}</output>
+      <input
+        type="range"
+        aria-label="Slice"
+        aria-valuetext={`${at + 1} of ${slices}`}
+        min={0}
+        max={slices - 1}
+        step={1}
+        value={at}
+        onInput={(event) => set({ slice: event.currentTarget.valueAsNumber }, true)}
+      />
+      <output class="small">
+        {at + 1} / {slices}
+      </output>
     </div>
   );
 }
@@ -72,46 +79,70 @@ export function Viewer({ of, digest, sample, state, set, place, step, close }: P
   });
   const shown = usePicture(source, true);
   const picture = shown.picture;
-  const about = useQuery(windowed ? `about ${digest} ${of.namespace}/${of.name} ${sample.row}` : null, (how) => getAbout(of, digest, sample.row, how), { immutable: true });
+  const about = useQuery(
+    windowed ? `about ${digest} ${of.namespace}/${of.name} ${sample.row}` : null,
+    (how) => getAbout(of, digest, sample.row, how),
+    { immutable: true },
+  );
   const bySlices = (by: number): void => set({ slice: Math.min(slices - 1, Math.max(0, slice + by)) }, true);
-  const zoom = useZoom(stage, picture ?? { width: 0, height: 0 }, `${sample.row} ${state.axis}`, volume ? bySlices : null);
+  const zoom = useZoom(
+    stage,
+    picture ?? { width: 0, height: 0 },
+    `${sample.row} ${state.axis}`,
+    volume ? bySlices : null,
+  );
   const { scale, x, y } = zoom.view;
   const planes = Object.entries(AXIS_KEYS).map(([key, axis]) => [key, () => set({ axis, slice: null }, true)] as const);
   const move = (by: -1 | 1) => (): void => void step(by);
   const keys = {
-    ArrowLeft: move(-1), ArrowRight: move(1), h: move(-1), l: move(1), p: move(-1), n: move(1),
-    "+": () => zoom.by(ZOOM_STEP), "=": () => zoom.by(ZOOM_STEP), "-": () => zoom.by(1 / ZOOM_STEP), "0": zoom.reset, "1": zoom.actual,
+    ArrowLeft: move(-1),
+    ArrowRight: move(1),
+    h: move(-1),
+    l: move(1),
+    p: move(-1),
+    n: move(1),
+    "+": () => zoom.by(ZOOM_STEP),
+    "=": () => zoom.by(ZOOM_STEP),
+    "-": () => zoom.by(1 / ZOOM_STEP),
+    "0": zoom.reset,
+    "1": zoom.actual,
     i: () => setPanel(!panel),
-    ...(volume ? { ArrowUp: () => bySlices(1), ArrowDown: () => bySlices(-1), k: () => bySlices(1), j: () => bySlices(-1), ...Object.fromEntries(planes) } : {}),
+    ...(volume
+      ? {
+          ArrowUp: () => bySlices(1),
+          ArrowDown: () => bySlices(-1),
+          k: () => bySlices(1),
+          j: () => bySlices(-1),
+          ...Object.fromEntries(planes),
+        }
+      : {}),
   };
   const busy = picture?.source !== source && !shown.error;
   return (
     <Modal label={`Sample ${sample.key}`} class="viewer" onClose={close} keys={keys}>
-      <header class="viewer-bar">
-        <div class="title">
-          <h2 class="mono cut">{sample.key}</h2>
-          {place && <span class="tiny soft" aria-live="polite">{count(place.number)} of {count(place.total)}</span>}
-        </div>
-        {sample.label !== null && <span class="tag accent cut">{sample.labelText}</span>}
-        <span class="push" />
-        <Tool label="Previous sample" icon="left" onClick={move(-1)} disabled={!place || place.number <= 1} />
-        <Tool label="Next sample" icon="right" onClick={move(1)} disabled={!place || place.number >= place.total} />
-        <span class="zoom-tools row tight">
-          <Tool label="Zoom out" icon="minus" onClick={() => zoom.by(1 / ZOOM_STEP)} />
-          <button type="button" class="btn slim ghost scale" aria-label="Fit to window" title="Fit to window (0)" onClick={zoom.reset}>{Math.round(scale * 100)}%</button>
-          <Tool label="Zoom in" icon="plus" onClick={() => zoom.by(ZOOM_STEP)} />
-        </span>
-        <a class="btn slim icon ghost" href={rawUrl(of, digest, sample.row)} download aria-label="Download original" title="Download original"><Icon name="download" /></a>
-        <button type="button" class="btn slim icon ghost" aria-label="Details" title="Details (i)" aria-pressed={panel} onClick={() => setPanel(!panel)}><Icon name="info" /></button>
-        <Tool label="Close" icon="close" onClick={close} />
-      </header>
+      <ViewerBar
+        sample={sample}
+        place={place}
+        raw={rawUrl(of, digest, sample.row)}
+        zoom={zoom}
+        panel={panel}
+        toggle={() => setPanel(!panel)}
+        move={(by) => void step(by)}
+        close={close}
+      />
       <div class={panel ? "viewer-body with-panel" : "viewer-body"}>
         <div class="viewer-main">
           <div ref={stage} class={`stage${zoom.fitted ? "" : " free"}`} aria-busy={busy} {...zoom.handlers}>
             {picture && (
-              <img src={picture.url} width={picture.width} height={picture.height} draggable={false} class={scale * window.devicePixelRatio >= PIXELS_FROM ? "pixelated" : undefined}
+              <img
+                src={picture.url}
+                width={picture.width}
+                height={picture.height}
+                draggable={false}
+                class={scale * window.devicePixelRatio >= PIXELS_FROM ? "pixelated" : undefined}
                 alt={sample.label === null ? sample.key : `${sample.key}, label ${sample.labelText}`}
-                style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px) scale(${scale})` }} />
+                style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px) scale(${scale})` }}
+              />
             )}
             {(shown.waiting || shown.error) && (
               <div class="stage-note">
@@ -125,7 +156,11 @@ export function Viewer({ of, digest, sample, state, set, place, step, close }: P
         {panel && (
           <aside class="viewer-panel" aria-label="Details">
             <SampleFacts sample={sample} />
-            {about.data && !about.outdated && <WindowControl about={about.data} window={state.window} set={(next) => set({ window: next }, true)} />}
+            {about.data && (
+              <div class={about.outdated ? "fading" : undefined}>
+                <WindowControl about={about.data} window={state.window} set={(next) => set({ window: next }, true)} />
+              </div>
+            )}
             {about.error && <ErrorNote problem={about.error} retry={about.reload} />}
             {sample.metadata !== null && <JsonTree value={sample.metadata} />}
           </aside>

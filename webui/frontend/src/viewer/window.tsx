@@ -22,7 +22,15 @@ export function outline(counts: readonly number[]): string {
   return `M0 ${HEIGHT}${parts.join("")}L${WIDTH} ${HEIGHT}z`;
 }
 
-function NumberField({ label, value, onValue }: { label: string; value: number; onValue: (value: number) => void }): JSX.Element {
+function NumberField({
+  label,
+  value,
+  onValue,
+}: {
+  label: string;
+  value: number;
+  onValue: (value: number) => void;
+}): JSX.Element {
   const [typed, setTyped] = useState<string | null>(null);
   useEffect(() => setTyped(null), [value]);
   const tell = (): void => {
@@ -33,8 +41,14 @@ function NumberField({ label, value, onValue }: { label: string; value: number; 
   return (
     <label class="field">
       <span class="tiny soft">{label}</span>
-      <input class="input slim-input" inputMode="decimal" value={typed ?? intensity(value)} onInput={(event) => setTyped(event.currentTarget.value)} onBlur={tell}
-        onKeyDown={(event) => event.key === "Enter" && tell()} />
+      <input
+        class="input slim-input"
+        inputMode="decimal"
+        value={typed ?? intensity(value)}
+        onInput={(event) => setTyped(event.currentTarget.value)}
+        onBlur={tell}
+        onKeyDown={(event) => event.key === "Enter" && tell()}
+      />
     </label>
   );
 }
@@ -61,15 +75,40 @@ export function WindowControl({ about, window, set }: Props): JSX.Element {
     <section class="window" aria-label="Window">
       <div class="row">
         <h2>Window</h2>
-        <span class="tiny soft">{intensity(about.min)} … {intensity(about.max)}</span>
-        <button type="button" class="btn slim ghost push" disabled={!window} onClick={() => set(null)}>Automatic</button>
+        <span class="tiny soft">
+          {intensity(about.min)} … {intensity(about.max)}
+        </span>
+        <button type="button" class="btn slim ghost push" disabled={!window} onClick={() => set(null)}>
+          Automatic
+        </button>
       </div>
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={`Histogram of intensities from ${intensity(about.min)} to ${intensity(about.max)}`}>
+      <svg
+        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`Histogram of intensities from ${intensity(about.min)} to ${intensity(about.max)}`}
+      >
         <rect class="inside" x={place(low)} width={Math.max(0, place(high) - place(low))} height={HEIGHT} />
         <path d={outline(about.histogram.counts)} />
       </svg>
-      <input type="range" aria-label="Low" min={least} max={most} step={tick} value={low} onInput={(event) => change({ low: Math.min(event.currentTarget.valueAsNumber, high - tick), high })} />
-      <input type="range" aria-label="High" min={least} max={most} step={tick} value={high} onInput={(event) => change({ low, high: Math.max(event.currentTarget.valueAsNumber, low + tick) })} />
+      <input
+        type="range"
+        aria-label="Low"
+        min={least}
+        max={most}
+        step={tick}
+        value={low}
+        onInput={(event) => change({ low: Math.min(event.currentTarget.valueAsNumber, high - tick), high })}
+      />
+      <input
+        type="range"
+        aria-label="High"
+        min={least}
+        max={most}
+        step={tick}
+        value={high}
+        onInput={(event) => change({ low, high: Math.max(event.currentTarget.valueAsNumber, low + tick) })}
+      />
       <div class="row">
         <NumberField label="Low" value={low} onValue={(value) => change({ low: value, high })} />
         <NumberField label="High" value={high} onValue={(value) => change({ low, high: value })} />

@@ -62,7 +62,12 @@ export interface Zoom {
 const CENTRE = { x: 0, y: 0 };
 
 /** `onWheelStep`: what a wheel without modifier does instead of zooming (slices of volumes). */
-export function useZoom(stage: RefObject<HTMLElement | null>, picture: Box, key: string, onWheelStep: ((step: number) => void) | null): Zoom {
+export function useZoom(
+  stage: RefObject<HTMLElement | null>,
+  picture: Box,
+  key: string,
+  onWheelStep: ((step: number) => void) | null,
+): Zoom {
   const [box, setBox] = useState<Box>({ width: 0, height: 0 });
   const [free, setFree] = useState<{ key: string; view: View } | null>(null);
   const [pointers] = useState(() => new Map<number, { x: number; y: number }>());
@@ -74,7 +79,9 @@ export function useZoom(stage: RefObject<HTMLElement | null>, picture: Box, key:
   const to = (next: View): void => setFree({ key: now.current.key, view: held(next, now.current.picture) });
   const at = (event: { clientX: number; clientY: number }): { x: number; y: number } => {
     const rect = stage.current?.getBoundingClientRect();
-    return rect ? { x: event.clientX - rect.left - rect.width / 2, y: event.clientY - rect.top - rect.height / 2 } : CENTRE;
+    return rect
+      ? { x: event.clientX - rect.left - rect.width / 2, y: event.clientY - rect.top - rect.height / 2 }
+      : CENTRE;
   };
 
   useEffect(() => {
@@ -119,7 +126,8 @@ export function useZoom(stage: RefObject<HTMLElement | null>, picture: Box, key:
     if (other) {
       const distance = (p: { x: number; y: number }): number => Math.hypot(p.x - other.x, p.y - other.y);
       const middle = { x: (after.x + other.x) / 2, y: (after.y + other.y) / 2 };
-      if (distance(before) > 0) to(zoomAt(now.current.view, distance(after) / distance(before), middle, now.current.base));
+      if (distance(before) > 0)
+        to(zoomAt(now.current.view, distance(after) / distance(before), middle, now.current.base));
     } else {
       const old = now.current.view;
       to({ ...old, x: old.x + after.x - before.x, y: old.y + after.y - before.y });
@@ -134,6 +142,12 @@ export function useZoom(stage: RefObject<HTMLElement | null>, picture: Box, key:
     by: (factor) => to(zoomAt(now.current.view, factor, CENTRE, now.current.base)),
     reset,
     actual,
-    handlers: { onPointerDown, onPointerMove, onPointerUp: lift, onPointerCancel: lift, onDblClick: () => (fitted ? actual() : reset()) },
+    handlers: {
+      onPointerDown,
+      onPointerMove,
+      onPointerUp: lift,
+      onPointerCancel: lift,
+      onDblClick: () => (fitted ? actual() : reset()),
+    },
   };
 }

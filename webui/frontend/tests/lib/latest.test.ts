@@ -10,10 +10,15 @@ function made(): { latest: Latest<number>; begun: number[]; finish: () => Promis
     signals.push(signal);
     return new Promise((resolve) => ends.push(resolve));
   });
-  return { latest, begun, signals, finish: async () => {
-    ends.shift()?.();
-    await new Promise((resolve) => setTimeout(resolve));
-  } };
+  return {
+    latest,
+    begun,
+    signals,
+    finish: async () => {
+      ends.shift()?.();
+      await new Promise((resolve) => setTimeout(resolve));
+    },
+  };
 }
 
 it("does one at a time and skips what is no longer wanted", async () => {

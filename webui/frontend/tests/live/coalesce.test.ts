@@ -10,10 +10,13 @@ function made(): { coalescer: Coalescer; batches: Batch[]; frame: () => void; as
   const batches: Batch[] = [];
   let waiting: (() => void)[] = [];
   let asked = 0;
-  const coalescer = new Coalescer((batch) => batches.push(batch), (callback) => {
-    asked += 1;
-    waiting.push(callback);
-  });
+  const coalescer = new Coalescer(
+    (batch) => batches.push(batch),
+    (callback) => {
+      asked += 1;
+      waiting.push(callback);
+    },
+  );
   const frame = (): void => {
     const now = waiting;
     waiting = [];
@@ -30,7 +33,15 @@ describe("changes of a frame", () => {
     expect(batches).toHaveLength(0);
     frame();
     expect(batches).toHaveLength(1);
-    expect([...(batches[0] as Batch).changes.values()].map((one) => one.name)).toEqual(["u0-994", "u1-995", "u2-996", "u3-997", "u4-998", "u5-999", "u6-993"]);
+    expect([...(batches[0] as Batch).changes.values()].map((one) => one.name)).toEqual([
+      "u0-994",
+      "u1-995",
+      "u2-996",
+      "u3-997",
+      "u4-998",
+      "u5-999",
+      "u6-993",
+    ]);
   });
   it("do not come again in the next one", () => {
     const { coalescer, batches, frame } = made();
@@ -52,10 +63,13 @@ describe("changes of a frame", () => {
   it("that come while a batch is delivered make another one", () => {
     const batches: Batch[] = [];
     const waiting: (() => void)[] = [];
-    const coalescer: Coalescer = new Coalescer((batch) => {
-      batches.push(batch);
-      if (batches.length === 1) coalescer.change(event("b", 2));
-    }, (callback) => waiting.push(callback));
+    const coalescer: Coalescer = new Coalescer(
+      (batch) => {
+        batches.push(batch);
+        if (batches.length === 1) coalescer.change(event("b", 2));
+      },
+      (callback) => waiting.push(callback),
+    );
     coalescer.change(event("a", 1));
     waiting.shift()?.();
     waiting.shift()?.();

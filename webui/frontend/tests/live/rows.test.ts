@@ -4,17 +4,45 @@ import { applyBatch, compare, matches } from "../../src/live/rows";
 
 function row(name: string, more: Partial<DatasetSummary> = {}): DatasetSummary {
   return {
-    uid: `uid-${name}`, namespace: "default", name, displayName: null, ready: true, reconciling: false, stalled: false, reason: "Available", message: "",
-    progress: null, samples: 1, bytes: 1, classes: null, version: null, indexed: false, managedBy: null,
-    createdAt: "2026-01-01T00:00:00.000Z", changedAt: "2026-01-01T00:00:00.000Z", ...more,
+    uid: `uid-${name}`,
+    namespace: "default",
+    name,
+    displayName: null,
+    ready: true,
+    reconciling: false,
+    stalled: false,
+    reason: "Available",
+    message: "",
+    progress: null,
+    samples: 1,
+    bytes: 1,
+    classes: null,
+    version: null,
+    indexed: false,
+    managedBy: null,
+    createdAt: "2026-01-01T00:00:00.000Z",
+    changedAt: "2026-01-01T00:00:00.000Z",
+    ...more,
   };
 }
 function batch(...changes: (DatasetSummary | { gone: string })[]): Map<string, ChangeEvent> {
-  return new Map(changes.map((one) => {
-    const uid = "gone" in one ? `uid-${one.gone}` : one.uid;
-    const name = "gone" in one ? one.gone : one.name;
-    return [uid, { kind: "Dataset", op: "gone" in one ? "delete" : "upsert", uid, namespace: "default", name, object: "gone" in one ? null : one }];
-  }));
+  return new Map(
+    changes.map((one) => {
+      const uid = "gone" in one ? `uid-${one.gone}` : one.uid;
+      const name = "gone" in one ? one.gone : one.name;
+      return [
+        uid,
+        {
+          kind: "Dataset",
+          op: "gone" in one ? "delete" : "upsert",
+          uid,
+          namespace: "default",
+          name,
+          object: "gone" in one ? null : one,
+        },
+      ];
+    }),
+  );
 }
 const ALL = { namespace: "", text: "" };
 const later = { changedAt: "2026-01-01T00:00:01.000Z" };
@@ -23,7 +51,11 @@ const names = (rows: readonly DatasetSummary[]): string[] => rows.map((one) => o
 describe("a batch of changes", () => {
   const rows = [row("a"), row("c"), row("e")];
   it("replaces, inserts in order and removes", () => {
-    const after = applyBatch(rows, batch(row("c", { reason: "Preparing", ...later }), row("d"), row("0"), row("z"), { gone: "a" }), ALL);
+    const after = applyBatch(
+      rows,
+      batch(row("c", { reason: "Preparing", ...later }), row("d"), row("0"), row("z"), { gone: "a" }),
+      ALL,
+    );
     expect(names(after)).toEqual(["0", "c", "d", "e", "z"]);
     expect(after[1]?.reason).toBe("Preparing");
   });
@@ -41,9 +73,17 @@ describe("a batch of changes", () => {
     const fresh = [row("a", { reason: "Available", ...later })];
     expect(applyBatch(fresh, batch(row("a", { reason: "Pending" })), ALL)).toBe(fresh);
   });
-  it("takes the event when both are of the same moment", () => expect(applyBatch([row("a")], batch(row("a", { reason: "Pending" })), ALL)[0]?.reason).toBe("Pending"));
+  it("takes the event when both are of the same moment", () =>
+    expect(applyBatch([row("a")], batch(row("a", { reason: "Pending" })), ALL)[0]?.reason).toBe("Pending"));
   it("removes what no longer matches", () => {
-    expect(names(applyBatch([row("a", { displayName: "Cats" })], batch(row("a", { displayName: "Dogs", ...later })), { namespace: "", text: "cat" }))).toEqual([]);
+    expect(
+      names(
+        applyBatch([row("a", { displayName: "Cats" })], batch(row("a", { displayName: "Dogs", ...later })), {
+          namespace: "",
+          text: "cat",
+        }),
+      ),
+    ).toEqual([]);
   });
   it("inserts into two thousand rows in order", () => {
     const many = Array.from({ length: 2000 }, (_, i) => row(`set-${String(i * 2).padStart(5, "0")}`));
@@ -56,7 +96,18 @@ describe("a batch of changes", () => {
 describe("the filter", () => {
   it("is literal and knows no case", () => {
     const one = row("a.b", { displayName: "50% Ölfarbe" });
-    expect(["A.B", "50%", "öl", "", "a_b", ".*"].map((text) => matches(one, { namespace: "", text }))).toEqual([true, true, true, true, false, false]);
+    expect(["A.B", "50%", "öl", "", "a_b", ".*"].map((text) => matches(one, { namespace: "", text }))).toEqual([
+      true,
+      true,
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
-  it("knows the namespace", () => expect([matches(row("a"), { namespace: "default", text: "" }), matches(row("a"), { namespace: "b", text: "" })]).toEqual([true, false]));
+  it("knows the namespace", () =>
+    expect([
+      matches(row("a"), { namespace: "default", text: "" }),
+      matches(row("a"), { namespace: "b", text: "" }),
+    ]).toEqual([true, false]));
 });

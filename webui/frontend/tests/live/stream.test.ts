@@ -61,7 +61,10 @@ describe("the stream", () => {
     source().says("health", '{"database":true}');
     source().says("change", '{"uid":"a"}', "s-1");
     expect(said.map((one) => one.kind)).toEqual(["state", "reset", "health", "change"]);
-    expect(stream.now()).toEqual([{ kind: "state", state: "live" }, { kind: "health", data: '{"database":true}' }]);
+    expect(stream.now()).toEqual([
+      { kind: "state", state: "live" },
+      { kind: "health", data: '{"database":true}' },
+    ]);
   });
   it("goes on where it was after a refusal", async () => {
     stream.open();
