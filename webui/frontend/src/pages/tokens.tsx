@@ -133,8 +133,8 @@ export function TokensPage(): JSX.Element {
             <thead>
               <tr>
                 <th scope="col">Name</th>
-                <th scope="col">Created</th>
-                <th scope="col">Last used</th>
+                <th scope="col" class="wide">Created</th>
+                <th scope="col" class="wide">Last used</th>
                 <th scope="col">Ends</th>
                 <th scope="col">
                   <span class="hidden-text">Actions</span>
@@ -145,8 +145,8 @@ export function TokensPage(): JSX.Element {
               {items.map((token) => (
                 <tr key={token.id}>
                   <td class="any-break">{token.name}</td>
-                  <td class="soft small">{moment(token.createdAt)}</td>
-                  <td class="soft small">{moment(token.usedAt) || "never"}</td>
+                  <td class="soft small wide">{moment(token.createdAt)}</td>
+                  <td class="soft small wide">{moment(token.usedAt) || "never"}</td>
                   <td class="soft small">{moment(token.expiresAt) || "no end"}</td>
                   <td>
                     <div class="actions">
@@ -157,7 +157,7 @@ export function TokensPage(): JSX.Element {
                         onClick={() => setOpen({ kind: "delete", token })}
                       >
                         <Icon name="trash" />
-                        Delete
+                        <span class="wide">Delete</span>
                       </button>
                     </div>
                   </td>

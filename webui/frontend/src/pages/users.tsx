@@ -144,7 +144,7 @@ export function UsersPage(): JSX.Element {
                 <th scope="col">Email</th>
                 <th scope="col">Role</th>
                 <th scope="col">Namespaces</th>
-                <th scope="col">Created</th>
+                <th scope="col" class="wide">Created</th>
                 <th scope="col">
                   <span class="hidden-text">Actions</span>
                 </th>
@@ -168,7 +168,7 @@ export function UsersPage(): JSX.Element {
                       ? "all"
                       : user.namespaces.join(", ") || <span class="soft">none</span>}
                   </td>
-                  <td class="soft small">{moment(user.createdAt)}</td>
+                  <td class="soft small wide">{moment(user.createdAt)}</td>
                   <td>
                     <div class="actions">
                       <button
@@ -178,7 +178,7 @@ export function UsersPage(): JSX.Element {
                         aria-label={`Set password of ${user.email}`}
                       >
                         <Icon name="key" />
-                        Password
+                        <span class="wide">Password</span>
                       </button>
                       <button
                         type="button"
@@ -188,7 +188,7 @@ export function UsersPage(): JSX.Element {
                         aria-label={`Delete ${user.email}`}
                       >
                         <Icon name="trash" />
-                        Delete
+                        <span class="wide">Delete</span>
                       </button>
                     </div>
                   </td>
