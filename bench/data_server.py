@@ -35,10 +35,11 @@ LOAD_SECONDS, CLIENTS = 6.0, 16
 SERVER = """
 import asyncio, json, sys
 from pathlib import Path
-from blueno.dataserver.__main__ import return_memory_early, serve
+from blueno.dataserver.__main__ import serve
 from blueno.dataserver.config import ServerConfig
+from blueno.memory import give_back_early
 mount, root, keys, port = sys.argv[1:]
-return_memory_early()
+give_back_early()
 asyncio.run(serve(ServerConfig(Path(mount), Path(root), "uid-1", json.loads(keys)), int(port)))
 """
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import os
 import signal
 import sys
-from contextlib import suppress
 
 from blueno.dataserver.app import make_app
 from blueno.dataserver.config import ServerConfig
 from blueno.dataserver.listen import listen
 from blueno.errors import InvalidSpec
+from blueno.memory import give_back_early
 from blueno.names import DATA_PORT
 
 log = logging.getLogger("blueno.dataserver")
-
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of malloc.h
 
 
 async def serve(config: ServerConfig, port: int) -> None:
@@ -33,17 +30,6 @@ async def serve(config: ServerConfig, port: int) -> None:
     await listener.close()
 
 
-def return_memory_early() -> None:
-    """Tells glibc to give what large pictures took back to the system at once (elsewhere this does nothing).
-
-    Left alone it raises its own limit to 32 MiB and keeps the pieces: 670 MB were seen after a few 8000-pixel PNGs.
-    """
-    with suppress(AttributeError, OSError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, 2 << 20)
-        mallopt(_M_ARENA_MAX, 2)
-
-
 def main() -> int:
     """Exit code: 0 when asked to stop, 2 for wrong settings."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
@@ -52,7 +38,7 @@ def main() -> int:
     except InvalidSpec as error:
         log.error("%s", error)
         return 2
-    return_memory_early()
+    give_back_early()
     asyncio.run(serve(config, DATA_PORT))
     return 0
 

@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 
 from blueno.errors import InvalidSpec
+from blueno.memory import give_back_early
 from blueno.recorder.config import RecorderConfig
 from blueno.recorder.recorder import Recorder
 
@@ -33,6 +34,7 @@ def main() -> int:
     except InvalidSpec as error:
         log.error("%s", error)
         return 2
+    give_back_early()
     asyncio.run(serve(config))
     return 0
 

@@ -28,7 +28,7 @@ from blueno.resources.indexing import MESSAGE_LIMIT, IndexReport
 log = logging.getLogger("blueno.recorder")
 
 T = TypeVar("T")
-COPIES = 2  # at a time: one COPY keeps a core of PostgreSQL busy
+COPIES = 1  # at a time: it keeps a core of PostgreSQL busy, and holds some 30 MB here; the next is read meanwhile
 
 
 class NotNow(BluenoError):

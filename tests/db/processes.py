@@ -22,10 +22,11 @@ class Served:
     SCRIPT = """
 import asyncio, json, sys
 from pathlib import Path
-from blueno.dataserver.__main__ import return_memory_early, serve
+from blueno.dataserver.__main__ import serve
 from blueno.dataserver.config import ServerConfig
+from blueno.memory import give_back_early
 mount, root, uid, keys, port = sys.argv[1:]
-return_memory_early()
+give_back_early()
 asyncio.run(serve(ServerConfig(Path(mount), Path(root), uid, json.loads(keys)), int(port)))
 """
 
@@ -57,9 +58,11 @@ from pathlib import Path
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import connect
 from blueno.recorder.__main__ import serve
+from blueno.memory import give_back_early
 from blueno.recorder.config import RecorderConfig
 ports, report_url, url_file, key, token = sys.argv[1:]
 ports = json.loads(ports)
+give_back_early()
 asyncio.run(serve(RecorderConfig(
     database=DatabaseConfig(Path(url_file)), report_url=report_url, grant_key_file=Path(key), token_file=Path(token),
     http_port=0, data_server_url=lambda namespace, name, uid: f"http://127.0.0.1:{ports[uid]}",
