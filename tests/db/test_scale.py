@@ -97,14 +97,14 @@ def large(loader: Connection) -> Iterator[VersionRow]:
 
 
 class Explained:
-    """A cursor that notes how many rows of samples each of its statements touched, and by what."""
+    """A cursor that notes the plan of each of its statements, with the rows and pages that it touched."""
 
     def __init__(self, connection: Connection) -> None:
         self._cursor = connection.cursor()
         self.plans: list[str] = []
 
     def execute(self, statement: str, values: object = None) -> None:
-        self._cursor.execute(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {statement}", values)
+        self._cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {statement}", values)
         self.plans.append("\n".join(line for (line,) in self._cursor.fetchall()))
         self._cursor.execute(statement, values)
 
@@ -123,6 +123,14 @@ class Explained:
                 count += int(float(rows) * int(loops))
             count += sum(int(rows) for rows in re.findall(r"Rows Removed by Filter: (\d+)", plan))
         return count
+
+    def pages(self) -> list[int]:
+        """Of each statement. Its topmost node counts for all below."""
+        found = []
+        for plan in self.plans:
+            (line,) = re.findall("Buffers: (.*)", plan)[:1]
+            found.append(sum(int(count) for count in re.findall(r"(?:hit|read)=(\d+)", line)))
+        return found
 
 
 FILTERS = [
@@ -146,6 +154,10 @@ def test_any_page_touches_few_rows(loader: Connection, large: VersionRow, wanted
         assert page.total == total
         # Up to six ends of ranges by at most 128 entries each, four prefixes of at most 64 keys, and the page.
         assert explained.touched() < 1500, "\n\n".join(explained.plans)
+        # The whole index has 170 pages, the table 1,100. Each row of a page looks up its split and its label.
+        ranges, *page_of_rows = explained.pages()
+        assert ranges < 100, explained.plans[0]
+        assert sum(page_of_rows) < 700, explained.plans[-1]
     loader.rollback()
 
 
