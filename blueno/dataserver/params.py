@@ -13,6 +13,7 @@ from blueno.dataserver.sheet import LARGEST, MOST_ROWS, SMALLEST, SheetQuery
 from blueno.dataserver.views import AXES, MOST, View
 
 MOST_SLICES: Final = 64
+MOST_ASKED: Final = 4096  # `size` is the most that a caller wants: MOST may be what there is
 _NUMBER = re.compile(r"[0-9]{1,10}", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _RANGE = re.compile(r"([0-9]{1,10})(?:-([0-9]{1,10}))?", re.ASCII)
@@ -99,7 +100,7 @@ def view(items: Iterable[tuple[str, str]]) -> View:
     """Of GET …/image."""
     given = Parameters(items, ("size", "axis", "slice", "low", "high"))
     return View(
-        size=given.number("size", MOST, SMALLEST, MOST) or MOST,
+        size=min(MOST, given.number("size", MOST, SMALLEST, MOST_ASKED) or MOST),
         axis=given.choice("axis", AXES, "axial"),
         slice=given.number("slice", None, 0, 2**31 - 1),
         window=given.window(),

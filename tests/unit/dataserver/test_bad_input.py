@@ -47,7 +47,7 @@ WRONG = {
     ],
     ("sheet", "cell"): [*NUMBERS, "7", "257"],
     ("sheet", "columns"): [*NUMBERS, "0", "201"],
-    ("samples/0/image", "size"): [*NUMBERS, "0", "7", "2049"],
+    ("samples/0/image", "size"): [*NUMBERS, "0", "7", "4097"],
     ("samples/0/image", "slice"): [*NUMBERS, "1", "2147483647"],
     ("samples/0/image", "axis"): ["", "x", "Axial", "axial ", "0", "coronal"],
     ("samples/0/montage", "count"): [*NUMBERS, "0", "65"],

@@ -111,6 +111,7 @@ async def test_modes_and_sizes_of_single_images(odd_server: Served) -> None:
     for name, wanted in expected.items():
         image = (await odd_server.get(f"{version}/samples/{ROW[name]}/image")).image()
         assert (image.mode, image.size) == wanted, name
+        assert (await odd_server.get(f"{version}/samples/{ROW[name]}/image?size=4096")).image().size == wanted[1], name
         small = (await odd_server.get(f"{version}/samples/{ROW[name]}/image?size=8")).image()
         assert max(small.size) == min(8, max(wanted[1])), name
         assert min(small.size) >= 1
