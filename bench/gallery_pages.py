@@ -1,7 +1,8 @@
 """Pages of the gallery at 1 M and 10 M samples: any filter, any page; p99 beside the schema and query of 2019.
 
 Usage: bench/gallery_pages.py [--rows 1000000 10000000] [--repetitions 5] [--queries 400] [--old-queries 20]. A
-repetition is so many random pages (split or none, label or none, key prefix of any length or none; by position, after or
+repetition is so many random pages (split or none, label or none, key prefix of any length or none; by position, after
+or
 before any sample), each timed as the caller of blueno/db/samples.py sees it: statements, round trips, rows and exact
 total. The 2019 way answers pages drawn in the same manner. Interleaved, warm, one connection each, fsync on.
 """

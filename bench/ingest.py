@@ -56,7 +56,7 @@ def main() -> int:
         with server.database() as config:
             memory = [load_large(config, Path(folder), arguments.large, shuffled) for shuffled in (False, True)]
     note = (
-        f"{arguments.rows} MNIST-shaped rows: encode, COPY, two indexes, ANALYZE, ATTACH, labels, facets, commit, in one "
+        f"{arguments.rows} MNIST-shaped rows: encode, COPY, indexes, ANALYZE, ATTACH, labels, facets, commit, in one "
         "process of two cores. Bare: the finished stream into a table without an index."
     )
     rate = common.row(

@@ -18,15 +18,17 @@ _PIECE = 500_000
 
 
 def write_index(path: Path, rows: int, *, shuffled: bool = False) -> pa.Table:
-    """MNIST-shaped rows, memory-mapped: three splits, ten even labels, a rare one, one in fifty without; keys of a split
-    ascend, unless shuffled."""
+    """MNIST-shaped rows, memory-mapped: three splits, ten even labels, a rare one, one in fifty without.
+
+    Keys of a split ascend, unless shuffled.
+    """
     made = []
     at = 0
     for name, share in SPLITS:
         count = round(rows * share)
         numbers = np.random.default_rng(1).permutation(count) if shuffled else np.arange(count)
-        for start in range(0, count, _PIECE):
-            made.append(_piece(name, numbers[start : start + _PIECE], at + start))
+        starts = range(0, count, _PIECE)
+        made.extend(_piece(name, numbers[start : start + _PIECE], at + start) for start in starts)
         at += count
     whole = index.join(made)
     with pa.OSFile(os.fspath(path), "wb") as sink, pa.ipc.new_file(sink, whole.schema) as writer:
