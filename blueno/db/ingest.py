@@ -20,6 +20,7 @@ import psycopg2
 import pyarrow as pa
 from psycopg2.extras import Json, execute_values
 
+from blueno.db.ahead import ahead
 from blueno.db.binary import COLUMNS, HEADER, TRAILER, Part, array_of, pieces
 from blueno.db.connect import Connection, Cursor
 from blueno.db.errors import as_blueno_error
@@ -128,14 +129,17 @@ class _Load:
         execute("SET LOCAL statement_timeout = 0")  # connect.py limits the time between two pieces
         columns = ", ".join(f'"{name}"' for name in COLUMNS)
         copy = f"COPY projection.sample_{version_id} ({columns}) FROM STDIN (FORMAT binary, FREEZE)"
-        stream: Any = _Stream(self._stream(version_id, marks))
+        with ahead(self._stream(version_id, marks)) as parts:
+            self._copy(copy, _Stream(parts))
+        execute("SET LOCAL statement_timeout TO DEFAULT")
+
+    def _copy(self, statement: str, stream: Any) -> None:
         try:
-            self._cursor.copy_expert(copy, stream)
+            self._cursor.copy_expert(statement, stream)
         except psycopg2.Error:
             if stream.failure is not None:  # psycopg2 makes a cancelled query of an error of ours
                 raise stream.failure from None
             raise
-        execute("SET LOCAL statement_timeout TO DEFAULT")
 
     def _stream(self, version_id: int, marks: IO[bytes]) -> Iterator[bytes]:
         """The COPY stream; on the way labels are noted and key marks written."""
@@ -173,6 +177,7 @@ class _Load:
             execute(f"CREATE INDEX {table}_label ON projection.{table} (label_id, idx)")
         if not all(self._ordered):
             execute(f"CREATE UNIQUE INDEX {table}_row ON projection.{table} (row)")
+        execute("SET LOCAL default_statistics_target = 10")  # else a million rows are read whole for it
         execute(f"ANALYZE projection.{table} (idx, label_id)")
         execute("SET LOCAL lock_timeout = '30s'")  # another version may be on its way in
         execute(f"ALTER TABLE projection.sample ATTACH PARTITION projection.{table} FOR VALUES IN ({version_id})")

@@ -1,7 +1,7 @@
 """The order of samples in the gallery: splits as the manifest lists them, keys by their bytes. Used by ingest.py. Pure.
 
 An index is grouped by split, and its keys are usually in order already. Where they are not, they are sorted by buckets:
-each bucket holds the keys between two pivots, at most some 16 MB of them, so that memory stays small at any size.
+each bucket holds the keys between two pivots, some 4 MB of them, so that memory stays small at any size.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 
 from blueno.errors import BluenoError
 
-BUCKET_ROWS = 1_000_000
-BUCKET_BYTES = 16 << 20
+BUCKET_ROWS = 200_000
+BUCKET_BYTES = 4 << 20
 _LOOK = 1 << 18  # rows looked at in one step
 _PROBES = 64  # sampled keys per bucket: pivots that cut evenly enough
 
