@@ -21,8 +21,8 @@ __all__ = (
 
 MAX_LIMIT = 1000
 _MAX_INT = 2**31 - 1
-_COLUMNS = """t.idx, t.row, t.key,
-(SELECT name FROM projection.split s WHERE s.version_id = t.version_id AND s.split_id = t.split_id),
+_SPLIT = "(SELECT name FROM projection.split s WHERE s.version_id = t.version_id AND s.split_id = t.split_id)"
+_COLUMNS = """t.idx, t.row, t.key, {split},
 (SELECT label FROM projection.label l WHERE l.version_id = t.version_id AND l.label_id = t.label_id),
 t."group", t.bytes, t.width, t.height, t.depth, t.channels, t.dtype, t.format, encode(t.sha256, 'hex'), t.metadata"""
 
@@ -86,7 +86,7 @@ def select_sample(cursor: Cursor, version: VersionRow, row: int) -> SampleRow | 
     if not 0 <= row < version.samples:
         return None
     column = "idx" if version.in_order else "row"
-    cursor.execute(f"SELECT {_COLUMNS} FROM {version.table} t WHERE {column} = %s", (row,))  # noqa: S608  # our names
+    cursor.execute(f"SELECT {_COLUMNS.format(split=_SPLIT)} FROM {version.table} t WHERE {column} = %s", (row,))  # noqa: S608  # our names
     found = cursor.fetchone()
     return None if found is None else SampleRow(*found)
 
@@ -110,13 +110,15 @@ def _rows(cursor: Cursor, version: VersionRow, ranges: Ranges, position: int, li
         "counts": [piece.count for piece in pieces],
     }
     cursor.execute(_plain_page(version) if ranges.label_id is None else _labelled_page(version), values)
-    return [SampleRow(*row) for row in cursor.fetchall()]
+    names = {item.split_id: item.split for item in ranges.items}
+    rows = ([*row[:3], names[row[3]], *row[4:]] for row in cursor.fetchall())
+    return [SampleRow(*row) for row in rows]
 
 
 def _plain_page(version: VersionRow) -> str:
     """Places are dense: a piece is a range of idx."""
     return f"""
-SELECT {_COLUMNS} FROM unnest(%(lows)s::integer[], %(counts)s::integer[]) AS p (low, count)
+SELECT {_COLUMNS.format(split="t.split_id")} FROM unnest(%(lows)s::integer[], %(counts)s::integer[]) AS p (low, count)
 CROSS JOIN LATERAL (SELECT * FROM {version.table} WHERE idx >= p.low AND idx < p.low + p.count ORDER BY idx) t
 ORDER BY t.idx"""  # noqa: S608  # our names
 
@@ -125,7 +127,7 @@ def _labelled_page(version: VersionRow) -> str:
     """From the mark before the rank that is wanted, `rank %% step` entries on; a comparison of rows leaves the planner
     no index but (label_id, idx)."""
     return f"""
-SELECT {_COLUMNS}
+SELECT {_COLUMNS.format(split="t.split_id")}
 FROM unnest(%(lows)s::integer[], %(ranks)s::integer[], %(counts)s::integer[]) AS p (low, rank, count)
 JOIN projection.label l ON l.version_id = %(version)s AND l.label_id = %(label)s
 CROSS JOIN LATERAL (
