@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
@@ -84,13 +85,33 @@ class Place:
             connection.close()
 
     def kill(self, process: subprocess.Popen[str]) -> None:
-        """As the end of a container: every process of it at once."""
-        pids = [process.pid]
-        for pid in pids:
-            pids += children(pid)
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+        """As the end of a container: every process of it at once, frozen first so that none makes another."""
+        frozen: list[int] = []
+        found = [process.pid]
+        while found:
+            for pid in found:
+                send(pid, signal.SIGSTOP)
+            frozen += found
+            found = [child for pid in frozen for child in children(pid) if child not in frozen]
+        for pid in frozen:
+            send(pid, signal.SIGKILL)
         process.communicate(timeout=SECONDS)
+        deadline = time.monotonic() + SECONDS
+        while any(runs(pid) for pid in frozen):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def send(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself
+        os.kill(pid, number)
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def interpreter() -> list[str]:
@@ -145,6 +166,7 @@ def test_first_start_kill_start_and_fast_shutdown(place: Place) -> None:
                      "WHERE datname = 'blueno'") == [("blueno", "UTF8", "C.UTF-8")]  # fmt: skip
     place.kill(process)
     assert (place.claim / "pgdata" / "postmaster.pid").exists(), "what a killed server leaves"
+    assert (place.tmp / f".s.PGSQL.{place.port}.lock").exists()
     process = place.start()
     place.wait_ready(process)
     assert place.ask("SELECT n FROM kept") == [(7,)]

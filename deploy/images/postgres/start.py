@@ -62,9 +62,7 @@ def main(arguments: list[str]) -> int:
         lock = take_lock()
         password = read_password()
         make_database()
-        # Whoever holds the lock is alone: a file left here is of a container that is gone, and the number in it is
-        # some other process by now.
-        (DATA / "postmaster.pid").unlink(missing_ok=True)
+        forget_the_dead()
         configure(password)
         return serve(lock)
     except Stopped:
@@ -112,6 +110,13 @@ def make_database() -> None:
     if done.returncode:
         raise SystemExit(f"initdb failed: {(done.stderr or done.stdout).strip()[-1000:]}")
     unfinished.rename(DATA)
+
+
+def forget_the_dead() -> None:
+    """Whoever holds the lock is alone: lock files left here are of a container that is gone, and the numbers in them
+    are other processes by now. (/tmp outlives a container, too: it belongs to the pod.)"""
+    for left in (DATA / "postmaster.pid", SOCKETS / f".s.PGSQL.{PORT}", SOCKETS / f".s.PGSQL.{PORT}.lock"):
+        left.unlink(missing_ok=True)
 
 
 def configure(password: str) -> None:
