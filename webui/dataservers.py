@@ -39,7 +39,8 @@ WRITE_SECONDS = 30.0  # for one chunk to reach the client
 GRACE_SECONDS = 60.0  # for an answer, and one second more for every RATE bytes
 RATE = 16 << 10
 CHUNK = 64 << 10
-_TOLD = {404: "not_found", 409: "sample_damaged", 422: "invalid"}  # what the data server says is for our client, too
+# What the data server says is for our client, too.
+_TOLD = {404: "not_found", 409: "sample_damaged", 410: "version_gone", 422: "invalid"}
 _CODE = re.compile(r"[a-z_]{1,64}")
 _SECONDS = re.compile(r"[0-9]{1,3}")
 _PASSED_ON = ("If-None-Match", "If-Range", "Range")

@@ -140,6 +140,7 @@ ERRORS = {
     **dict.fromkeys((302, 400, 401, 403, 418, 500, 502), (502, "data_server_failed")),
     404: (404, "not_found"),
     409: (409, "sample_damaged"),
+    410: (410, "version_gone"),
     422: (422, "invalid"),
     503: (503, "data_server_busy"),
 }
