@@ -91,7 +91,7 @@ def _responses(route: Route) -> dict[str, Any]:
         problems |= _LOGGED_IN
     problems |= {403: "not allowed"}
     if route.permission is Permission.CONTENT:
-        problems |= {409: "not indexed yet", 410: "the version was removed", 416: "no such range", 502: "the data server failed"}
+        problems |= {409: "not indexed yet", 410: "version removed", 416: "no such range", 502: "data server failed"}
     if route.method in ("POST", "DELETE"):
         problems |= {401: "not let in", 409: "not possible as things are"}
     for status, about in sorted(problems.items()):
