@@ -145,6 +145,7 @@ def test_metrics_and_liveness(cluster: Kube) -> None:
 def test_an_idle_operator_writes_nothing(kube: Kube, mirror: Mirror) -> None:
     kube.apply(archive_dataset("pictures", mirror.put("p.tar", class_folders())))
     kube.wait_ready("pictures")
+    kube.wait_reason("pictures", "Indexed", kind="Indexed")  # the recorder's word is the last that is news
     before = kube.dataset("pictures")["metadata"]["resourceVersion"]
     system = kube.inside("blueno-system")
     system.run("rollout", "restart", "deployment/blueno-operator")
