@@ -25,7 +25,6 @@ sys.path[:0] = [str(TOP), str(TOP / "hack")]
 
 import common  # noqa: E402
 
-from blueno.kube import Cluster  # noqa: E402
 from blueno.resources.api import DATASETS  # noqa: E402
 
 NAMESPACE = "bench-live"
@@ -58,6 +57,8 @@ def manifest(number: int) -> dict[str, Any]:
 
 async def change(repetition: int, accepted: dict[str, float]) -> None:
     """Patch every object once a second; notes when the API server had taken it (Unix seconds)."""
+    from blueno.kube import Cluster  # the library reads $KUBECONFIG when it is imported
+
     cluster = await Cluster.connect()
 
     async def one(number: int) -> None:
