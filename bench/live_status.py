@@ -81,10 +81,9 @@ def follow_rows(connection: Any, rows: dict[str, float], stop: threading.Event) 
     with connection.cursor() as cursor:
         cursor.execute("LISTEN blueno_changes")
         while not stop.is_set():
-            if not select.select([connection], [], [], 0.2)[0]:
-                continue
             connection.poll()
-            if not connection.notifies:
+            if not connection.notifies:  # those that came with the last answer wait here, not on the socket
+                select.select([connection], [], [], 0.2)
                 continue
             connection.notifies.clear()
             now = time.time()
