@@ -121,7 +121,7 @@ def _start_tasks(process: Running, stack: AsyncExitStack) -> None:
     work = {
         "stream": services.hub.run(),
         "looked": services.looked.run(),
-        "setup": setup.offer_code(services.database, services.doorkeeper),
+        "setup": setup.offer_code(services.database, services.keys),
     }
     for name, coroutine in work.items():
         task = asyncio.create_task(coroutine, name=name)

@@ -135,10 +135,6 @@ class Doorkeeper:
         """Stores a session of `new_session`."""
         people.insert_session(cursor, identity.total, identity.person_id)
 
-    def code_sum(self, code: str) -> bytes:
-        """32 bytes under which a setup code is stored."""
-        return self._keys.session_sum(code)
-
     def forget(self, total: bytes | None = None, email: str | None = None) -> None:
         """Ask the database again about this session or token, or about everything of this person."""
         if total is not None:

@@ -27,7 +27,7 @@ class Keys:
         return cls(web, session, cursor)
 
     def session_sum(self, secret: str) -> bytes:
-        """32 bytes under which a session or setup code is stored: a row alone, planted or stolen, opens nothing."""
+        """32 bytes under which a session is stored: a row alone, planted or stolen, opens nothing."""
         return hmac.digest(self.session, secret.encode(), "sha256")
 
 

@@ -232,26 +232,35 @@ def _holder(row: tuple[Any, ...] | None) -> Holder | None:
 # The first user ---------------------------------------------------------------------------------------------
 
 
-def replace_setup_code(cursor: Cursor, total: bytes) -> bool:
-    """Keeps the sum of a new code while there is nobody; False (and no code) when there is somebody."""
+def ensure_setup_seed(cursor: Cursor, seed: bytes) -> bytes | None:
+    """The seed there is, else this one, kept; None (and no seed) when there is somebody."""
     if not is_nobody(cursor):
-        cursor.execute("DELETE FROM record.setup_code")
-        return False
+        cursor.execute("DELETE FROM record.setup_seed")
+        return None
     cursor.execute(
-        "INSERT INTO record.setup_code (sum) VALUES (%s)"
-        " ON CONFLICT (one) DO UPDATE SET sum = excluded.sum, created_at = now()",
-        (total,),
+        "INSERT INTO record.setup_seed (seed) VALUES (%s) ON CONFLICT (one) DO UPDATE SET one = true RETURNING seed",
+        (seed,),
     )
-    return True
+    return _seed(cursor)
 
 
-def use_setup_code(cursor: Cursor, total: bytes) -> bool:
-    """Takes the code away if it is this one and there is nobody yet; of two at once, one gets True."""
+def lock_setup_seed(cursor: Cursor) -> bytes | None:
+    """The seed while there is nobody, else None; whoever else makes a person waits until this transaction ends."""
     cursor.execute("LOCK TABLE record.person IN SHARE ROW EXCLUSIVE MODE")
     if not is_nobody(cursor):
-        return False
-    cursor.execute("DELETE FROM record.setup_code WHERE sum = %s RETURNING true", (total,))
-    return cursor.fetchone() is not None
+        return None
+    cursor.execute("SELECT seed FROM record.setup_seed")
+    return _seed(cursor)
+
+
+def forget_setup_seed(cursor: Cursor) -> None:
+    """No code fits any more."""
+    cursor.execute("DELETE FROM record.setup_seed")
+
+
+def _seed(cursor: Cursor) -> bytes | None:
+    row = cursor.fetchone()
+    return None if row is None else bytes(row[0])
 
 
 # Audit ------------------------------------------------------------------------------------------------------

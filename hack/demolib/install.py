@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import subprocess
 
@@ -10,7 +11,7 @@ from clusterlib.errors import Refused
 from clusterlib.layout import TOP, cache_dir
 from clusterlib.progress import step
 
-from demolib.tools import get, hack, kubectl
+from demolib.tools import BUILD, get, hack, kubectl
 
 SYSTEM = ("-n", "blueno-system")
 # What runs, and the image target it runs from.
@@ -50,13 +51,25 @@ def blueno() -> None:
         kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", "crds/")
         kubectl("apply", "-f", "deploy/base/namespace.yaml")
         database_secret()
-        kubectl("apply", "-k", "deploy/demo")
-        for workload, target in WORKLOADS.items():
-            annotations = {_BUILD_ANNOTATION: image_build(target)}
-            patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-            kubectl("patch", *SYSTEM, workload, "-p", json.dumps(patch))
+        kubectl("apply", "-k", overlay())
         for workload in WORKLOADS:
             wait(workload)
+
+
+def overlay() -> str:
+    """Folder of deploy/demo with this build's images named, so that every workload is rolled out once, not twice."""
+    patches = []
+    for workload, target in WORKLOADS.items():
+        kind, _, name = workload.partition("/")
+        annotations = {_BUILD_ANNOTATION: image_build(target)}
+        body = {"metadata": {"name": name}, "spec": {"template": {"metadata": {"annotations": annotations}}}}
+        kinds = {"kind": "StatefulSet" if kind == "statefulset" else "Deployment", "name": name}
+        patches.append({"target": kinds, "patch": json.dumps({"apiVersion": "apps/v1", "kind": kinds["kind"]} | body)})
+    folder = BUILD / "overlay"
+    folder.mkdir(parents=True, exist_ok=True)
+    resources = [os.path.relpath(TOP / "deploy" / "demo", folder)]
+    (folder / "kustomization.yaml").write_text(json.dumps({"resources": resources, "patches": patches}, indent=2))
+    return str(folder)
 
 
 def wait(workload: str) -> None:

@@ -50,8 +50,18 @@ async def test_no_code_once_there_is_somebody(start_site: StartSite, log_lines: 
     site.add_person("ada@example.org")
     before = len(log_lines())
     second = await start_site()
-    await eventually(lambda: second.sql("SELECT count(*) FROM record.setup_code") == [(0,)])
+    await eventually(lambda: second.sql("SELECT count(*) FROM record.setup_seed") == [(0,)])
     assert not CODE.search("\n".join(log_lines()[before:]))
+
+
+async def test_every_process_shows_the_same_code(start_site: StartSite, log_lines: Callable[[], list[str]]) -> None:
+    first = await start_site()
+    await code_in_log(log_lines)
+    await start_site()
+    codes = await eventually(lambda: found if len(found := CODE.findall("\n".join(log_lines()))) > 1 else None)
+    assert len(set(codes)) == 1
+    body = {"code": codes[0], "email": "ada@example.org", "password": PASSWORD}
+    assert (await first.browser().post("/api/v1/setup", body)).status == 201
 
 
 async def test_of_two_with_the_code_one_wins(site: Site, log_lines: Callable[[], list[str]]) -> None:

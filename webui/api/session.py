@@ -10,7 +10,7 @@ from webui.call import Call
 from webui.kinds import Field, Object, Text
 from webui.problems import Problem
 from webui.routes import Answer, Permission, Reply, Route
-from webui.setup import tidy
+from webui.setup import use_code
 
 _CODE = Text(max=40, min=1)
 
@@ -26,11 +26,10 @@ async def setup(call: Call) -> Answer:
     keeper.limit_setup(call.remote)
     email = call.body["email"].lower()
     call.subject = email
-    total = keeper.code_sum(tidy(call.body["code"]))
     password = await call.services.passwords.hashed(call.body["password"])
 
     def make(cursor: Cursor) -> tuple[str, Identity]:
-        if not people.use_setup_code(cursor, total):
+        if not use_code(cursor, call.body["code"], call.services.keys):
             raise Problem(403, "wrong_code", "this is not the code, or there is a user already; the log has the code")
         person = people.insert_person(cursor, email, password, "admin", [people.EVERY_NAMESPACE])
         secret, identity = keeper.new_session(person)

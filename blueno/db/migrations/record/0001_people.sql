@@ -31,10 +31,10 @@ CREATE TABLE record.token (
 );
 CREATE INDEX token_by_person ON record.token (person_id);
 
--- The one-time code that makes the first user; a new one replaces it at each start while there is nobody.
-CREATE TABLE record.setup_code (
+-- What the one-time code of the first user is made from, with session.key: every web process shows the same code.
+CREATE TABLE record.setup_seed (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
-    sum bytea NOT NULL,
+    seed bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
