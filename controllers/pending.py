@@ -17,7 +17,7 @@ from blueno.resources.history import Turn
 from controllers.cache import Body
 from controllers.dataset.project import ready_turn
 
-GATHER_SECONDS = 0.05  # between two transactions: the first change goes at once, those that follow go together
+GATHER_SECONDS = 0.02  # between two transactions: the first change goes at once, those that follow go together
 BATCH = 500
 TURNS_KEPT = 32  # of one object, until they are written
 DELETIONS_KEPT = 4096  # until they are written
