@@ -64,7 +64,7 @@ async def running(config: WebConfig, cluster: Cluster, address: Address = servic
         stack.push_async_callback(_end_tasks, process.tasks)
         _start_tasks(process, stack)
 
-        server = Server(Pipeline(services).answer, services.metrics)
+        server = Server(Pipeline(services).answer, services.metrics, config.proxies)
         process.http_port = await _listen(
             stack, web.ServerRunner(server, shutdown_timeout=SHUTDOWN_SECONDS), config.http_port
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from blueno import names
 from blueno.db.config import DatabaseConfig
 from blueno.errors import InvalidSpec
+from webui.proxies import Proxies, parse_networks
 
 STATIC = Path(__file__).parent / "static"
 
@@ -27,6 +28,7 @@ class WebConfig:
     http_port: int = 8080  # BLUENO_HTTP_PORT
     metrics_port: int = 9090  # BLUENO_METRICS_PORT
     public_url: str = ""  # BLUENO_PUBLIC_URL, for example https://blueno.example.org
+    proxies: Proxies = field(default_factory=Proxies)  # BLUENO_TRUSTED_PROXIES: whose X-Forwarded-For is believed
 
     @property
     def origin(self) -> str:
@@ -53,6 +55,7 @@ class WebConfig:
             http_port=_port(env, "BLUENO_HTTP_PORT", cls.http_port),
             metrics_port=_port(env, "BLUENO_METRICS_PORT", cls.metrics_port),
             public_url=_url(env, "BLUENO_PUBLIC_URL"),
+            proxies=Proxies(parse_networks(env.get("BLUENO_TRUSTED_PROXIES", ""), "BLUENO_TRUSTED_PROXIES")),
         )
 
 

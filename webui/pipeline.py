@@ -45,7 +45,9 @@ class Pipeline:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer, with everything every answer has."""
-        call = Call(self._services, request, secrets.token_hex(8), peer(request))
+        forwarded = request.headers.getall("X-Forwarded-For", ())
+        remote = self._services.config.proxies.client(peer(request), forwarded)
+        call = Call(self._services, request, secrets.token_hex(8), remote)
         try:
             answer = await self._bounded(call)
         except Problem as problem:

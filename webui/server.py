@@ -21,6 +21,7 @@ from webui.headers import secured
 from webui.limits import neighbourhood
 from webui.metrics import Metrics
 from webui.problems import Problem, later
+from webui.proxies import Proxies
 
 log = logging.getLogger("blueno.web.http")
 
@@ -38,17 +39,24 @@ _METHOD = re.compile(r"b'[A-Za-z-]{1,32} (/|\*|http)")
 class Server(web.Server):
     """Makes a Connection for each accepted socket and counts them."""
 
-    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        metrics: Metrics,
+        proxies: Proxies,
+    ) -> None:
         super().__init__(handler)
         self.metrics = metrics
+        self.proxies = proxies
         self.places: Counter[str] = Counter()
 
     def __call__(self) -> web.RequestHandler:
         return Connection(self)
 
-    def admit(self, place: str) -> bool:
-        """Whether one more connection from there fits; counts it if so."""
-        if self.places.total() >= CONNECTIONS or self.places[place] >= CONNECTIONS_PER_PLACE:
+    def admit(self, address: str, place: str) -> bool:
+        """Whether one more connection from there fits; counts it if so. A proxy of ours stands for any number."""
+        crowded = self.places[place] >= CONNECTIONS_PER_PLACE and not self.proxies.trusts(address)
+        if self.places.total() >= CONNECTIONS or crowded:
             self.metrics.refused.inc()
             return False
         self.places[place] += 1
@@ -84,8 +92,9 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Refuses what is over the caps before a byte is read."""
         peer = transport.get_extra_info("peername")
-        place = neighbourhood(str(peer[0])) if peer else ""
-        if self._server.admit(place):
+        address = str(peer[0]) if peer else ""
+        place = neighbourhood(address)
+        if self._server.admit(address, place):
             self._place = place
             super().connection_made(transport)
             return
@@ -167,7 +176,7 @@ def _as_problem(status: int, exc: BaseException | None) -> Problem:
 
 
 def peer(request: web.BaseRequest) -> str:
-    """The address a request came from."""
+    """The address that is connected: a client, or a proxy."""
     return str(request.remote or "")
 
 
