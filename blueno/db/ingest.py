@@ -31,6 +31,8 @@ from blueno.db.versions import drop_versions
 
 STATEMENT_TIMEOUT_MS = 600_000  # for the indexes of a hundred million rows; COPY is limited by its progress instead
 BATCH_ROWS = 16_384
+_FULL = "WITH (fillfactor = 100)"  # nothing is ever inserted later: a tenth less to write
+_FULL_OF_DIFFERENT = "WITH (fillfactor = 100, deduplicate_items = off)"  # no two entries are alike: none is looked for
 _KINDS: Mapping[str, Callable[[pa.DataType], bool]] = {
     **dict.fromkeys(("key", "metadata"), pa.types.is_string),
     **dict.fromkeys(("split", "label", "group", "dtype", "format"), pa.types.is_dictionary),
@@ -172,11 +174,11 @@ class _Load:
     def _index_and_attach(self, version_id: int) -> None:
         table = f"sample_{version_id}"
         execute = self._cursor.execute
-        execute(f"CREATE UNIQUE INDEX {table}_idx ON projection.{table} (idx)")
+        execute(f"CREATE UNIQUE INDEX {table}_idx ON projection.{table} (idx) {_FULL}")
         if np.count_nonzero(self._labels.samples) > 1:
-            execute(f"CREATE INDEX {table}_label ON projection.{table} (label_id, idx)")
+            execute(f"CREATE INDEX {table}_label ON projection.{table} (label_id, idx) {_FULL_OF_DIFFERENT}")
         if not all(self._ordered):
-            execute(f"CREATE UNIQUE INDEX {table}_row ON projection.{table} (row)")
+            execute(f"CREATE UNIQUE INDEX {table}_row ON projection.{table} (row) {_FULL}")
         execute("SET LOCAL default_statistics_target = 10")  # else a million rows are read whole for it
         execute(f"ANALYZE projection.{table} (idx, label_id)")
         execute("SET LOCAL lock_timeout = '30s'")  # another version may be on its way in
