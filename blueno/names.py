@@ -13,14 +13,18 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 
 DATASET_KIND: Final = "Dataset"
 DATASETS: Final = "datasets"
+TRAINING_RUN_KIND: Final = "TrainingRun"
+TRAINING_RUNS: Final = "trainingruns"
+KINDS: Final = (DATASET_KIND, TRAINING_RUN_KIND)
 
 # Labels and annotations -------------------------------------------------------------------------
 MANAGED: Final = f"{GROUP}/managed"  # "true" on every child: what our watches select
 OWNER_KIND: Final = f"{GROUP}/owner-kind"
 OWNER_UID: Final = f"{GROUP}/owner-uid"
-DATASET_LABEL: Final = f"{GROUP}/dataset"
+OWNER_LABELS: Final = {DATASET_KIND: f"{GROUP}/dataset", TRAINING_RUN_KIND: f"{GROUP}/training-run"}  # the owner's name
+DATASET_LABEL: Final = OWNER_LABELS[DATASET_KIND]
 ROLE_LABEL: Final = (
-    f"{GROUP}/role"  # "prepare" or "erase" on Jobs, "data" on claims and volumes, "serve" on data servers
+    f"{GROUP}/role"  # "prepare", "erase" or "train" on Jobs, "data" on claims and volumes, "serve" on data servers
 )
 WORK_LABEL: Final = f"{GROUP}/work"
 ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
@@ -41,6 +45,7 @@ ROLE_PREPARE: Final = "prepare"
 ROLE_ERASE: Final = "erase"
 ROLE_DATA: Final = "data"
 ROLE_SERVE: Final = "serve"
+ROLE_TRAIN: Final = "train"
 
 # Finalizers -------------------------------------------------------------------------------------
 ERASE_FINALIZER: Final = f"{GROUP}/erase"
@@ -80,6 +85,14 @@ TERMINATION_LOG: Final = "/dev/termination-log"
 # What a data server is told: see blueno/dataserver ---------------------------------------------------
 ENV_GRANT_KEYS: Final = "BLUENO_GRANT_KEYS"  # JSON: issuer → PEM of its Ed25519 public key
 DATA_PORT: Final = 8080  # of the data server's pod; its Service listens on 80
+
+# What a training pod finds -----------------------------------------------------------------------------
+DATASET_MOUNTS: Final = "/workspace/dataset"  # below it one directory per data set, named like the Dataset
+TRAINING_HOME: Final = "/blueno/home"
+ENV_DATASET_PREFIX: Final = "BLUENO_DATASET_"  # + name in capitals: where the data set is mounted
+ENV_PARAMETER_PREFIX: Final = "BLUENO_PARAM_"
+ENV_RUN: Final = "BLUENO_RUN"
+RESERVED_ENV: Final = ("BLUENO_", "KUBEFLOW_TRAINER_", "PET_", "JAX_", "TF_CONFIG")  # prefixes that are ours to set
 
 # On the volume ------------------------------------------------------------------------------------
 OWNER_FILE: Final = "owner.json"
@@ -128,6 +141,16 @@ def data_server_name(name: str, uid: str) -> str:
 def data_server_url(namespace: str, name: str, uid: str) -> str:
     """Where the web process and the recorder reach a Dataset's data server."""
     return f"http://{data_server_name(name, uid)}.{namespace}.svc"
+
+
+def train_job_name(name: str, uid: str, attempt: int) -> str:
+    """Name of one attempt's Job of a TrainingRun; with `-<index>` of four digits it stays within 63 characters."""
+    return f"{_stem(name, 36)}-{uid8(uid)}-a{attempt}"
+
+
+def env_suffix(name: str) -> str:
+    """A name as the end of an environment variable's: mnist-3d → MNIST_3D."""
+    return "".join(sign if sign.isascii() and sign.isalnum() else "_" for sign in name).upper()
 
 
 def default_subpath(namespace: str, name: str, uid: str) -> str:

@@ -97,10 +97,15 @@ def owner_uid(body: Body) -> str | None:
     return str(value) if value else None
 
 
+def owner_kind(body: Body) -> str:
+    """That object's kind."""
+    return str((body["metadata"].get("labels") or {}).get(names.OWNER_KIND) or names.DATASET_KIND)
+
+
 def slim(kind: str, body: Body) -> Body:
     """What is worth keeping: no managedFields, and of Jobs, Pods and claims no more than decisions need."""
     meta = {key: value for key, value in body["metadata"].items() if key not in ("managedFields", "selfLink")}
-    if kind == names.DATASET_KIND:
+    if kind in names.KINDS:
         return {"metadata": meta, "spec": body.get("spec") or {}, "status": body.get("status") or {}}
     meta.pop("annotations", None)
     spec = body.get("spec") or {}

@@ -13,16 +13,16 @@ from typing import Any
 import kopf
 
 from blueno import names
-from blueno.resources.api import CLAIMS, DATASETS, DEPLOYMENTS, JOBS, PODS, SERVICES, Resource
-from controllers.cache import Body, Cache, owner_uid
+from blueno.resources.api import CLAIMS, DATASETS, DEPLOYMENTS, JOBS, PODS, SERVICES, TRAINING_RUNS, Resource
+from controllers.cache import Body, Cache, owner_kind, owner_uid
 from controllers.metrics import EVENTS_SEEN
 from controllers.queue import NEWS, Key, WorkQueue
 
-Interested = Callable[[str, Body], Iterable[str]]
+Interested = Callable[[str, Body], Iterable[Key]]
 
 OURS = f"{names.MANAGED}=true"
 WATCHED: tuple[tuple[Resource, str], ...] = (
-    *((DATASETS, ""), (JOBS, OURS), (PODS, OURS), (CLAIMS, "")),
+    *((DATASETS, ""), (TRAINING_RUNS, ""), (JOBS, OURS), (PODS, OURS), (CLAIMS, "")),
     *((DEPLOYMENTS, OURS), (SERVICES, OURS)),
 )
 # ^ resource, label selector. Claims are watched whole: users bring their own.
@@ -31,7 +31,7 @@ WATCHED: tuple[tuple[Resource, str], ...] = (
 class Source:
     """Keeps the cache up to date and tells the queue whom an event concerns."""
 
-    def __init__(self, cache: Cache, queue: WorkQueue, interested: Interested) -> None:
+    def __init__(self, cache: Cache, queue: WorkQueue, *interested: Interested) -> None:
         self._cache = cache
         self._queue = queue
         self._interested = interested
@@ -63,13 +63,12 @@ class Source:
 
     def concerned(self, resource: Resource, body: Body) -> Iterable[Key]:
         """Keys of the objects of ours that `body` matters to."""
-        if resource.kind == names.DATASET_KIND:
-            yield names.DATASET_KIND, body["metadata"]["uid"]
-            return
-        if owner := owner_uid(body):
-            yield names.DATASET_KIND, owner
-        for uid in self._interested(resource.kind, body):
-            yield names.DATASET_KIND, uid
+        if resource.kind in names.KINDS:
+            yield resource.kind, body["metadata"]["uid"]
+        elif owner := owner_uid(body):
+            yield owner_kind(body), owner
+        for interested in self._interested:
+            yield from interested(resource.kind, body)
 
 
 def watch(registry: kopf.OperatorRegistry, get_source: Callable[[], Source]) -> None:

@@ -144,13 +144,15 @@ class Sweep:
     def _look_for_stuck(self, now: datetime) -> None:
         """Enqueue what should have moved by now, and refresh the readiness gauge."""
         DATASET_READY.clear()
-        for body in self._cache.all(names.DATASET_KIND):
-            meta, status = body["metadata"], body["status"]
-            conditions = {c["type"]: c for c in status.get("conditions") or ()}
-            ready = conditions.get("Ready", {}).get("status") == "True"
-            DATASET_READY.labels(meta["namespace"], meta["name"]).set(1 if ready else 0)
-            if _is_stuck(meta, status, conditions, now):
-                self._queue.add((names.DATASET_KIND, meta["uid"]), priority=RESYNC)
+        for kind in names.KINDS:
+            for body in self._cache.all(kind):
+                meta, status = body["metadata"], body["status"]
+                conditions = {c["type"]: c for c in status.get("conditions") or ()}
+                if kind == names.DATASET_KIND:
+                    ready = conditions.get("Ready", {}).get("status") == "True"
+                    DATASET_READY.labels(meta["namespace"], meta["name"]).set(1 if ready else 0)
+                if _is_stuck(meta, status, conditions, now):
+                    self._queue.add((kind, meta["uid"]), priority=RESYNC)
 
 
 def _version(body: Mapping[str, Any]) -> int:

@@ -17,9 +17,9 @@ from blueno.resources.outcome import Outcome, Progress
 from blueno.resources.work import Work
 from controllers.dataset.build import prepare_hash, short_hash
 from controllers.dataset.observe import ClaimView, JobView, Observed, ServerView
-from controllers.dataset.pods import PodView
 from controllers.dataset.world import World
 from controllers.heard import Heard
+from controllers.pods import PodView
 from controllers.step import Ref
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -31,6 +31,7 @@ class Resource:
 
 
 DATASETS = Resource(names.GROUP, names.VERSION, names.DATASETS, names.DATASET_KIND)
+TRAINING_RUNS = Resource(names.GROUP, names.VERSION, names.TRAINING_RUNS, names.TRAINING_RUN_KIND)
 JOBS = Resource("batch", "v1", "jobs", "Job")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 PODS = Resource("", "v1", "pods", "Pod")
@@ -43,4 +44,5 @@ EVENTS = Resource("", "v1", "events", "Event")
 TOKEN_REVIEWS = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
 ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False)
 
-BY_KIND = {r.kind: r for r in (DATASETS, JOBS, DEPLOYMENTS, PODS, CLAIMS, VOLUMES, SERVICES, SECRETS, LEASES, EVENTS)}
+_ALL = (DATASETS, TRAINING_RUNS, JOBS, DEPLOYMENTS, PODS, CLAIMS, VOLUMES, SERVICES, SECRETS, LEASES, EVENTS)
+BY_KIND = {resource.kind: resource for resource in _ALL}

@@ -19,10 +19,12 @@ from controllers.dataset.decide import decide
 from controllers.dataset.deletion import Farewell, decide_farewell
 from controllers.dataset.observe import observe, view_server
 from controllers.dataset.serving import rest, serve
-from controllers.dataset.status import difference, project_status
+from controllers.dataset.status import project_status
 from controllers.dataset.work import wanted_work
 from controllers.dataset.world import World
+from controllers.diff import difference
 from controllers.heard import NOTHING, Heard
+from controllers.queue import Key
 from controllers.step import Step
 
 
@@ -71,8 +73,8 @@ class DatasetKind:
         seen = observe(self._cache, dataset, self._world.config, NOTHING)
         return difference(dataset.status, project_status(dataset, seen, None, step, now))
 
-    def interested(self, kind: str, body: Body) -> Iterable[str]:
-        """uids of Datasets that name this object without owning it: a user's claim."""
+    def interested(self, kind: str, body: Body) -> Iterable[Key]:
+        """Datasets that name this object without owning it: a user's claim."""
         if kind != "PersistentVolumeClaim":
             return
         meta = body["metadata"]
@@ -84,7 +86,7 @@ class DatasetKind:
                 names.claim_name(dataset["metadata"]["name"], dataset["metadata"]["uid"]),  # if somebody took it
             }
             if dataset["metadata"]["namespace"] == meta.get("namespace") and meta["name"] in named:
-                yield dataset["metadata"]["uid"]
+                yield names.DATASET_KIND, dataset["metadata"]["uid"]
 
     def _farewell(self, dataset: Dataset, seen: Any, now: datetime) -> tuple[Step, Mapping[str, Any]]:
         if names.ERASE_FINALIZER not in dataset.finalizers:

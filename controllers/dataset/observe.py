@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from blueno import names
 from blueno.config import OperatorConfig
@@ -14,8 +12,9 @@ from blueno.resources.conditions import parse_time
 from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome
 from controllers.cache import Body, Cache, owner_uid
-from controllers.dataset.pods import PodView, view_pod
 from controllers.heard import Heard
+from controllers.jobs import belongs, ended_conditions, pods_of, state_of
+from controllers.pods import PodView, view_pod
 from controllers.step import Ref
 
 
@@ -149,7 +148,7 @@ def view_server(cache: Cache, uid: str) -> ServerView | None:
 
 def _stray_pods(cache: Cache, owner: str, job_uids: set[str]) -> tuple[PodView, ...]:
     pods = [pod for pod in cache.children(PODS.kind, owner) if not _serves(pod)]
-    return tuple(view_pod(pod) for pod in pods if not any(_belongs(pod, uid) for uid in job_uids))
+    return tuple(view_pod(pod) for pod in pods if not any(belongs(pod, uid) for uid in job_uids))
 
 
 def _gone_owner(cache: Cache, jobs: list[JobView]) -> str:
@@ -196,10 +195,8 @@ def _view_claim(body: Body | None) -> ClaimView | None:
 
 
 def _view_job(cache: Cache, body: Body) -> JobView:
-    meta, status = body["metadata"], body["status"]
-    ended = {c["type"]: c for c in status.get("conditions") or () if c.get("status") == "True"}
+    meta, ended = body["metadata"], ended_conditions(body)
     last = ended.get("Complete") or ended.get("Failed") or {}
-    pods = [p for p in cache.children(PODS.kind, meta["labels"][names.OWNER_UID]) if _belongs(p, meta["uid"])]
     return JobView(
         name=meta["name"],
         uid=meta["uid"],
@@ -207,27 +204,15 @@ def _view_job(cache: Cache, body: Body) -> JobView:
         attempt=int(meta["labels"].get(names.ATTEMPT_LABEL, "0")),
         prepare=meta["labels"].get(names.PREPARE_LABEL, ""),
         image=meta["labels"].get(names.IMAGE_LABEL, ""),
-        state=_job_state(meta, ended),
+        state=state_of(body),
         suspended=bool(body["spec"].get("suspend")),
         failure=ended["Failed"].get("reason", "") if "Failed" in ended else "",
         created=parse_time(meta.get("creationTimestamp", "")),
         finished=parse_time(last.get("lastTransitionTime", "")),
-        pods=tuple(sorted((view_pod(p) for p in pods), key=lambda pod: pod.order)),
+        pods=pods_of(meta["uid"], cache.children(PODS.kind, meta["labels"][names.OWNER_UID])),
         ref=Ref(JOBS, meta["namespace"], meta["name"], meta["uid"]),
     )
 
 
-def _job_state(meta: Mapping[str, Any], ended: Mapping[str, Any]) -> str:
-    if meta.get("deletionTimestamp"):
-        return "deleting"
-    if "Complete" in ended:
-        return "complete"
-    return "failed" if "Failed" in ended else "active"
-
-
 def _serves(pod: Body) -> bool:
     return (pod["metadata"].get("labels") or {}).get(names.ROLE_LABEL) == names.ROLE_SERVE
-
-
-def _belongs(pod: Body, job_uid: str) -> bool:
-    return any(reference["uid"] == job_uid for reference in pod["metadata"].get("ownerReferences") or ())

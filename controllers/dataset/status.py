@@ -15,6 +15,7 @@ from controllers.dataset.build import root_path
 from controllers.dataset.indexed import project_index
 from controllers.dataset.observe import Observed, claim_name
 from controllers.dataset.work import FAILED, Wanted
+from controllers.diff import flag
 from controllers.step import Step
 
 PROGRESS_SECONDS = 5.0  # at most one write of progress in this time
@@ -39,21 +40,6 @@ def project_status(dataset: Dataset, seen: Observed | None, wanted: Wanted | Non
     made = [*_conditions(dataset, seen, step, status), indexed]
     status["conditions"] = [c.to_dict() for c in advance(dataset.conditions, made, now)]
     return status
-
-
-def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge-patch that turns `old` into `new`: changed fields whole, vanished ones None."""
-    changes: dict[str, Any] = {key: None for key in old if key not in new}
-    for key, value in new.items():
-        before = old.get(key)
-        if before == value:
-            continue
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            inner = difference(before, value)
-            changes |= {key: inner} if inner else {}
-        else:
-            changes[key] = value
-    return changes
 
 
 def summary(dataset: Dataset, status: Mapping[str, Any]) -> dict[str, str]:
@@ -97,20 +83,14 @@ def _conditions(dataset: Dataset, seen: Observed | None, step: Step, status: Map
         Condition("Ready", "True" if ready else "False", reason, message, generation=generation),
         Condition("Prepared", *prepared, generation=generation),
         _volume_condition(seen, generation),
-        _flag("Reconciling", step.reconciling, step, generation),
-        _flag("Stalled", step.stalled, step, generation),
+        flag("Reconciling", step.reconciling, step, generation),
+        flag("Stalled", step.stalled, step, generation),
     ]
 
 
 def _retry_waits(dataset: Dataset, step: Step, status: Mapping[str, Any]) -> bool:
     """A spec changed after a failure asks for a retry (work.py) until it was made: till then it was not acted on."""
     return step.reconciling and dataset.work.outcome == FAILED and status.get("work") == dataset.status.get("work")
-
-
-def _flag(kind: str, on: bool, step: Step, generation: int) -> Condition:
-    if on:
-        return Condition(kind, "True", step.reason, step.message, generation=generation)
-    return Condition(kind, "False", "Settled" if kind == "Reconciling" else "Working", generation=generation)
 
 
 def _volume_condition(seen: Observed | None, generation: int) -> Condition:

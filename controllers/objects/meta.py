@@ -28,7 +28,7 @@ def labels(owner: Owner, role: str, extra: Mapping[str, str] | None = None) -> d
         names.MANAGED: "true",
         names.OWNER_KIND: owner.kind,
         names.OWNER_UID: owner.uid,
-        names.DATASET_LABEL: names.label_value(owner.name),
+        names.OWNER_LABELS[owner.kind]: names.label_value(owner.name),
         names.ROLE_LABEL: role,
         **(extra or {}),
     }

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers.dataset.status import difference
+from controllers.diff import difference
 from tests.fakes.merge_patch import merge
 
 Status = dict[str, Any]

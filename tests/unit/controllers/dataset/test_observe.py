@@ -10,8 +10,8 @@ from blueno import names
 from blueno.config import OperatorConfig
 from controllers.cache import Cache
 from controllers.dataset.observe import Observed, observe
-from controllers.dataset.pods import view_pod
 from controllers.heard import NOTHING
+from controllers.pods import view_pod
 from tests.make import CLAIM, NOW, UID, WORK, a_body, a_dataset, a_pod, before, failed_outcome, sealed_outcome
 
 MARKS = {names.MANAGED: "true", names.OWNER_UID: UID}

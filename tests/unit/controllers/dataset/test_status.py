@@ -14,8 +14,9 @@ from blueno.resources.outcome import Progress
 from controllers.dataset import words
 from controllers.dataset.case import Case
 from controllers.dataset.decide import decide
-from controllers.dataset.status import PROGRESS_SECONDS, difference, project_status, source_text
+from controllers.dataset.status import PROGRESS_SECONDS, project_status, source_text
 from controllers.dataset.work import wanted_work
+from controllers.diff import difference
 from tests.fakes.merge_patch import merge
 from tests.make import (
     NOW,

@@ -1,4 +1,4 @@
-"""What a pod of ours is doing or waiting for, in words. Pure; used by controllers/dataset/observe.py."""
+"""What a pod of ours is doing or waiting for, in words. Pure; used by observe.py of each kind."""
 
 from __future__ import annotations
 

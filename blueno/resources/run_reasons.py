@@ -1,0 +1,92 @@
+"""The reasons a TrainingRun's Succeeded condition may carry: documented, additive, its STATUS column.
+
+Used by controllers/training_run and hack/api_docs.py. Pure: standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from blueno.resources.reasons import ReasonDoc
+
+
+class RunReason(StrEnum):
+    """Where a TrainingRun stands. Words are only ever added, never renamed."""
+
+    # on its way
+    PENDING = "Pending"
+    DATASET_NOT_READY = "DatasetNotReady"
+    DATASET_VERSION_NOT_FOUND = "DatasetVersionNotFound"
+    WAITING_FOR_QUOTA = "WaitingForQuota"
+    INSUFFICIENT_GPU = "InsufficientGPU"
+    UNSCHEDULABLE = "Unschedulable"
+    VOLUME_UNBOUND = "VolumeUnbound"
+    PULLING_IMAGE = "PullingImage"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    STARTING = "Starting"
+    RUNNING = "Running"
+    RESTARTING = "Restarting"
+    SUSPENDED = "Suspended"
+    # over
+    COMPLETED = "Completed"
+    USER_ERROR = "UserError"
+    OUT_OF_MEMORY = "OutOfMemory"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
+    OUTCOME_LOST = "OutcomeLost"
+    NAME_CONFLICT = "NameConflict"
+    INVALID_SPEC = "InvalidSpec"
+
+
+def _moving(meaning: str) -> ReasonDoc:
+    return ReasonDoc(meaning, healable=True)
+
+
+def _over(meaning: str) -> ReasonDoc:
+    return ReasonDoc(meaning, stalled=True)
+
+
+RUN_REASONS: Final[Mapping[RunReason, ReasonDoc]] = MappingProxyType(
+    {
+        RunReason.PENDING: _moving("The operator has seen the TrainingRun and will start it shortly; nothing to do."),
+        RunReason.DATASET_NOT_READY: _moving(
+            "A data set that the message names does not exist yet or has no sealed version; the run starts by itself "
+            "the moment it has one."
+        ),
+        RunReason.DATASET_VERSION_NOT_FOUND: _moving(
+            "spec.datasets names a version that the data set does not have now; correct the digest in a new run."
+        ),
+        RunReason.WAITING_FOR_QUOTA: _moving("A ResourceQuota leaves no room; wait for other runs or have it raised."),
+        RunReason.INSUFFICIENT_GPU: _moving(
+            "No node has enough free GPUs of the kind asked for; wait, or ask for fewer or for another product."
+        ),
+        RunReason.UNSCHEDULABLE: _moving(
+            "No node fits the pod; lower spec.resources, change nodeSelector or tolerations, or wait for a node."
+        ),
+        RunReason.VOLUME_UNBOUND: _moving("A claim that the pod mounts is missing or not bound; the message names it."),
+        RunReason.PULLING_IMAGE: _moving("The node is fetching the image; nothing to do."),
+        RunReason.IMAGE_PULL_FAILED: _moving(
+            "The node cannot get the image; check spec.image and spec.imagePullSecrets. It is tried again and again."
+        ),
+        RunReason.STARTING: _moving("The pod is starting; nothing to do."),
+        RunReason.RUNNING: _moving("It trains."),
+        RunReason.RESTARTING: _moving("A pod ended and is being replaced; the message says why it ended."),
+        RunReason.SUSPENDED: ReasonDoc("Stopped by spec.suspend; set it to false to start the next attempt."),
+        RunReason.COMPLETED: ReasonDoc("The process ended with exit code 0."),
+        RunReason.USER_ERROR: _over("The process ended with an error; read the log, correct the code, make a new run."),
+        RunReason.OUT_OF_MEMORY: _over(
+            "The process used more memory than allowed; raise spec.resources.limits.memory."
+        ),
+        RunReason.DEADLINE_EXCEEDED: _over("It took longer than spec.activeDeadlineSeconds; make a new run with more."),
+        RunReason.BACKOFF_LIMIT_EXCEEDED: _over("It failed more often than spec.backoffLimit allows; read the log."),
+        RunReason.OUTCOME_LOST: _over("The Job was deleted before its outcome was known; make a new run."),
+        RunReason.NAME_CONFLICT: _over(
+            "An object that Blueno needs to make exists already and belongs to someone else; delete or rename the one "
+            "that the message names."
+        ),
+        RunReason.INVALID_SPEC: _over("The field that the message names cannot work as it is; make a new run."),
+    }
+)
