@@ -158,6 +158,11 @@ def default_subpath(namespace: str, name: str, uid: str) -> str:
     return f"{namespace}/{name}-{uid8(uid)}"
 
 
+def version_dir(digest: str) -> str:
+    """Directory of a version below VERSIONS_DIR; the whole digest stands in its manifest."""
+    return digest[:16]
+
+
 def label_value(text: str) -> str:
     """`text` cut to a legal label value (a Dataset's name is a DNS label, so this only cuts)."""
     return text[:_LABEL_MAX].rstrip("-._")

@@ -34,6 +34,7 @@ from controllers.queue import WorkQueue
 from controllers.reports import Reports
 from controllers.source import Source
 from controllers.sweep import Sweep
+from controllers.training_run.kind import TrainingRunKind
 from controllers.writer import Writer
 
 log = logging.getLogger("blueno")
@@ -109,10 +110,11 @@ async def _start(config: OperatorConfig) -> Operator:
     queue = WorkQueue(asyncio.get_running_loop().time)
     demand = Demand(config.serve_seconds)
     reports = Reports(operator.cluster, operator.cache, queue, demand, config.namespace)
-    kind = DatasetKind(world, operator.cache)
+    kinds = (DatasetKind(world, operator.cache), TrainingRunKind(operator.cache))
     engine = Engine(operator.cache, queue, Writer(operator.cluster, operator.cache), reports.latest)
-    engine.register(kind)
-    operator.source = Source(operator.cache, queue, kind.interested)
+    for kind in kinds:
+        engine.register(kind)
+    operator.source = Source(operator.cache, queue, *(kind.interested for kind in kinds))
     operator.sweep = Sweep(operator.cluster, operator.cache, queue, operator.source, config.allow_host_path)
     operator.mirror = Mirror(config.database_url_file, lambda: lease.epoch)
     operator.cache.observe(names.DATASET_KIND, operator.mirror.changed)

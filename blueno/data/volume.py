@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from blueno.errors import InvalidSpec
-from blueno.names import ENV_ROOT, INDEX_FILE, MANIFEST_FILE, OWNER_FILE, STAGING_DIR, VERSIONS_DIR, WORKS_DIR
+from blueno.names import (
+    ENV_ROOT,
+    INDEX_FILE,
+    MANIFEST_FILE,
+    OWNER_FILE,
+    STAGING_DIR,
+    VERSIONS_DIR,
+    WORKS_DIR,
+    version_dir,
+)
 
 
 @dataclass(frozen=True)
@@ -60,8 +69,8 @@ class Volume:
         return self.root / STAGING_DIR
 
     def version(self, digest: str) -> Path:
-        """Directory of a version: its name has the first 16 digits, the whole digest stands in the manifest."""
-        return self.versions / digest[:16]
+        """Directory of a version."""
+        return self.versions / version_dir(digest)
 
     def manifest(self, digest: str) -> Path:
         return self.version(digest) / MANIFEST_FILE

@@ -19,7 +19,6 @@ class RunReason(StrEnum):
     # on its way
     PENDING = "Pending"
     DATASET_NOT_READY = "DatasetNotReady"
-    DATASET_VERSION_NOT_FOUND = "DatasetVersionNotFound"
     WAITING_FOR_QUOTA = "WaitingForQuota"
     INSUFFICIENT_GPU = "InsufficientGPU"
     UNSCHEDULABLE = "Unschedulable"
@@ -56,9 +55,6 @@ RUN_REASONS: Final[Mapping[RunReason, ReasonDoc]] = MappingProxyType(
             "A data set that the message names does not exist yet or has no sealed version; the run starts by itself "
             "the moment it has one."
         ),
-        RunReason.DATASET_VERSION_NOT_FOUND: _moving(
-            "spec.datasets names a version that the data set does not have now; correct the digest in a new run."
-        ),
         RunReason.WAITING_FOR_QUOTA: _moving("A ResourceQuota leaves no room; wait for other runs or have it raised."),
         RunReason.INSUFFICIENT_GPU: _moving(
             "No node has enough free GPUs of the kind asked for; wait, or ask for fewer or for another product."
@@ -83,7 +79,7 @@ RUN_REASONS: Final[Mapping[RunReason, ReasonDoc]] = MappingProxyType(
         RunReason.DEADLINE_EXCEEDED: _over("It took longer than spec.activeDeadlineSeconds; make a new run with more."),
         RunReason.BACKOFF_LIMIT_EXCEEDED: _over("It failed more often than spec.backoffLimit allows; read the log."),
         RunReason.OUTCOME_LOST: _over("The Job was deleted before its outcome was known; make a new run."),
-        RunReason.NAME_CONFLICT: _over(
+        RunReason.NAME_CONFLICT: _moving(
             "An object that Blueno needs to make exists already and belongs to someone else; delete or rename the one "
             "that the message names."
         ),

@@ -17,10 +17,9 @@ _PARAMETER = re.compile(r"\$\(params\.([A-Za-z0-9_.-]{1,64})\)")
 
 @dataclass(frozen=True)
 class DatasetUse:
-    """One entry of `spec.datasets`. `version` None stands for the current one when the run starts."""
+    """One entry of `spec.datasets`: the version that is current when the run starts."""
 
     name: str
-    version: str | None
     mount_path: str
 
 
@@ -44,7 +43,6 @@ class Container:
     args: tuple[str, ...]  # with the parameters filled in
     working_dir: str | None
     env: tuple[Mapping[str, Any], ...]
-    env_from: tuple[Mapping[str, Any], ...]
     parameters: Mapping[str, str]
 
 
@@ -144,7 +142,6 @@ def _container(spec: Mapping[str, Any]) -> Container:
         args=tuple(_filled_in(text, parameters) for text in spec.get("args") or ()),
         working_dir=spec.get("workingDir"),
         env=env,
-        env_from=tuple(spec.get("envFrom") or ()),
         parameters=parameters,
     )
 
@@ -161,9 +158,7 @@ def _filled_in(text: str, parameters: Mapping[str, str]) -> str:
 
 def _datasets(entries: Any) -> tuple[DatasetUse, ...]:
     found = tuple(
-        DatasetUse(
-            entry["name"], entry.get("version"), entry.get("mountPath") or f"{names.DATASET_MOUNTS}/{entry['name']}"
-        )
+        DatasetUse(entry["name"], entry.get("mountPath") or f"{names.DATASET_MOUNTS}/{entry['name']}")
         for entry in entries
     )
     paths = [use.mount_path.rstrip("/") for use in found]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -23,8 +24,21 @@ def api() -> ApiServer:
 @pytest.fixture(scope="session")
 def datasets(api: ApiServer) -> Iterator[ScratchKind]:
     """Datasets with the schema of this checkout, in a group and a namespace that go away afterwards."""
+    with _scratch(api, "dataset") as kind:
+        yield kind
+
+
+@pytest.fixture(scope="session")
+def training_runs(api: ApiServer) -> Iterator[ScratchKind]:
+    """The same for TrainingRuns."""
+    with _scratch(api, "trainingrun") as kind:
+        yield kind
+
+
+@contextmanager
+def _scratch(api: ApiServer, singular: str) -> Iterator[ScratchKind]:
     token = secrets.token_hex(3)
-    kind = ScratchKind(api, "dataset", f"contract-{token}.blueno.dev", f"blueno-contract-{token}")
+    kind = ScratchKind(api, singular, f"contract-{token}.blueno.dev", f"blueno-contract-{token}")
     try:
         kind.install()
         yield kind

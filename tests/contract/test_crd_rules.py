@@ -1,4 +1,4 @@
-"""Every CEL rule of Dataset against the real API server: what passes, what fails, and with which words."""
+"""Every CEL rule of ours against the real API server: what passes, what fails, and with which words."""
 
 from __future__ import annotations
 
@@ -10,9 +10,22 @@ import pytest
 
 from tests.contract.crd import ScratchKind, documents, fixture_files, rules
 
-PASSING = fixture_files("dataset", "pass")
-FAILING = fixture_files("dataset", "fail")
-RULES = rules("dataset")
+KINDS = {"dataset": "datasets", "trainingrun": "training_runs"}  # schema → fixture of conftest.py
+PASSING = [(kind, file) for kind in KINDS for file in fixture_files(kind, "pass")]
+FAILING = [(kind, file) for kind in KINDS for file in fixture_files(kind, "fail")]
+RULES = {kind: rules(kind) for kind in KINDS}
+
+
+def name_of(case: tuple[str, Path]) -> str:
+    """For pytest."""
+    return f"{case[0]}-{case[1].stem}"
+
+
+@pytest.fixture
+def kind(case: tuple[str, Path], request: pytest.FixtureRequest) -> ScratchKind:
+    """The case's kind, installed."""
+    found: ScratchKind = request.getfixturevalue(KINDS[case[0]])
+    return found
 
 
 def unique_name(file: Path, body: dict[str, Any]) -> str:
@@ -22,44 +35,49 @@ def unique_name(file: Path, body: dict[str, Any]) -> str:
     return file.name.removesuffix(".yaml").replace(".", "-")[:63]
 
 
-@pytest.mark.parametrize("file", PASSING, ids=lambda f: f.stem)
-def test_passes(datasets: ScratchKind, file: Path) -> None:
-    first, *updates = (datasets.own(body, unique_name(file, body)) for body in documents(file))
-    code, answer = datasets.create(first)
+@pytest.mark.parametrize("case", PASSING, ids=name_of)
+def test_passes(kind: ScratchKind, case: tuple[str, Path]) -> None:
+    first, *updates = (kind.own(body, unique_name(case[1], body)) for body in documents(case[1]))
+    code, answer = kind.create(first)
     assert code == 201, answer["message"]
     for update in updates:
-        code, answer = datasets.replace_spec(update)
+        code, answer = kind.replace_spec(update)
         assert code == 200, answer["message"]
 
 
-@pytest.mark.parametrize("file", FAILING, ids=lambda f: f.stem)
-def test_fails_with_its_own_words(datasets: ScratchKind, file: Path) -> None:
-    *accepted, refused = (datasets.own(body, unique_name(file, body)) for body in documents(file))
+@pytest.mark.parametrize("case", FAILING, ids=name_of)
+def test_fails_with_its_own_words(kind: ScratchKind, case: tuple[str, Path]) -> None:
+    singular, file = case
+    *accepted, refused = (kind.own(body, unique_name(file, body)) for body in documents(file))
     for body in accepted:
-        code, answer = datasets.create(body)
+        code, answer = kind.create(body)
         assert code == 201, answer["message"]
-    code, answer = datasets.replace_spec(refused) if accepted else datasets.create(refused, dryRun="All")
+    code, answer = kind.replace_spec(refused) if accepted else kind.create(refused, dryRun="All")
     assert code == 422
     causes = [cause["message"] for cause in answer["details"]["causes"]]
     assert len(causes) == 1, f"more is wrong with the fixture than its rule: {json.dumps(causes, indent=1)}"
-    assert RULES[file.name.split(".")[0]] in causes[0]
+    assert RULES[singular][file.name.split(".")[0]] in causes[0]
 
 
-def test_every_rule_is_tried_both_ways() -> None:
-    assert {file.name.split(".")[0] for file in FAILING} == set(RULES)
-    assert {file.name.split(".")[0] for file in PASSING} >= set(RULES)
+@pytest.mark.parametrize("singular", KINDS)
+def test_every_rule_is_tried_both_ways(singular: str) -> None:
+    assert {file.name.split(".")[0] for kind, file in FAILING if kind == singular} == set(RULES[singular])
+    assert {file.name.split(".")[0] for kind, file in PASSING if kind == singular} >= set(RULES[singular])
 
 
-def test_nothing_differs_right_after_apply(datasets: ScratchKind, tmp_path: Path) -> None:
+@pytest.mark.parametrize("singular", KINDS)
+def test_nothing_differs_right_after_apply(singular: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """`kubectl diff` is empty after `kubectl apply`, for the last state of every passing fixture, in one call each."""
     folder = tmp_path / "all"
     folder.mkdir()
-    for number, file in enumerate(PASSING):
+    kind: ScratchKind = request.getfixturevalue(KINDS[singular])
+    files = [file for found, file in PASSING if found == singular]
+    for number, file in enumerate(files):
         body = list(documents(file))[-1]
-        own = datasets.own(body, f"diff-{number}")
+        own = kind.own(body, f"diff-{number}")
         (folder / f"{number:03}.json").write_text(json.dumps(own))
-    applied = datasets.api.kubectl("apply", "--validate=strict", "-f", str(folder))
+    applied = kind.api.kubectl("apply", "--validate=strict", "-f", str(folder))
     assert applied.returncode == 0, applied.stderr
-    assert applied.stdout.count(" created") == len(PASSING)
-    diff = datasets.api.kubectl("diff", "-f", str(folder))
+    assert applied.stdout.count(" created") == len(files)
+    diff = kind.api.kubectl("diff", "-f", str(folder))
     assert (diff.returncode, diff.stdout) == (0, ""), diff.stdout + diff.stderr
