@@ -16,7 +16,9 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from blueno.resources.reasons import DATASET_REASONS  # noqa: E402  (after the path is set: runs without an installation)
+# After the path is set: this runs without an installation.
+from blueno.resources.reasons import DATASET_REASONS, ReasonDoc  # noqa: E402
+from blueno.resources.run_reasons import RUN_REASONS  # noqa: E402
 
 Schema = Mapping[str, Any]
 
@@ -45,6 +47,16 @@ The reason of the `Ready` condition, and the STATUS column of `kubectl get datas
 A data set that is Available stays Ready while a newer version of it is prepared or fails; `Reconciling` or `Stalled`
 then carry one of these reasons.
 """
+
+RUN_REASONS_INTRO = """\
+The reason of the `Succeeded` condition, and the STATUS column of `kubectl get trainingruns`. More may come; none is
+renamed. **Stalled**: the run is over and has failed. **Heals**: it goes on by itself.
+"""
+
+REASONS: Mapping[str, tuple[str, Mapping[Any, ReasonDoc]]] = {
+    "Dataset": (REASONS_INTRO, DATASET_REASONS),
+    "TrainingRun": (RUN_REASONS_INTRO, RUN_REASONS),
+}
 
 
 def cell(text: str) -> str:
@@ -105,9 +117,9 @@ def columns(version: Schema) -> Iterator[tuple[str, ...]]:
         yield column["name"].upper(), "`-o wide` only" if column.get("priority") else "", column["description"]
 
 
-def reasons() -> Iterator[tuple[str, ...]]:
-    """One row for each reason of a Dataset."""
-    for reason, doc in DATASET_REASONS.items():
+def reasons(known: Mapping[Any, ReasonDoc]) -> Iterator[tuple[str, ...]]:
+    """One row for each reason of a kind."""
+    for reason, doc in known.items():
         kind = "stalled" if doc.stalled else "heals" if doc.healable else ""
         yield f"`{reason}`", kind, doc.meaning
 
@@ -127,8 +139,9 @@ def kind_page(crd: Schema) -> str:
         "### What the API server refuses\n\n" + table(("where", "why"), rules(root, "")),
         f"### Status\n\n{table(heads, fields(root['properties']['status'], 'status'))}",
     ]
-    if names["kind"] == "Dataset":
-        parts.append(f"### Reasons\n\n{REASONS_INTRO}\n{table(('reason', '', 'meaning, and what to do'), reasons())}")
+    if names["kind"] in REASONS:
+        intro, known = REASONS[names["kind"]]
+        parts.append(f"### Reasons\n\n{intro}\n{table(('reason', '', 'meaning, and what to do'), reasons(known))}")
     return "\n".join(parts)
 
 

@@ -28,7 +28,7 @@ def a_thing(version: int = 1, **labels: str) -> dict[str, Any]:
 @pytest.fixture
 async def source() -> Source:
     queue = WorkQueue(asyncio.get_running_loop().time)
-    return Source(Cache(), queue, lambda kind, body: ["user"] if kind == CLAIMS.kind else [])
+    return Source(Cache(), queue, lambda kind, body: [("Dataset", "user")] if kind == CLAIMS.kind else [])
 
 
 async def test_whom_an_event_concerns(source: Source) -> None:
@@ -37,6 +37,8 @@ async def test_whom_an_event_concerns(source: Source) -> None:
     assert list(source.concerned(JOBS, child)) == [("Dataset", "owner")]
     assert list(source.concerned(CLAIMS, child)) == [("Dataset", "owner"), ("Dataset", "user")]
     assert list(source.concerned(PODS, a_thing())) == []
+    of_a_run = a_thing(**{names.OWNER_UID: "owner", names.OWNER_KIND: names.TRAINING_RUN_KIND})
+    assert list(source.concerned(JOBS, of_a_run)) == [("TrainingRun", "owner")]
 
 
 async def test_events_of_one_object_through_kopfs_registry(source: Source) -> None:

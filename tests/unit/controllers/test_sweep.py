@@ -10,6 +10,7 @@ import pytest
 
 from blueno import names
 from blueno.kube import Cluster
+from blueno.resources.api import DATASETS, PODS
 from blueno.resources.conditions import rfc3339
 from controllers import sweep as module
 from controllers.cache import Cache
@@ -83,7 +84,7 @@ async def test_news_is_left_to_the_watch_at_first(bench: Bench) -> None:
 async def test_what_the_watch_brought_meanwhile_costs_nothing(bench: Bench) -> None:
     body = bench.api.put(settled())
     await bench.sweep.once()
-    bench.source.upsert(module.WATCHED[0][0], body)
+    bench.source.upsert(DATASETS, body)
     await bench.work()
     bench.api.requests.clear()
     await bench.sweep.once()
@@ -95,7 +96,7 @@ async def test_what_the_watch_brought_meanwhile_costs_nothing(bench: Bench) -> N
 
 async def test_an_object_that_never_rests_is_caught_up_with(bench: Bench) -> None:
     pod = bench.api.put(a_pod("d1"))
-    bench.source.upsert(module.WATCHED[2][0], pod)
+    bench.source.upsert(PODS, pod)
     for number in range(2):  # a new version before every sweep, and a watch that brings none of them
         bench.api.update("Pod", "pod-1", {"status": {"phase": f"p{number}"}})
         await bench.sweep.once()
@@ -117,7 +118,7 @@ async def test_a_missed_deletion_is_found(bench: Bench) -> None:
 
 async def test_an_old_list_does_not_make_a_new_object_gone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     body = bench.api.put(settled())
-    bench.source.upsert(module.WATCHED[0][0], body)
+    bench.source.upsert(DATASETS, body)
     monkeypatch.setattr(bench.api, "all", lambda kind: [])  # the watch cache behind resourceVersion=0 lags
     await bench.sweep.once()
     assert bench.cache.get("Dataset", body["metadata"]["uid"]) is not None

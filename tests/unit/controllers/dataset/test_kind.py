@@ -97,7 +97,8 @@ def test_who_cares_about_a_users_claim() -> None:
     kind = DatasetKind(a_world(), cache)
 
     def interested(name: str, namespace: str = "lab", of: str = "PersistentVolumeClaim") -> set[str]:
-        return set(kind.interested(of, {"metadata": {"name": name, "namespace": namespace}}))
+        found = kind.interested(of, {"metadata": {"name": name, "namespace": namespace}})
+        return {uid for kind_name, uid in found if kind_name == names.DATASET_KIND}
 
     assert interested("photos") == {"a", "b"}
     assert interested("photos", "elsewhere") == set()
