@@ -16,7 +16,7 @@ from tests.e2e.web import Web
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 def prepared(kube: Kube, mirror: Mirror, count: int = 60, name: str = "pictures") -> None:
