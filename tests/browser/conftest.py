@@ -38,7 +38,7 @@ def context(browser: Browser, web: Web) -> Iterator[BrowserContext]:  # noqa: F8
     page = made.new_page()
     page.goto(web.url)
     sign_in(page, web)
-    page.get_by_role("heading", name="Data sets").wait_for()
+    page.get_by_role("heading", name="Data sets", exact=True).wait_for()
     page.close()
     yield made
     made.close()
