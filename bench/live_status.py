@@ -131,7 +131,7 @@ def open_page(browser: Any, web: Any) -> Any:
     page.get_by_label("Email").fill(web.email)
     page.get_by_label("Password").fill(web.password)
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("heading", name="Data sets").wait_for()
+    page.get_by_role("heading", name="Data sets", exact=True).wait_for()
     page.goto(f"{web.url}/datasets?namespace={NAMESPACE}")
     page.get_by_test_id(f"dataset-{NAMESPACE}-live-0").wait_for(timeout=20000)
     page.evaluate(WATCH_PAGE)

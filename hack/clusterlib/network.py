@@ -22,6 +22,10 @@ def connect(runner: Runner, cluster: Cluster, init: int) -> None:
         [*inside, "link", "set", peer, "name", "eth0"],
         [*inside, "link", "set", "eth0", "up"],
         [*inside, "address", "add", f"{cluster.node_address}/30", "dev", "eth0"],
+        # An address that no pod or Service has (any more) must end here: by the default route it would leave through
+        # slirp4netns to the host, which sends it back into the node, and so on, each round with a connection more.
+        [*inside, "route", "replace", "unreachable", cluster.pod_cidr],
+        [*inside, "rule", "add", "pref", "100", "iif", "eth0", "to", cluster.service_cidr, "unreachable"],
         ["ip", "route", "replace", cluster.pod_cidr, "via", cluster.node_address, "dev", link],
         ["ip", "route", "replace", cluster.service_cidr, "via", cluster.node_address, "dev", link],
     ]

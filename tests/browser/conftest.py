@@ -34,11 +34,11 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser, web: Web) -> Iterator[BrowserContext]:  # noqa: F811
     """A browser profile of the test's own, logged in as the demo's user."""
     made = browser.new_context(viewport={"width": 1280, "height": 900})
-    made.set_default_timeout(20_000)
+    made.set_default_timeout(60_000)  # a machine that starts a second cluster meanwhile is slow
     page = made.new_page()
     page.goto(web.url)
     sign_in(page, web)
-    page.get_by_role("heading", name="Data sets").wait_for()
+    page.get_by_role("heading", name="Data sets", exact=True).wait_for()
     page.close()
     yield made
     made.close()

@@ -16,7 +16,7 @@ from tests.e2e.web import Web
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 def prepared(kube: Kube, mirror: Mirror, count: int = 60, name: str = "pictures") -> None:
@@ -106,7 +106,7 @@ def test_hostile_names_are_shown_as_text(page: Page, kube: Kube, mirror: Mirror,
 
 def test_keyboard_opens_help(page: Page, kube: Kube, mirror: Mirror, web: Web) -> None:
     page.goto(f"{web.url}/datasets")
-    page.get_by_role("heading", name="Data sets").wait_for()
+    page.get_by_role("heading", name="Data sets", exact=True).wait_for()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
