@@ -144,8 +144,9 @@ def measure(page: Any | None, connection: Any, repetition: int) -> dict[str, lis
     events: dict[str, float] = {}
     processes = multiprocessing.get_context("spawn")
     found, stop = processes.Queue(), processes.Event()
-    where = {**connection.info.dsn_parameters, "password": connection.info.password}
-    where = {key: where[key] for key in ("host", "port", "user", "dbname", "password")}
+    known = connection.info
+    where = {"host": known.host, "port": known.port, "user": known.user, "dbname": known.dbname}
+    where["password"] = known.password
     follower = processes.Process(target=follow_rows, args=(where, found, stop))
     follower.start()
     # Playwright's loop runs in this thread: the changes are made in another one.

@@ -1,5 +1,5 @@
 """Whose request it is when proxies stand in front: X-Forwarded-For, believed as far as it was written by those that
-BLUENO_TRUSTED_PROXIES names. Used by app.py, server.py, pipeline.py.
+BLUENO_TRUSTED_PROXIES names. Made by config.py, used by server.py and pipeline.py.
 """
 
 from __future__ import annotations

@@ -53,15 +53,16 @@ class Server(web.Server):
     def __call__(self) -> web.RequestHandler:
         return Connection(self)
 
-    def admit(self, address: str, place: str) -> bool:
-        """Whether one more connection from there fits; counts it if so. A proxy of ours stands for any number."""
+    def admit(self, address: str) -> str | None:
+        """The place that one more connection is counted for, None if it does not fit. Our proxies may have more."""
+        place = neighbourhood(address)
         crowded = self.places[place] >= CONNECTIONS_PER_PLACE and not self.proxies.trusts(address)
         if self.places.total() >= CONNECTIONS or crowded:
             self.metrics.refused.inc()
-            return False
+            return None
         self.places[place] += 1
         self.metrics.connections.inc()
-        return True
+        return place
 
     def leave(self, place: str) -> None:
         """It is gone."""
@@ -92,10 +93,8 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Refuses what is over the caps before a byte is read."""
         peer = transport.get_extra_info("peername")
-        address = str(peer[0]) if peer else ""
-        place = neighbourhood(address)
-        if self._server.admit(address, place):
-            self._place = place
+        self._place = self._server.admit(str(peer[0]) if peer else "")
+        if self._place is not None:
             super().connection_made(transport)
             return
         assert isinstance(transport, asyncio.Transport)  # noqa: S101

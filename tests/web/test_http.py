@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.web.conftest import StartSite
 from tests.web.site import Site, eventually
 from webui import api, requests, server
+from webui.proxies import Proxies, parse_networks
 from webui.routes import Permission
 
 PATIENCE = 8.0  # seconds within which every exchange must have ended
@@ -234,6 +236,19 @@ async def test_connections_from_one_place_are_capped(
         writer.close()
         await writer.wait_closed()
     await assert_alive(site)
+
+
+async def test_a_proxy_of_ours_may_have_more(
+    start_site: StartSite, idle: list[asyncio.StreamWriter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = await start_site(proxies=Proxies(parse_networks("127.0.0.1", "X")))
+    monkeypatch.setattr(server, "CONNECTIONS_PER_PLACE", 5)
+    for _ in range(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        idle.append(writer)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(PATIENCE):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
 
 
 async def test_every_route_refuses_other_methods(site: Site) -> None:
