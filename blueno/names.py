@@ -88,10 +88,23 @@ DATA_PORT: Final = 8080  # of the data server's pod; its Service listens on 80
 
 # What a training pod finds -----------------------------------------------------------------------------
 DATASET_MOUNTS: Final = "/workspace/dataset"  # below it one directory per data set, named like the Dataset
+OUTPUT_MOUNT: Final = "/workspace/output"  # the run's own directory on the outputs claim, read-write
+CODE_MOUNT: Final = "/workspace/code"  # spec.code
+RESUME_MOUNT: Final = "/workspace/resume"  # another run's outputs, read-only: spec.checkpoint.from
+OUTPUTS_CLAIM: Final = "blueno-outputs"  # one in each namespace, unless spec.output names another
+CHECKPOINTS_DIR: Final = "checkpoints"  # below the output directory
 TRAINING_HOME: Final = "/blueno/home"
 ENV_DATASET_PREFIX: Final = "BLUENO_DATASET_"  # + name in capitals: where the data set is mounted
 ENV_PARAMETER_PREFIX: Final = "BLUENO_PARAM_"
 ENV_RUN: Final = "BLUENO_RUN"
+ENV_OUTPUT: Final = "BLUENO_OUTPUT"
+ENV_CHECKPOINT_DIR: Final = "BLUENO_CHECKPOINT_DIR"  # the same in every attempt
+ENV_RESUME_FROM: Final = "BLUENO_RESUME_FROM"  # a checkpoint, when one was reported by an earlier attempt or named
+# Kubeflow Trainer's: transformers reports by them without a line of code.
+ENV_TRAINER_URL: Final = "KUBEFLOW_TRAINER_SERVER_URL"
+ENV_TRAINER_CA: Final = "KUBEFLOW_TRAINER_SERVER_CA_CERT"  # path
+ENV_TRAINER_TOKEN: Final = "KUBEFLOW_TRAINER_SERVER_TOKEN"  # path
+TRAINING_REPORT_PATH: Final = "/v1/training"  # of the report endpoint
 RESERVED_ENV: Final = ("BLUENO_", "KUBEFLOW_TRAINER_", "PET_", "JAX_", "TF_CONFIG")  # prefixes that are ours to set
 
 # On the volume ------------------------------------------------------------------------------------
