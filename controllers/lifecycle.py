@@ -28,6 +28,7 @@ from controllers.dataset.kind import DatasetKind
 from controllers.dataset.world import World
 from controllers.demand import Demand
 from controllers.engine import Engine
+from controllers.holds import Holds
 from controllers.lease import Lease
 from controllers.mirror import Mirror
 from controllers.queue import WorkQueue
@@ -110,8 +111,9 @@ async def _start(config: OperatorConfig) -> Operator:
     queue = WorkQueue(asyncio.get_running_loop().time)
     demand = Demand(config.serve_seconds)
     reports = Reports(operator.cluster, operator.cache, queue, demand, config.namespace)
-    kinds = (DatasetKind(world, operator.cache), TrainingRunKind(operator.cache))
-    engine = Engine(operator.cache, queue, Writer(operator.cluster, operator.cache), reports.latest)
+    holds = Holds()
+    kinds = (DatasetKind(world, operator.cache, holds), TrainingRunKind(operator.cache))
+    engine = Engine(operator.cache, queue, Writer(operator.cluster, operator.cache), reports.latest, holds)
     for kind in kinds:
         engine.register(kind)
     operator.source = Source(operator.cache, queue, *(kind.interested for kind in kinds))

@@ -68,6 +68,18 @@ def datasets_are_not_ready(case: Case) -> Step | None:
     return Step(Reason.DATASET_NOT_READY, words.not_ready(waiting))
 
 
+def datasets_are_being_deleted(case: Case) -> Step | None:
+    """Nothing begins on a Dataset that goes; but a run that uses it already goes on to its end, attempt by attempt."""
+    if case.job is not None or case.run.job_name is not None:
+        return None
+    before = find(case.run.conditions, "Succeeded")
+    idle = (Reason.SUSPENDED, Reason.DATASET_NOT_READY)
+    if case.run.attempt and before is not None and before.reason not in idle:
+        return None
+    waiting = [view for view in case.seen.datasets if view.deleting]
+    return Step(Reason.DATASET_NOT_READY, words.not_ready(waiting)) if waiting else None
+
+
 def datasets_are_not_pinned(case: Case) -> Step | None:
     """Written before the Job is made, so that nothing it reads can change between two writes of ours."""
     if all(view.use.name in case.run.pinned for view in case.seen.datasets):
@@ -86,7 +98,8 @@ def job_has_not_started(case: Case) -> Step | None:
     number = case.run.attempt + 1
     job = build_job(case.run, number, case.seen.datasets)
     status = words.attempt(number, job["metadata"]["name"])
-    return Step(Reason.PENDING, f"starting attempt {number}", reconciling=True, apply=(job,), status=status, again_in=0)
+    step = Step(Reason.PENDING, f"starting attempt {number}", reconciling=True, apply=(job,), status=status, again_in=0)
+    return replace(step, hold=tuple(view.ref for view in case.seen.datasets if view.ref is not None))
 
 
 def job_is_gone(case: Case) -> Step | None:
@@ -144,6 +157,7 @@ RULES: tuple[Rule, ...] = (
     job_has_completed,
     run_is_suspended,
     datasets_are_not_ready,
+    datasets_are_being_deleted,
     datasets_are_not_pinned,
     job_has_not_started,
     job_is_gone,

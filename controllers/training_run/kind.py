@@ -63,10 +63,8 @@ class TrainingRunKind:
         if kind != names.DATASET_KIND:
             return
         meta = body["metadata"]
-        for run in self._cache.all(names.TRAINING_RUN_KIND):
-            named = {entry.get("name") for entry in run["spec"].get("datasets") or ()}
-            if run["metadata"]["namespace"] == meta["namespace"] and meta["name"] in named:
-                yield names.TRAINING_RUN_KIND, run["metadata"]["uid"]
+        for run in self._cache.runs_of(meta["namespace"], meta["name"]):
+            yield names.TRAINING_RUN_KIND, run["metadata"]["uid"]
 
     def _explain(self, body: Body, step: Step, now: datetime) -> Mapping[str, Any]:
         run = TrainingRun.parse(body)

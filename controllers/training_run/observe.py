@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from blueno import names
-from blueno.resources.api import JOBS, PODS
+from blueno.resources.api import DATASETS, JOBS, PODS
 from blueno.resources.conditions import parse_time
 from blueno.resources.training_run import DatasetUse, TrainingRun
 from controllers.cache import Body, Cache
@@ -27,6 +27,8 @@ class DatasetView:
     claim: str
     path: str  # of its directory, below the claim's root
     says: str  # why it is not Ready
+    ref: Ref | None = None  # None: it does not exist
+    deleting: bool = False
 
     @property
     def usable(self) -> bool:
@@ -92,6 +94,11 @@ def _view_dataset(cache: Cache, run: TrainingRun, use: DatasetUse) -> DatasetVie
     ready: Mapping[str, Any] = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), {})
     says = f"{ready.get('reason', 'Pending')}: {ready.get('message', '')}".rstrip(": ")
     volume = status.get("volume") or {}
-    usable = ready.get("status") == "True" and not body["metadata"].get("deletionTimestamp")
+    meta = body["metadata"]
+    deleting = bool(meta.get("deletionTimestamp"))
+    if deleting:
+        says = "it is being deleted"
+    usable = ready.get("status") == "True" and not deleting
+    ref = Ref(DATASETS, run.namespace, use.name, meta["uid"])
     digest = (status.get("version") or {}).get("digest", "") if usable else ""
-    return DatasetView(use, True, digest, volume.get("claimName", ""), volume.get("path", ""), says)
+    return DatasetView(use, True, digest, volume.get("claimName", ""), volume.get("path", ""), says, ref, deleting)
