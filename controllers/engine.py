@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -138,14 +138,10 @@ class Engine:
     async def _act(self, kind: Kind, body: Body, step: Step) -> None:
         if step.warning is not None:
             await self._writer.warn(kind.resource, body, step.warning, datetime.now(UTC))
-        if step.finalizer is True:
-            await self._writer.set_finalizer(kind.resource, body, wanted=True)
-        if step.in_use is True:
-            await self._mark_in_use(kind, body, wanted=True)
+        await self._mark(kind, body, step, wanted=True)
         for ref in step.delete:
             await self._writer.delete(ref)
-        if step.hold:
-            await self._hold(step.hold)
+        await self._hold(step.hold)
         try:
             for manifest in step.apply:
                 await self._writer.apply(manifest)
@@ -162,13 +158,19 @@ class Engine:
                 await self._writer.patch(patch)
             except Rejected as error:
                 await self._writer.warn(kind.resource, body, ("ChangeRefused", str(error)), datetime.now(UTC))
-        if step.in_use is False:
-            await self._mark_in_use(kind, body, wanted=False)
-        if step.finalizer is False:
-            await self._writer.set_finalizer(kind.resource, body, wanted=False)
+        await self._mark(kind, body, step, wanted=False)
 
-    async def _hold(self, refs: Iterable[Ref]) -> None:
+    async def _mark(self, kind: Kind, body: Body, step: Step, wanted: bool) -> None:
+        """The object's own finalizers: those that have to be there come first of all, those that must go come last."""
+        if step.in_use is wanted:
+            await self._mark_in_use(kind, body, wanted)
+        if step.finalizer is wanted:
+            await self._writer.set_finalizer(kind.resource, body, wanted)
+
+    async def _hold(self, refs: Sequence[Ref]) -> None:
         """Put `blueno.dev/in-use` on these Datasets. Raises Conflict when one of them is going: plan anew."""
+        if not refs:
+            return
         async with self._holds.lock:
             for ref in refs:
                 body = self._cache.get(ref.resource.kind, ref.uid or "")

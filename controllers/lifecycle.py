@@ -28,6 +28,7 @@ from controllers.dataset.kind import DatasetKind
 from controllers.dataset.world import World
 from controllers.demand import Demand
 from controllers.engine import Engine
+from controllers.fleet import Fleet
 from controllers.holds import Holds
 from controllers.lease import Lease
 from controllers.mirror import Mirror
@@ -120,12 +121,14 @@ async def _start(config: OperatorConfig) -> Operator:
     operator.sweep = Sweep(operator.cluster, operator.cache, queue, operator.source, config.allow_host_path)
     operator.mirror = Mirror(config.database_url_file, lambda: lease.epoch)
     operator.cache.observe(names.DATASET_KIND, operator.mirror.changed)
+    fleet = Fleet(operator.cache)
     await operator.sweep.fill()
     operator.mirror.start()
     demand.look(_served(operator.cache), datetime.now(UTC))
 
     operator.listeners.append(await http.serve_reports(config.report_port, report_keys, reports))
     operator.spawn("lease", lease.hold(), fatal=True)
+    operator.spawn("fleet", fleet.run())
     operator.spawn("sweep", operator.sweep.run(config.sweep_seconds), fatal=True)
     for number in range(config.workers):
         operator.spawn(f"worker-{number}", engine.work(), fatal=True)

@@ -1,4 +1,4 @@
-"""What `/metrics` shows. Set by the engine, writer, sweep and mirror; served by controllers/http.py."""
+"""What `/metrics` shows. Set by the engine, writer, sweep, mirror and fleet; served by controllers/http.py."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ RECONCILE_SECONDS = Histogram(
 RECONCILE_ERRORS = Counter("blueno_reconcile_errors", "Reconciles that ended in an error", ["reason"])
 QUEUE_DEPTH = Gauge("blueno_queue_depth", "Objects waiting to be reconciled")
 DATASET_READY = Gauge("blueno_dataset_ready", "1 for each Ready Dataset, else 0", ["namespace", "dataset"])
+TRAINING_RUNS = Gauge("blueno_trainingruns", "TrainingRuns there are", ["state"])
+GPU_SECONDS = Counter("blueno_gpu_seconds", "GPUs times seconds that training pods held", ["namespace"])
 PREP_SECONDS = Histogram(
     "blueno_prep_duration_seconds",
     "From a preparation Job's creation to its sealed version",

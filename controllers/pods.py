@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from blueno import names
 from blueno.resources.conditions import parse_time
 from blueno.resources.outcome import Outcome
 
@@ -32,6 +33,9 @@ class PodView:
     started: bool  # the container runs or ran
     deleted: datetime | None  # when its grace period is over
     order: tuple[str, str]  # creation time, name
+    attempt: int = 0  # of the Job that made it, by its label; 0 when it has none
+    begun: datetime | None = None  # when a node took it, and with it its GPUs
+    over: datetime | None = None  # when its last container ended; None: it runs, or nobody said
 
     @property
     def ended(self) -> bool:
@@ -62,7 +66,20 @@ def view_pod(body: Mapping[str, Any]) -> PodView:
         started=bool(ended or state.get("running")),
         deleted=parse_time(meta.get("deletionTimestamp", "")),
         order=(meta.get("creationTimestamp", ""), meta["name"]),
+        attempt=int((meta.get("labels") or {}).get(names.ATTEMPT_LABEL) or 0),
+        begun=parse_time(status.get("startTime") or ""),
+        over=_over(status),
     )
+
+
+def _over(status: Mapping[str, Any]) -> datetime | None:
+    if status.get("phase") not in ("Succeeded", "Failed"):
+        return None
+    ended = [((c.get("state") or {}).get("terminated") or {}) for c in status.get("containerStatuses") or ()]
+    # A pod that was evicted may have no containers left to ask: then its conditions say when.
+    texts = [state.get("finishedAt") for state in ended if state.get("finishedAt")]
+    texts = texts or [condition.get("lastTransitionTime") for condition in status.get("conditions") or ()]
+    return max((moment for text in texts if (moment := parse_time(text or "")) is not None), default=None)
 
 
 def _trouble(status: Mapping[str, Any], waiting: Mapping[str, Any]) -> tuple[str, str]:

@@ -61,9 +61,11 @@ def mark(dataset: Dataset, users: Sequence[str], now: datetime) -> tuple[bool | 
 
 def _uses(cache: Cache, holds: Holds, dataset: str, run: Body, now: datetime) -> bool:
     meta = run["metadata"]
-    if holds.is_starting(meta["uid"], dataset) or _is_at_work(cache, meta["uid"], now):
+    if _is_at_work(cache, meta["uid"], now):
         return True
-    return not meta.get("deletionTimestamp") and _reason(run) not in _NOT_STARTED
+    if meta.get("deletionTimestamp"):
+        return False
+    return holds.is_starting(meta["uid"], dataset) or _reason(run) not in _NOT_STARTED
 
 
 def _is_at_work(cache: Cache, run: str, now: datetime) -> bool:

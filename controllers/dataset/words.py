@@ -59,7 +59,7 @@ def in_use(users: Sequence[str]) -> str:
     """Which runs hold up a deletion."""
     more = f" and {len(users) - 3} more" if len(users) > 3 else ""
     some = f"{len(users)} training runs use" if len(users) > 1 else "a training run uses"
-    return f"being deleted, but {some} it: {', '.join(users[:3])}{more}; it goes by itself when they have ended"
+    return f"being deleted, but {some} it: {', '.join(users[:3])}{more}; it goes by itself afterwards"
 
 
 def is_about_claim(detail: str) -> bool:

@@ -22,6 +22,7 @@ from controllers.training_run.case import Case
 from controllers.training_run.decide import decide
 from controllers.training_run.observe import observe
 from controllers.training_run.status import project_status
+from controllers.training_run.usage import count_usage
 
 
 class TrainingRunKind:
@@ -43,7 +44,7 @@ class TrainingRunKind:
         if run.deleting:
             return Step(Reason.SUSPENDED, ""), {}  # garbage collection stops the Job
         case = Case(run, observe(self._cache, run), now)
-        step = decide(case)
+        step = count_usage(case, decide(case))
         if step.ask is not None and told:
             quota = "exceeded quota" in told
             reason = Reason.WAITING_FOR_QUOTA if quota else step.reason

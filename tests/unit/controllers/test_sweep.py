@@ -90,6 +90,7 @@ async def test_what_the_watch_brought_meanwhile_costs_nothing(bench: Bench) -> N
     await bench.sweep.once()
     assert {seen.path.rpartition("/")[2] for seen in bench.api.requests} == {
         "datasets", "jobs", "pods", "persistentvolumeclaims", "persistentvolumes", "deployments", "services",
+        "trainingruns",
     }  # fmt: skip
     assert await bench.work() == []
 
