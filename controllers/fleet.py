@@ -73,8 +73,8 @@ class Fleet:
         uid = body["metadata"]["uid"]
         pod = view_pod(body)
         meter = self._meters.get(uid)
-        if meter is None and pod.begun is not None and (gpus := self._gpus(body)):
-            meter = _Meter(body["metadata"]["namespace"], gpus, max(pod.begun, self._begin))
+        if meter is None and pod.placed is not None and (gpus := self._gpus(body)):
+            meter = _Meter(body["metadata"]["namespace"], gpus, max(pod.placed, self._begin))
             self._meters[uid] = meter
         if meter is None:
             return

@@ -25,7 +25,6 @@ from blueno.resources.api import DEPLOYMENTS, SERVICES
 from controllers import http, keys, quiet, source
 from controllers.cache import Cache, owner_uid
 from controllers.dataset.kind import DatasetKind
-from controllers.dataset.world import World
 from controllers.demand import Demand
 from controllers.engine import Engine
 from controllers.fleet import Fleet
@@ -37,6 +36,7 @@ from controllers.reports import Reports
 from controllers.source import Source
 from controllers.sweep import Sweep
 from controllers.training_run.kind import TrainingRunKind
+from controllers.world import World
 from controllers.writer import Writer
 
 log = logging.getLogger("blueno")
@@ -113,7 +113,7 @@ async def _start(config: OperatorConfig) -> Operator:
     demand = Demand(config.serve_seconds)
     reports = Reports(operator.cluster, operator.cache, queue, demand, config.namespace)
     holds = Holds()
-    kinds = (DatasetKind(world, operator.cache, holds), TrainingRunKind(operator.cache))
+    kinds = (DatasetKind(world, operator.cache, holds), TrainingRunKind(world, operator.cache))
     engine = Engine(operator.cache, queue, Writer(operator.cluster, operator.cache), reports.latest, holds)
     for kind in kinds:
         engine.register(kind)

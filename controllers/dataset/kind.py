@@ -22,12 +22,12 @@ from controllers.dataset.serving import rest, serve
 from controllers.dataset.status import project_status
 from controllers.dataset.users import find_users, mark, used_by
 from controllers.dataset.work import wanted_work
-from controllers.dataset.world import World
 from controllers.diff import difference
 from controllers.heard import NOTHING, Heard
 from controllers.holds import Holds
 from controllers.queue import Key
 from controllers.step import Step
+from controllers.world import World
 
 
 class DatasetKind:

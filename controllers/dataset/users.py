@@ -23,7 +23,12 @@ from controllers.pods import view_pod
 NAMED = 10  # runs in status.usedBy
 USED_BY_SECONDS = 5.0  # at most one write of status.usedBy in this time
 RELEASE_SECONDS = 30.0  # how long the finalizer stays after the last run: the next one of a series finds it there
-_NOT_STARTED: Final = ("", RunReason.DATASET_NOT_READY, RunReason.SUSPENDED)
+# What the status of a run says that has no Job and is not about to have one: data, a checkpoint, a person are missing.
+_WAITS: Final = (
+    *("", RunReason.DATASET_NOT_READY, RunReason.DATASET_VERSION_NOT_FOUND, RunReason.CHECKPOINT_NOT_READY),
+    RunReason.SUSPENDED,
+)
+_WAITS_AT_FIRST: Final = (RunReason.UNSCHEDULABLE, RunReason.VOLUME_UNBOUND)  # the same, before the first Job
 
 
 def find_users(cache: Cache, holds: Holds, dataset: Dataset, now: datetime) -> tuple[str, ...]:
@@ -65,7 +70,7 @@ def _uses(cache: Cache, holds: Holds, dataset: str, run: Body, now: datetime) ->
         return True
     if meta.get("deletionTimestamp"):
         return False
-    return holds.is_starting(meta["uid"], dataset) or _reason(run) not in _NOT_STARTED
+    return holds.is_starting(meta["uid"], dataset) or not _waits(run)
 
 
 def _is_at_work(cache: Cache, run: str, now: datetime) -> bool:
@@ -76,10 +81,10 @@ def _is_at_work(cache: Cache, run: str, now: datetime) -> bool:
     )
 
 
-def _reason(run: Body) -> str:
-    """What its Succeeded condition says; "" before the first time."""
+def _waits(run: Body) -> bool:
     found = (c for c in run["status"].get("conditions") or () if c["type"] == "Succeeded")
-    return str(next((c.get("reason", "") for c in found), ""))
+    reason = next((c.get("reason", "") for c in found), "")
+    return reason in _WAITS or (reason in _WAITS_AT_FIRST and not run["status"].get("attempt"))
 
 
 def _seconds_left(known: Mapping[str, Any] | None, pause: float, now: datetime) -> float:

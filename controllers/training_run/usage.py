@@ -47,8 +47,8 @@ def count_usage(case: Case, step: Step) -> Step:
     everybody = (*case.seen.stray_pods, *(pod for job in case.seen.jobs for pod in job.pods))
     pods = [pod for pod in everybody if pod.attempt == attempt]
     took = measure(pods, gpus, case.now).gpu_seconds
-    if not took and not any(pod.begun for pod in pods):
-        took = _without_pods(case.run, case.job, case.now) * gpus  # of one node: pods of several are kept longer
+    if not took and not any(pod.placed for pod in pods):
+        took = _without_pods(case.run, case.job, case.now) * case.run.team.nodes * gpus
     return replace(step, status={**step.status, "usage": add(case.run.status.get("usage") or {}, attempt, took)})
 
 
@@ -73,10 +73,10 @@ def _ends_attempt(step: Step) -> bool:
 
 def _span(pod: PodView, now: datetime) -> Span | None:
     """While the pod had its node. One whose node is lost had it until its grace period was over."""
-    if pod.begun is None:
+    if pod.placed is None:
         return None
     end = pod.over or (min(pod.deleted, now) if pod.deleted is not None else now)
-    return pod.begun, max(end, pod.begun)
+    return pod.placed, max(end, pod.placed)
 
 
 def _without_pods(run: TrainingRun, job: RunJob | None, now: datetime) -> int:

@@ -18,7 +18,7 @@ def at(seconds: float) -> Any:
 
 
 def held(begun: float | None, over: float | None = None, **more: Any) -> Any:
-    times = {"begun": None if begun is None else at(begun), "over": None if over is None else at(over)}
+    times = {"placed": None if begun is None else at(begun), "over": None if over is None else at(over)}
     return replace(a_pod(), **times, **more)
 
 
