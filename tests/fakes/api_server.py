@@ -2,8 +2,8 @@
 
 Discovery, lists in pages, watches with bookmarks and 410, merge patches with preconditions, status subresource,
 generations, finalizers, 409 on taken names, terminating namespaces, token reviews. A test plays kubelet, Job
-controller and user through `put`, `update` and `remove` (or lets tests/fakes/job_controller.py play the first two), breaks
-things through `fail`, `done`, `cut_watches` and `forget`, and reads `requests`.
+controller and user through `put`, `update` and `remove` (tests/fakes/job_controller.py plays the first two by itself),
+breaks things through `fail`, `done`, `cut_watches` and `forget`, and reads `requests`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Job controller, scheduler, kubelet and garbage collector for the training Jobs of tests/fakes/api_server.py.
 
-Each Job gets a pod, which waits, runs and ends after the times that a test sets; then the Job says that it is over. What
-has lost its owner goes. Like the real ones it knows nothing but the objects, so it goes on after any fault.
+Each Job gets a pod, which waits, runs and ends after the times that a test sets; then the Job says that it is over.
+What has lost its owner goes. Like the real ones it knows nothing but the objects, so it goes on after any fault.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,40 +13,9 @@ from blueno import names
 from tests.fakes.api_server import Seen
 from tests.fakes.job_controller import JobController
 from tests.loop.conftest import World
+from tests.loop.runs import RUN, a_run_manifest, completed, said, writes_of
 
 WRITES_PER_RUN = 3  # Job, status Running, status at the end
-RUN = names.TRAINING_RUN_KIND
-
-
-@pytest.fixture
-async def jobs(world: World) -> AsyncIterator[JobController]:
-    """Training Jobs of the fake cluster are played."""
-    async with JobController(world.api).playing() as controller:
-        yield controller
-
-
-def a_run_manifest(name: str = "train", **spec: Any) -> dict[str, Any]:
-    """What a user applies."""
-    return {
-        "kind": RUN,
-        "metadata": {"name": name, "namespace": "lab"},
-        "spec": {"image": "registry.example.org/train:1", "backoffLimit": 0, **spec},
-    }
-
-
-def said(world: World, name: str = "train", kind: str = "Succeeded") -> tuple[str, str]:
-    """Status and reason of a run's condition."""
-    found = (c for c in world.api.read(RUN, name)["status"].get("conditions", ()) if c["type"] == kind)
-    return next(((c["status"], c["reason"]) for c in found), ("", ""))
-
-
-async def completed(world: World, name: str = "train", seconds: float = 30) -> None:
-    await world.until(lambda: said(world, name) == ("True", "Completed"), f"{name} is Completed", seconds)
-
-
-def writes_of(world: World, kinds: tuple[str, ...] = ("jobs", "trainingruns", "events", "services")) -> list[str]:
-    """Writes for runs, as "POST jobs" and "PATCH trainingruns/…/status"."""
-    return [f"{seen.verb} {seen.path}" for seen in world.api.writes() if any(f"/{kind}" in seen.path for kind in kinds)]
 
 
 async def test_apply_to_completed_costs_three_writes(world: World, jobs: JobController) -> None:
