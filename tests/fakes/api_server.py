@@ -56,6 +56,7 @@ class ApiServer:
     tokens: dict[str, Body] = field(default_factory=dict)  # token: the status of its review
     terminating: set[str] = field(default_factory=set)  # namespaces
     fail: Callable[[str, str], int | None] = lambda verb, path: None  # status to answer instead
+    slow: Callable[[str, str], float] = lambda verb, path: 0.0  # seconds until a request takes effect
     done: Callable[[Seen], None] = lambda seen: None  # told of a request that took effect, before it is answered
     watches_down: bool = False
     url: str = ""
@@ -171,6 +172,7 @@ class ApiServer:
         body = json.loads(raw) if raw else None
         if request.query.get("watch"):
             return await self._watch(request)
+        await asyncio.sleep(self.slow(verb, path))
         try:
             status = self.fail(verb, path)
             if status is not None:

@@ -53,6 +53,11 @@ async def runs(world: World, name: str = "train") -> None:
     await world.until(lambda: said(world, name) == ("Unknown", "Running"), f"{name} is Running")
 
 
+async def settled(world: World, name: str) -> None:
+    ends = ("Completed", "DatasetNotReady")
+    await world.until(lambda: said(world, name)[1] in ends, f"{name} has ended or waits")
+
+
 async def gone(world: World, seconds: float = 20) -> None:
     await world.until(lambda: not world.api.all("Dataset"), "the Dataset is gone", seconds)
 
@@ -143,12 +148,32 @@ async def test_whatever_the_moment_of_the_deletion(world: World, jobs: JobContro
         await asyncio.sleep(dice.random() * 0.06)
         world.api.remove("Dataset", "mnist")
         await gone(world)
-        wanted = ("Completed", "DatasetNotReady")
-        await world.until(lambda name=name: said(world, name)[1] in wanted, f"{name} has ended or waits")
+        await settled(world, name)
         ended["ran" if said(world, name)[1] == "Completed" else "waited"] += 1
         world.api.remove(RUN, name)
     assert violations == []
     assert ended["ran"] and ended["waited"], f"the moments were all alike: {ended}"
+
+
+async def test_deleted_just_before_the_job_is_made(world: World, jobs: JobController, violations: list[str]) -> None:
+    """The run has put the finalizer on, its Job is under way: the Dataset knows of no Job, and stays all the same."""
+    await world.at_work()
+    await world.ready()
+    await world.settled()
+    look = world.api.done
+
+    def delete(seen: Seen) -> None:
+        look(seen)
+        if seen.verb == "PATCH" and names.IN_USE_FINALIZER in seen.body["metadata"].get("finalizers", ()):
+            world.api.remove("Dataset", "mnist")
+
+    world.api.done = delete
+    world.api.slow = lambda verb, path: 1.0 if verb == "POST" and path.endswith("/jobs") else 0.0
+    world.api.put(a_run_manifest(datasets=READS))
+    await world.until(lambda: world.condition("Ready") == ("False", "InUse"), "InUse")
+    await completed(world)
+    await gone(world)
+    assert violations == []
 
 
 async def test_a_namespace_that_is_deleted_is_never_held(world: World, jobs: JobController) -> None:
