@@ -55,6 +55,7 @@ METRICS_STDOUT: Final = f"{GROUP}/metrics-stdout"  # pod annotation: lines of JS
 
 # Finalizers -------------------------------------------------------------------------------------
 ERASE_FINALIZER: Final = f"{GROUP}/erase"
+IN_USE_FINALIZER: Final = f"{GROUP}/in-use"  # on a Dataset from before the first run's Job until no run uses it
 # kopf strips whatever finalizer it believes to be its own: this one is never put on an object.
 KOPF_UNUSED_FINALIZER: Final = f"{GROUP}/kopf-unused"
 

@@ -27,6 +27,8 @@ from controllers.cache import Cache, owner_uid
 from controllers.dataset.kind import DatasetKind
 from controllers.demand import Demand
 from controllers.engine import Engine
+from controllers.fleet import Fleet
+from controllers.holds import Holds
 from controllers.lease import Lease
 from controllers.mirror import Mirror
 from controllers.queue import WorkQueue
@@ -110,20 +112,23 @@ async def _start(config: OperatorConfig) -> Operator:
     queue = WorkQueue(asyncio.get_running_loop().time)
     demand = Demand(config.serve_seconds)
     reports = Reports(operator.cluster, operator.cache, queue, demand, config.namespace)
-    kinds = (DatasetKind(world, operator.cache), TrainingRunKind(world, operator.cache))
-    engine = Engine(operator.cache, queue, Writer(operator.cluster, operator.cache), reports.latest)
+    holds = Holds()
+    kinds = (DatasetKind(world, operator.cache, holds), TrainingRunKind(world, operator.cache))
+    engine = Engine(operator.cache, queue, Writer(operator.cluster, operator.cache), reports.latest, holds)
     for kind in kinds:
         engine.register(kind)
     operator.source = Source(operator.cache, queue, *(kind.interested for kind in kinds))
     operator.sweep = Sweep(operator.cluster, operator.cache, queue, operator.source, config.allow_host_path)
     operator.mirror = Mirror(config.database_url_file, lambda: lease.epoch)
     operator.cache.observe(names.DATASET_KIND, operator.mirror.changed)
+    fleet = Fleet(operator.cache)
     await operator.sweep.fill()
     operator.mirror.start()
     demand.look(_served(operator.cache), datetime.now(UTC))
 
     operator.listeners.append(await http.serve_reports(config.report_port, report_keys, reports))
     operator.spawn("lease", lease.hold(), fatal=True)
+    operator.spawn("fleet", fleet.run())
     operator.spawn("sweep", operator.sweep.run(config.sweep_seconds), fatal=True)
     for number in range(config.workers):
         operator.spawn(f"worker-{number}", engine.work(), fatal=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from blueno import names
 from blueno.resources.conditions import parse_time
 from blueno.resources.outcome import Outcome
 
@@ -40,6 +41,9 @@ class PodView:
     lost: bool = False  # its node has not been heard of for a while
     begun: datetime | None = None  # when its container began
     ended_at: datetime | None = None
+    attempt: int = 0  # of the Job that made it, by its label; 0 when it has none
+    placed: datetime | None = None  # when a node took it, and with it its GPUs
+    over: datetime | None = None  # when its last container ended; None: it runs, or nobody said
 
     @property
     def ended(self) -> bool:
@@ -83,12 +87,25 @@ def view_pod(body: Mapping[str, Any]) -> PodView:
         lost=bool(unheard) and not meta.get("deletionTimestamp"),
         begun=parse_time(str((running or ended).get("startedAt") or "")),
         ended_at=parse_time(str(ended.get("finishedAt") or "")),
+        attempt=int((meta.get("labels") or {}).get(names.ATTEMPT_LABEL) or 0),
+        placed=parse_time(status.get("startTime") or ""),
+        over=_over(status),
     )
 
 
 def _terminated(container: Mapping[str, Any]) -> Mapping[str, Any]:
     found: Mapping[str, Any] = (container.get("state") or {}).get("terminated") or {}
     return found
+
+
+def _over(status: Mapping[str, Any]) -> datetime | None:
+    if status.get("phase") not in ("Succeeded", "Failed"):
+        return None
+    ended = [((c.get("state") or {}).get("terminated") or {}) for c in status.get("containerStatuses") or ()]
+    # A pod that was evicted may have no containers left to ask: then its conditions say when.
+    texts = [state.get("finishedAt") for state in ended if state.get("finishedAt")]
+    texts = texts or [condition.get("lastTransitionTime") for condition in status.get("conditions") or ()]
+    return max((moment for text in texts if (moment := parse_time(text or "")) is not None), default=None)
 
 
 def _trouble(status: Mapping[str, Any], waiting: Mapping[str, Any]) -> tuple[str, str]:

@@ -113,17 +113,19 @@ class Writer:
             return ""
         return shorten(str(events[-1].get("message", "")), EVENT_WORDS)
 
-    async def set_finalizer(self, resource: Resource, body: Mapping[str, Any], wanted: bool) -> bool:
-        """Put our finalizer on `body`'s object or take it off; says whether anything was to do.
+    async def set_finalizer(
+        self, resource: Resource, body: Mapping[str, Any], wanted: bool, name: str = names.ERASE_FINALIZER
+    ) -> bool:
+        """Put a finalizer of ours on `body`'s object or take it off; says whether anything was to do.
 
         The resourceVersion in the patch makes it a compare-and-swap: other people's finalizers are never lost.
         """
         meta = body["metadata"]
         present = list(meta.get("finalizers") or ())
-        if (names.ERASE_FINALIZER in present) == wanted:
+        if (name in present) == wanted:
             return False
-        kept = [name for name in present if name != names.ERASE_FINALIZER]
-        after = [*kept, names.ERASE_FINALIZER] if wanted else kept
+        kept = [other for other in present if other != name]
+        after = [*kept, name] if wanted else kept
         patch = {"metadata": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"], "finalizers": after}}
         made = await self._cluster.merge(resource, meta["namespace"], meta["name"], patch)
         API_WRITES.labels("patch", resource.kind).inc()

@@ -14,6 +14,7 @@ from controllers.dataset import words
 from controllers.dataset.build import root_path
 from controllers.dataset.indexed import project_index
 from controllers.dataset.observe import Observed, claim_name
+from controllers.dataset.users import used_by
 from controllers.dataset.work import FAILED, Wanted
 from controllers.diff import flag
 from controllers.step import Step
@@ -37,6 +38,8 @@ def project_status(dataset: Dataset, seen: Observed | None, wanted: Wanted | Non
         dataset.observed_generation if _retry_waits(dataset, step, status) else dataset.generation
     )
     status["summary"] = summary(dataset, status)
+    if seen is not None:
+        status["usedBy"] = used_by(dataset, seen.users, now)[0]
     index, indexed = project_index(dataset, seen.heard.index if seen is not None else None, status.get("version"))
     status = {key: value for key, value in {**status, "index": index}.items() if value is not None}
     made = [*_conditions(dataset, seen, step, status), indexed]

@@ -22,6 +22,7 @@ from controllers.training_run.case import Case
 from controllers.training_run.decide import decide
 from controllers.training_run.observe import observe
 from controllers.training_run.status import project_status
+from controllers.training_run.usage import count_usage
 from controllers.world import World
 
 
@@ -45,7 +46,7 @@ class TrainingRunKind:
         if run.deleting:
             return Step(Reason.SUSPENDED, ""), {}  # garbage collection stops the Job
         case = Case(run, observe(self._cache, run), self._world, now)
-        step = decide(case)
+        step = count_usage(case, decide(case))
         if step.quiet:
             return step, {}
         if step.ask is not None and told:
@@ -66,10 +67,8 @@ class TrainingRunKind:
         if kind != names.DATASET_KIND:
             return
         meta = body["metadata"]
-        for run in self._cache.all(names.TRAINING_RUN_KIND):
-            named = {entry.get("name") for entry in run["spec"].get("datasets") or ()}
-            if run["metadata"]["namespace"] == meta["namespace"] and meta["name"] in named:
-                yield names.TRAINING_RUN_KIND, run["metadata"]["uid"]
+        for run in self._cache.runs_of(meta["namespace"], meta["name"]):
+            yield names.TRAINING_RUN_KIND, run["metadata"]["uid"]
 
     def _explain(self, body: Body, step: Step, now: datetime) -> Mapping[str, Any]:
         run = TrainingRun.parse(body)

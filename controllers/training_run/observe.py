@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from blueno import names
-from blueno.resources.api import CLAIMS, JOBS, PODS, SERVICES
+from blueno.resources.api import CLAIMS, DATASETS, JOBS, PODS, SERVICES
 from blueno.resources.conditions import parse_time
 from blueno.resources.run_parts import DatasetUse
 from blueno.resources.training_run import TrainingRun
@@ -30,6 +30,8 @@ class DatasetView:
     claim: str
     path: str  # of its directory, below the claim's root
     says: str  # why it is not Ready
+    ref: Ref | None = None  # None: it does not exist
+    deleting: bool = False
 
     @property
     def usable(self) -> bool:
@@ -137,13 +139,16 @@ def _view_dataset(cache: Cache, run: TrainingRun, use: DatasetUse) -> DatasetVie
     status: Mapping[str, Any] = body["status"]
     ready: Mapping[str, Any] = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), {})
     says = f"{ready.get('reason', 'Pending')}: {ready.get('message', '')}".rstrip(": ")
-    if body["metadata"].get("deletionTimestamp"):
+    deleting = bool(body["metadata"].get("deletionTimestamp"))
+    if deleting:
         says = "it is being deleted"
     volume = status.get("volume") or {}
-    usable = ready.get("status") == "True" and not body["metadata"].get("deletionTimestamp")
+    usable = ready.get("status") == "True" and not deleting
     current = (status.get("version") or {}).get("digest", "")
     digest = _digest(use.version, [current, *(status.get("earlierVersions") or ())]) if usable else ""
-    return DatasetView(use, True, digest, usable, volume.get("claimName", ""), volume.get("path", ""), says)
+    ref = Ref(DATASETS, run.namespace, use.name, body["metadata"]["uid"])
+    claim, path = volume.get("claimName", ""), volume.get("path", "")
+    return DatasetView(use, True, digest, usable, claim, path, says, ref, deleting)
 
 
 def _digest(wanted: str, known: list[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from blueno.resources.run_reasons import RunReason as Reason
 from controllers.step import Step
 from controllers.training_run import words
@@ -23,6 +25,15 @@ def datasets_are_not_ready(case: Case) -> Step | None:
     if unknown:
         return Step(Reason.DATASET_VERSION_NOT_FOUND, words.no_such_version(unknown))
     return Step(Reason.DATASET_NOT_READY, words.not_ready(views)) if views else None
+
+
+def datasets_are_being_deleted(case: Case) -> Step | None:
+    """Nothing begins on a Dataset that goes; but a run that uses it already goes on to its end, attempt by attempt."""
+    idle = (Reason.SUSPENDED, Reason.DATASET_NOT_READY)
+    if not has_no_job(case) or (case.run.attempt and case.run.reason not in idle):
+        return None
+    going = [view for view in case.seen.datasets if view.deleting]
+    return Step(Reason.DATASET_NOT_READY, words.not_ready(going)) if going else None
 
 
 def earlier_run_has_no_checkpoint(case: Case) -> Step | None:
@@ -81,4 +92,5 @@ def job_has_not_started(case: Case) -> Step | None:
     text = f"starting attempt {attempt.number}"
     # The first attempt says nothing yet: its pod is likely to run before anybody has looked.
     quiet = run.observed_generation < 0
-    return Step(Reason.PENDING, text, reconciling=True, apply=tuple(made), status=status, quiet=quiet, again_in=0)
+    step = Step(Reason.PENDING, text, reconciling=True, apply=tuple(made), status=status, quiet=quiet, again_in=0)
+    return replace(step, hold=tuple(view.ref for view in case.seen.datasets if view.ref is not None))

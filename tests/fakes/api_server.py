@@ -2,8 +2,8 @@
 
 Discovery, lists in pages, watches with bookmarks and 410, merge patches with preconditions, status subresource,
 generations, finalizers, 409 on taken names, terminating namespaces, token reviews. A test plays kubelet, Job
-controller and user through `put`, `update` and `remove`, breaks things through `fail`, `cut_watches` and `forget`, and
-reads `requests`.
+controller and user through `put`, `update` and `remove` (tests/fakes/job_controller.py plays the first two by itself),
+breaks things through `fail`, `done`, `cut_watches` and `forget`, and reads `requests`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 from aiohttp import web
 
+from blueno import names
 from blueno.resources.api import BY_KIND, TOKEN_REVIEWS, Resource
 from tests.fakes.api_discovery import Refused, Target, discovery, target_of
 from tests.fakes.merge_patch import merge
@@ -55,6 +56,8 @@ class ApiServer:
     tokens: dict[str, Body] = field(default_factory=dict)  # token: the status of its review
     terminating: set[str] = field(default_factory=set)  # namespaces
     fail: Callable[[str, str], int | None] = lambda verb, path: None  # status to answer instead
+    slow: Callable[[str, str], float] = lambda verb, path: 0.0  # seconds until a request takes effect
+    done: Callable[[Seen], None] = lambda seen: None  # told of a request that took effect, before it is answered
     watches_down: bool = False
     url: str = ""
     _log: list[tuple[int, str, Body]] = field(default_factory=list)  # version, type, object
@@ -126,7 +129,7 @@ class ApiServer:
             raise Refused(409, f'{resource.plural} "{name}" already exists')
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         meta |= {"name": name, "uid": str(uuid.uuid4()), "creationTimestamp": now, "generation": 1}
-        if resource.kind == "Dataset":
+        if resource.kind in names.KINDS:
             body.setdefault("status", {"observedGeneration": -1})
         return self._store(resource, body, "ADDED")
 
@@ -169,6 +172,7 @@ class ApiServer:
         body = json.loads(raw) if raw else None
         if request.query.get("watch"):
             return await self._watch(request)
+        await asyncio.sleep(self.slow(verb, path))
         try:
             status = self.fail(verb, path)
             if status is not None:
@@ -179,6 +183,7 @@ class ApiServer:
             code = error.status
             answer = {"kind": "Status", "status": "Failure", "message": str(error), "code": code}
         self.requests.append(Seen(verb, path, dict(request.query), body, code))
+        self.done(self.requests[-1])
         return web.json_response(answer, status=code)
 
     def _answer(self, verb: str, path: str, request: web.Request, body: Any) -> Any:
