@@ -8,6 +8,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+from blueno import names
 from blueno.db.config import DatabaseConfig
 from blueno.db.mirror import Entry, MirrorSession, Turn
 
@@ -38,7 +39,7 @@ class Mirrored:
 
     def remove(self, namespace: str = "lab", name: str = "digits") -> None:
         """It is deleted."""
-        self._session.write([Entry(uid_of(namespace, name), namespace, name, None, ())])
+        self._session.write([Entry(names.DATASET_KIND, uid_of(namespace, name), namespace, name, None, ())])
 
     def beat(self) -> None:
         """A heartbeat."""
@@ -72,4 +73,4 @@ def _entry(namespace: str, name: str, fields: dict[str, Any]) -> Entry:
     }
     row["document"] = json.dumps({"spec": spec, "status": fields.get("status", {})})
     turns = tuple(Turn(datetime.now(UTC), "Ready", "False", reason, "m") for reason in fields.get("turns", ()))
-    return Entry(str(row["uid"]), namespace, name, row, turns)
+    return Entry(names.DATASET_KIND, str(row["uid"]), namespace, name, row, turns)
