@@ -1,8 +1,9 @@
-"""Datasets and TrainingRuns as rows in PostgreSQL, for people and for search. Nothing that the operator decides rests on it.
+"""Datasets and TrainingRuns as rows in PostgreSQL, for people and for search. No decision of the operator rests on it.
 
 What `observer` gives is called by the cache on the event loop and only notes the newest state of an object (see
-pending.py); one thread of its own writes (blueno/db/mirror.py). While PostgreSQL is away nothing piles up: when it is back, a full copy
-brings everything, what was deleted meanwhile included. Started and stopped by controllers/lifecycle.py.
+pending.py); one thread of its own writes (blueno/db/mirror.py). While PostgreSQL is away nothing piles up: when it is
+back, a full copy brings everything, what was deleted meanwhile included. Started and stopped by
+controllers/lifecycle.py.
 """
 
 from __future__ import annotations

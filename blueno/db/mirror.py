@@ -1,4 +1,4 @@
-"""What the operator's mirror writes: rows of Datasets and TrainingRuns (tables.py), the log of changes, the history of reasons.
+"""What the operator's mirror writes: rows of objects (tables.py), the log of changes, the history of reasons.
 
 Called by controllers/mirror.py from its one thread; calls connect.py and migrate.py. Every transaction begins by taking
 the row of projection.stream: it is the fence (an operator whose Lease epoch is behind writes nothing), the heartbeat,
@@ -67,7 +67,8 @@ WHERE (new.nth > 0 OR (last.condition, last.status, last.reason)
 ORDER BY new.uid, new.nth
 """  # noqa: S608  # our constants
 _TURN = (
-    "(%s::text, %s::uuid, %s::text, %s::text, %s::int, %s::bool, %s::timestamptz, " + ", ".join(["%s::text"] * 4) + ")"
+    "(%s::text, %s::uuid, %s::text, %s::text, %s::int, %s::bool, %s::timestamptz, "
+    "%s::text, %s::text, %s::text, %s::text)"
 )
 _PRUNE_LOG = f"""
 DELETE FROM projection.change_log WHERE seq IN (
