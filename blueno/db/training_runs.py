@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from blueno.db.text import storable
 
 @dataclass(frozen=True)
 class RunRow:
-    """A line of the list of training runs. `metrics`, `datasets`, … are JSON as blueno/resources/run_row.py makes it."""
+    """A line of the list of training runs; blueno/resources/run_row.py says what stands in the columns."""
 
     uid: str
     namespace: str
@@ -54,7 +54,7 @@ class RunQuery:
     dataset: str | None = None
     state: str | None = None
     after: tuple[str, str] | None = None
-    limit: int = field(default=100)
+    limit: int = 100
 
 
 _COLUMNS = """
@@ -84,8 +84,10 @@ _AFTER = "(run.created_at, run.uid) < (%(created_at)s::timestamptz, %(uid)s::uui
 _ONE = f"""
 SELECT document, {_COLUMNS} FROM projection.training_run WHERE namespace = %s AND name = %s
 ORDER BY deleted_at DESC NULLS FIRST, created_at DESC, uid DESC LIMIT 1
-"""  # constants
-_BY_UID = f"SELECT {_COLUMNS} FROM projection.training_run WHERE deleted_at IS NULL AND uid = ANY(%s::uuid[])"
+"""  # noqa: S608  # constants
+_BY_UID = f"""
+SELECT {_COLUMNS} FROM projection.training_run WHERE deleted_at IS NULL AND uid = ANY(%s::uuid[])
+"""  # noqa: S608  # constants
 
 
 def select_runs(cursor: Cursor, query: RunQuery) -> list[RunRow]:
@@ -111,8 +113,10 @@ def select_runs(cursor: Cursor, query: RunQuery) -> list[RunRow]:
 
 
 def select_run(cursor: Cursor, namespace: str, name: str) -> tuple[RunRow, dict[str, Any]] | None:
-    """The one of this name, with its document {"spec", "status"}; when none lives, the one that was deleted last, for as
-    long as it is kept (tables.py)."""
+    """The one of this name, with its document {"spec", "status"}.
+
+    When none lives it is the one that was deleted last, for as long as that is kept (tables.py).
+    """
     if not storable(namespace, name):
         return None
     cursor.execute(_ONE, (namespace, name))

@@ -1,6 +1,7 @@
 """Values of an object's body as columns of a database hold them, whatever kind it is of. Pure.
 
-Used by controllers (dataset/project.py, training_run/project.py, pending.py), run_row.py and webui/. Every text comes from outside: what PostgreSQL cannot store is replaced, numbers are brought into their column's bounds.
+Used by controllers (dataset/project.py, training_run/project.py, pending.py), run_row.py and webui/. Every text comes
+from outside: what PostgreSQL cannot store is replaced, numbers are brought into their column's bounds.
 """
 
 from __future__ import annotations
