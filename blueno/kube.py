@@ -1,8 +1,9 @@
 """The few API verbs Blueno uses, on plain dict manifests.
 
-Called by controllers/ (writer, sweep, reports, lease, keys) and webui/ (access.py, runs.py); calls aiohttp. The configuration (kubeconfig, in-cluster
-token, TLS) is `kubernetes.aio`'s; the calls are ours, because the generated client costs 1.8 ms of CPU a call against
-0.7 and drops fields it does not know (measured with TLS, see docs/adr/0004-api-client.md).
+Called by controllers/ (writer, sweep, reports, lease, keys) and webui/ (access reviews, training runs); calls aiohttp.
+The configuration (kubeconfig, in-cluster token, TLS) is `kubernetes.aio`'s; the calls are ours, because the generated
+client costs 1.8 ms of CPU a call against 0.7 and drops fields it does not know (measured with TLS, see
+docs/adr/0004-api-client.md).
 """
 
 from __future__ import annotations

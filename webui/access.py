@@ -1,5 +1,5 @@
-"""What a person may see and do: SubjectAccessReviews of the API server, and the person's own list of namespaces. Both must
-agree.
+"""What a person may see and do: SubjectAccessReviews of the API server, and the person's own list of namespaces. Both
+must agree.
 
 Called by pipeline.py, api/ and stream.py; asks blueno/kube.py. A person is user `blueno:<email>` in group
 `blueno:<role>`. Answers are kept 10 s (yes) or 5 s (no); when the API server does not answer, nobody sees anything

@@ -1,4 +1,4 @@
-"""Errors of the API server as answers to a person. Used by api/training_run_writes.py around its calls of blueno/kube.py.
+"""Errors of the API server as answers to a person. Used by api/training_run_writes.py around calls of blueno/kube.py.
 
 A person's mistake is a 4xx with the API server's own sentence; 503 is left for an API server that does not answer.
 """
@@ -37,7 +37,9 @@ def translated(about: Resource, *, creating: bool = False) -> Iterator[None]:
         if error.said.startswith("namespaces "):
             missing = FieldError("body.namespace", "there is no such namespace in the cluster")
             raise Problem(422, "invalid", error.said[:DETAIL], [missing]) from None
-        raise later("cluster_unavailable", f"the cluster knows no {about.plural}: {error.said[:DETAIL]}", 30.0) from None
+        raise later(
+            "cluster_unavailable", f"the cluster knows no {about.plural}: {error.said[:DETAIL]}", 30.0
+        ) from None
     except Unavailable as error:
         detail = "the cluster's API server does not answer now; look whether it was done, then try again"
         raise later("cluster_unavailable", detail, error.retry_after or 1.0) from error

@@ -75,7 +75,7 @@ Handler = Callable[["Call"], Awaitable[Answer | web.StreamResponse]]
 
 @dataclass(frozen=True)
 class Route:
-    """One method of one path. `audit` is the verb of its audit rows; empty: none. `about` is the kind of its objects."""
+    """One method of one path. `audit` is the verb of its audit rows; empty: none. `about` is its objects' kind."""
 
     method: str
     path: str

@@ -201,7 +201,13 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "RunMetrics": obj(names=list_of(_TEXT), series=list_of(obj(name=_TEXT, points=list_of(_POINT)))),
     "RunLogs": obj(
         parts=list_of(
-            obj(attempt=_WHOLE, pod=_TEXT, bytes=_WHOLE, complete=_BOOL, gap=maybe(obj(**{"from": _WHOLE, "to": _WHOLE})))
+            obj(
+                attempt=_WHOLE,
+                pod=_TEXT,
+                bytes=_WHOLE,
+                complete=_BOOL,
+                gap=maybe(obj(**{"from": _WHOLE, "to": _WHOLE})),
+            )
         ),
         attempt=maybe(_WHOLE),
         pod=maybe(_TEXT),

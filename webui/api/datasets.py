@@ -17,6 +17,7 @@ from webui.kinds import Text
 from webui.problems import gone
 from webui.routes import Answer, Param, Permission, Reply, Route
 
+
 async def datasets(call: Call) -> Answer:
     """Those the person may list, by namespace and name."""
     person, values = call.person, call.values

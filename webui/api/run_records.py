@@ -60,7 +60,9 @@ async def raw(call: Call) -> web.StreamResponse | Answer:
     wanted = (call.values["attempt"], call.values["pod"])
     part = _chosen(await call.read(select_log_parts, row.uid), *wanted)
     if part is None:
-        raise not_found("this run has no log of that attempt and pod" if wanted != (None, None) else "it has no log yet")
+        raise not_found(
+            "this run has no log of that attempt and pod" if wanted != (None, None) else "it has no log yet"
+        )
     headers = {**_PLAIN, **call.headers}
     if call.request.method == "HEAD":
         return Answer(None, 200, headers)
@@ -85,9 +87,7 @@ def _nothing(_: Cursor) -> None:
     """Only the audit row is written."""
 
 
-def _metrics(
-    cursor: Cursor, uid: str, wanted: Sequence[str] | None, points: int
-) -> tuple[list[str], Sequence[Series]]:
+def _metrics(cursor: Cursor, uid: str, wanted: Sequence[str] | None, points: int) -> tuple[list[str], Sequence[Series]]:
     names = select_metric_names(cursor, uid)
     return names, select_metrics(cursor, uid, names[:SERIES] if wanted is None else wanted, points)
 

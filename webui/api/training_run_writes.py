@@ -73,9 +73,7 @@ async def _require_named(call: Call, namespace: str, spec: Mapping[str, Any]) ->
     allowed = await asyncio.gather(
         *(access.may(person, one.verb, one.resource, namespace, one.name, one.sub) for one in named)
     )
-    errors = [
-        FieldError(f"body.{one.field}", one.sentence) for one, yes in zip(named, allowed, strict=True) if not yes
-    ]
+    errors = [FieldError(f"body.{one.field}", one.sentence) for one, yes in zip(named, allowed, strict=True) if not yes]
     if errors:
         detail = f"{errors[0].message}, which this run would do for you: ask for that right, or leave it out"
         raise Problem(403, "forbidden", detail, errors)

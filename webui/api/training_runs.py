@@ -1,4 +1,7 @@
-"""Training runs: the list, one of them, its history, and those that used a data set. Changes: training_run_writes.py."""
+"""Training runs: the list, one of them, its history, and those that used a data set.
+
+Changes are in training_run_writes.py, metrics and logs in run_records.py.
+"""
 
 from __future__ import annotations
 
