@@ -42,12 +42,13 @@ OF_AN_OBJECT = (Permission.READ, Permission.CONTENT, Permission.CHANGE, Permissi
 
 @dataclass(frozen=True)
 class Param:
-    """A query parameter; it may stand once."""
+    """A query parameter; it may stand once. Handlers find it under `key`, or under its name when that is empty."""
 
     name: str
     kind: Kind
     default: Any = None
     about: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,9 @@ class Registry:
                 raise TypeError(f"{route.method} {route.path}: its permission is about a namespace and a name")
             if route.permission is Permission.CREATE and not {"namespace", "name"} <= set(_fields(route)):
                 raise TypeError(f"{route.method} {route.path}: its body must name what is created")
+            # Or a query could name another object than the one whose permission is asked for.
+            if set(route.names) & {param.key or param.name for param in route.query}:
+                raise TypeError(f"{route.method} {route.path}: a query parameter would hide one of the path")
             if (route.method, route.path) in seen:
                 raise TypeError(f"{route.method} {route.path} is declared twice")
             seen.add((route.method, route.path))

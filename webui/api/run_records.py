@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -23,13 +24,14 @@ from webui.run_kinds import Words
 SERIES = 50  # in one answer
 TAIL = 64 << 10  # bytes of the newest text, unless asked otherwise
 LIMIT = 1 << 20  # bytes of text in one answer
+WRITE_SECONDS = 30.0  # for one piece
 _PLAIN = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
 
 
 async def metrics(call: Call) -> Answer:
     """Curves, thinned out to so many points each."""
     row, _ = await the_run(call)
-    names, series = await call.read(_metrics, row.uid, call.values["name"], call.values["points"])
+    names, series = await call.read(_metrics, row.uid, call.values["metrics"], call.values["points"])
     return Answer(run_views.metrics(names, series))
 
 
@@ -68,19 +70,28 @@ async def raw(call: Call) -> web.StreamResponse | Answer:
         return Answer(None, 200, headers)
     call.detail = {"attempt": part.attempt, "pod": part.pod}
     await call.change(_nothing)
+    piece = await call.read(read_log, row.uid, part.attempt, part.pod, 0, LIMIT)
     out = web.StreamResponse(headers=headers | {"X-Request-Id": call.id})
     secured(out)
-    position = 0
-    piece = await call.read(read_log, row.uid, part.attempt, part.pod, position, LIMIT)
     await out.prepare(call.request)
+    position = 0
     while piece.next > position and position < part.bytes:
-        if piece.first > position:
-            await out.write(f"\n[{piece.first - position} bytes were not kept]\n".encode())
-        await out.write(piece.text.encode())
+        dropped = piece.first - position
+        gap = f"\n[{dropped} bytes were not kept]\n" if dropped else ""
+        await _write(out, (gap + piece.text).encode())
         position = piece.next
         piece = await call.read(read_log, row.uid, part.attempt, part.pod, position, LIMIT)
-    await out.write_eof()
+    await _write(out, b"")
     return out
+
+
+async def _write(out: web.StreamResponse, text: bytes) -> None:
+    """Nothing more to come when `text` is empty. A client that reads too slowly is cut off: it holds a piece."""
+    try:
+        async with asyncio.timeout(WRITE_SECONDS):
+            await (out.write(text) if text else out.write_eof())
+    except TimeoutError:
+        raise ConnectionResetError("the client reads too slowly") from None
 
 
 def _nothing(_: Cursor) -> None:
@@ -119,7 +130,7 @@ ROUTES = (
         *("GET", f"{_ONE}/metrics", Permission.READ, metrics, "Its metrics over time", (Reply(200, "RunMetrics"),)),
         kinds=RUN,
         query=(
-            Param("name", Words(SERIES), None, f"names with commas in between; default: the first {SERIES}"),
+            Param("name", Words(SERIES), None, f"with commas in between; default: the first {SERIES}", "metrics"),
             Param("points", Whole(2, 5000), 500, "points of each curve at most"),
         ),
         about=TRAINING_RUNS,
