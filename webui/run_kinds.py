@@ -7,6 +7,7 @@ from typing import Any
 
 from webui.kinds import Text, wrong
 
+_LONGEST = 4096  # characters; a query has at most requests.QUERY_LIMIT
 _WORDS = r"^[^,\u0000]{1,256}(,[^,\u0000]{1,256})*$"
 
 
@@ -35,6 +36,8 @@ class Words:
     max: int
 
     def parse(self, text: str) -> tuple[str, ...]:
+        if len(text) > _LONGEST:
+            raise wrong(f"must have at most {_LONGEST} characters")
         found = tuple(dict.fromkeys(text.split(",")))
         if not all(found) or len(found) > self.max:
             raise wrong(f"must be 1 to {self.max} names with commas in between")
@@ -44,7 +47,7 @@ class Words:
         return self.parse(value if isinstance(value, str) else "")
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "minLength": 1, "pattern": _WORDS, "maxLength": 257 * self.max}
+        return {"type": "string", "minLength": 1, "pattern": _WORDS, "maxLength": _LONGEST}
 
 
 @dataclass(frozen=True)
