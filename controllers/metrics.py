@@ -1,1 +1,1 @@
-"""What `/metrics` shows. Set by the engine, writer, sweep, mirror and fleet; served by controllers/http.py."""
+"""What `/metrics` shows. Set by engine, writer, sweep, mirror, reports and fleet; served by controllers/http.py."""
