@@ -1,8 +1,8 @@
 """A stand-in for the web process, for tests of blueno/client and blueno/cli: it is NOT the web process.
 
 It speaks the JSON of the HTTP API for TrainingRuns as it is agreed between client and server, keeps runs in memory, and
-misbehaves on request. It checks no rights, no schema and no CSRF but what is written here; the real routes are tested in
-tests/web. `running()` serves it from a thread on a free local port.
+misbehaves on request. It checks no rights, no schema and no CSRF but what is written here; the real routes are tested
+in tests/web. `running()` serves it from a thread on a free local port.
 """
 
 from __future__ import annotations
