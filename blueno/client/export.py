@@ -83,14 +83,15 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text.rstrip("\n") and text.isprintable() is False and _is_block(text) else None
+    style = "|" if "\n" in text and _is_block(text) else None
     if style is None and _NO_TEXT.match(text):
         style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 def _is_block(text: str) -> bool:
-    return all(line.isprintable() and line == line.rstrip() for line in text.split("\n"))
+    """Whether a reader of YAML sees the same text below `|`."""
+    return text[0] not in " \n" and all(line.isprintable() and line == line.rstrip() for line in text.split("\n"))
 
 
 _Dumper.add_representer(str, _text)

@@ -81,9 +81,7 @@ def test_a_change_is_never_sent_twice(api: RunsApi, client: Client) -> None:
     assert [method for method, _, _ in api.asked] == ["PATCH"]
 
 
-def test_the_servers_pause_is_kept_within_reason(
-    api: RunsApi, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_servers_pause_is_kept_within_reason(api: RunsApi, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(http.time, "sleep", slept.append)
     api.add(whole())

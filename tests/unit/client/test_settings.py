@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -39,7 +38,7 @@ def test_the_file_is_its_owners_and_others_are_refused(home: Path) -> None:
     file = settings.save(Settings(HERE, TOKEN), env)
     assert file == home / ".config/blueno/config.json"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert os.listdir(file.parent) == ["config.json"]
+    assert list(file.parent.iterdir()) == [file]
     file.chmod(0o644)
     with pytest.raises(BluenoError, match="chmod 600") as caught:
         settings.load(env)
@@ -53,7 +52,15 @@ def test_nothing_known_says_what_to_do() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{", "[" * 100_000, '{"server": 1, "token": "x"}', '{"server": "https://a", "token": null}', "x" * 70_000],
+    [
+        "",
+        "[]",
+        "{",
+        "[" * 100_000,
+        '{"server": 1, "token": "x"}',
+        '{"server": "https://a", "token": null}',
+        "x" * 70_000,
+    ],
 )
 def test_a_damaged_file_is_one_sentence(home: Path, content: str) -> None:
     file = home / ".config/blueno/config.json"
