@@ -84,7 +84,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text and _is_block(text) else None
-    if style is None and _NO_TEXT.match(text):
+    if style is None and (_NO_TEXT.match(text) or not text.isprintable()):  # U+0085 and the like end lines in YAML
         style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
