@@ -113,6 +113,7 @@ ENV_TRAINER_URL: Final = "KUBEFLOW_TRAINER_SERVER_URL"
 ENV_TRAINER_CA: Final = "KUBEFLOW_TRAINER_SERVER_CA_CERT"  # path
 ENV_TRAINER_TOKEN: Final = "KUBEFLOW_TRAINER_SERVER_TOKEN"  # path
 TRAINING_REPORT_PATH: Final = "/v1/training"  # of the report endpoint
+TRAINING_POINTS_PATH: Final = "/v1/training/points"  # of the report endpoint, for the recorder
 RESERVED_ENV: Final = ("BLUENO_", "KUBEFLOW_TRAINER_", "PET_", "JAX_", "TF_CONFIG")  # prefixes that are ours to set
 
 # What the client and the command line read --------------------------------------------------------------

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from blueno.cli import shell
 from blueno.cli.options import File, Set
 from blueno.errors import BluenoError
+
+if TYPE_CHECKING:
+    from blueno.resources.run_parts import Keeping
 
 RUNS = "runs"  # below the directory that blueno is started in
 
@@ -57,11 +60,13 @@ def _run(
     run = plan.parse(body)
     found = plan.find_datasets(run, datasets, environ)
     # Once without the directory: what is refused leaves nothing behind.
-    nowhere = plan.Places(beside, Path.cwd() / RUNS / run.name, found, None, 1)
-    plan.make(run, spec, nowhere, environ, env)
+    own = Path.cwd() / RUNS / run.name
+    plan.make(run, spec, plan.Places(beside, own, found, own, None, 1), environ, env)
     with folder.attempt(Path.cwd() / RUNS, run.name, spec, start_over=start_over) as attempt:
-        resume = _resume(attempt.folder, spec)
-        places = plan.Places(beside, attempt.folder, found, resume, attempt.number)
+        resume = _resume(attempt.folder, run.keeping)
+        checkpoints = attempt.checkpoints(run.keeping.resume)
+        checkpoints.mkdir(exist_ok=True)
+        places = plan.Places(beside, attempt.folder, found, checkpoints, resume, attempt.number)
         made = plan.make(run, spec, places, environ, env)
         for note in made.notes:
             shell.say(f"# {note}")
@@ -72,18 +77,16 @@ def _run(
         return code
 
 
-def _resume(own: Path, spec: Mapping[str, Any]) -> Path | None:
+def _resume(own: Path, keeping: Keeping) -> Path | None:
     """As spec.checkpoint says: its own newest, never, or another local run's for the first attempt."""
     from blueno.local_run import folder
 
-    wanted = spec.get("checkpoint") or {}
-    how = wanted.get("resume", "Auto") if isinstance(wanted, Mapping) else "Auto"
-    if how == "Never":
+    if keeping.resume == "Never":
         return None
     found = folder.resume_from(own)
-    if found is None and how == "From":
-        other = str((wanted.get("from") or {}).get("run", ""))
-        found = folder.resume_from(own.parent / Path(other).name) if other else None
+    if found is None and keeping.resume_from:
+        other = own.parent / Path(keeping.resume_from).name
+        found = folder.resume_from(other)
         if found is None:
-            raise BluenoError(f"spec.checkpoint.from: {own.parent / other} has no checkpoint: run that one first")
+            raise BluenoError(f"spec.checkpoint.from: {other} has no checkpoint: run that one first")
     return found

@@ -23,6 +23,10 @@ DEFAULTS: Mapping[str, Any] = {
     "suspend": False,
     "backoffLimit": 0,
     "terminationGracePeriodSeconds": 30,
+    "checkpoint.resume": "Auto",
+    "metrics.stdout": False,
+    "numNodes": 1,
+    "onNodeLost": "Wait",
 }
 # The order people write in; fields that are not here follow in the order of the alphabet.
 ORDER = (

@@ -35,6 +35,11 @@ class Attempt:
     number: int
     lock: int
 
+    def checkpoints(self, resume: str) -> Path:
+        """As controllers/training_run/environment.py has it: the same in every attempt, unless each begins anew."""
+        anew = resume == "Never"
+        return self.folder / (f"{names.CHECKPOINTS_DIR}-a{self.number}" if anew else names.CHECKPOINTS_DIR)
+
 
 @contextmanager
 def attempt(root: Path, name: str, spec: Mapping[str, Any], *, start_over: bool = False) -> Iterator[Attempt]:
@@ -54,7 +59,6 @@ def attempt(root: Path, name: str, spec: Mapping[str, Any], *, start_over: bool 
             folder.mkdir()
             lock = _locked(folder, name)
         number = _count(folder, spec)
-        (folder / names.CHECKPOINTS_DIR).mkdir(exist_ok=True)
         yield Attempt(folder, number, lock)
     finally:
         os.close(lock)

@@ -5,6 +5,7 @@ Called by blueno/cli/local.py; calls blueno/resources/training_run.py, so that a
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 from blueno import names
 from blueno.errors import BluenoError, InvalidSpec
+from blueno.resources.run_parts import DatasetUse
 from blueno.resources.training_run import TrainingRun
 
 _REFERENCE = re.compile(r"\$(\$|\(([A-Za-z_.-][A-Za-z0-9_.-]*)\))")
@@ -42,6 +44,7 @@ class Places:
     work: Path  # where the program starts: beside the YAML, where its code lies; stands for spec.code too
     output: Path
     datasets: Mapping[str, Path]
+    checkpoints: Path
     resume_from: Path | None
     attempt: int
 
@@ -64,11 +67,20 @@ def parse(body: Mapping[str, Any]) -> TrainingRun:
     if not spec.get("command"):
         raise InvalidSpec("spec.command", "is needed here: the image's own program is not known without the image")
     try:
-        return TrainingRun.parse(body)
+        run = TrainingRun.parse(body)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise InvalidSpec(
             "spec", f"a field has another type than it should ({type(error).__name__}: {error})"
         ) from None
+    for field, number in (
+        ("terminationGracePeriodSeconds", run.limits.grace_seconds),
+        ("activeDeadlineSeconds", run.limits.active_deadline_seconds),
+    ):
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 0):
+            raise InvalidSpec(f"spec.{field}", "must be a whole number of seconds")
+    if run.keeping.resume not in ("Auto", "Never", "From"):
+        raise InvalidSpec("spec.checkpoint.resume", "must be Auto, Never or From")
+    return run
 
 
 def find_datasets(run: TrainingRun, given: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Path]:
@@ -90,7 +102,21 @@ def find_datasets(run: TrainingRun, given: Mapping[str, str], environ: Mapping[s
         if not place.is_dir():
             raise BluenoError(f"the data set {name} is not at {place}: that is no directory")
         found[name] = place.resolve()
+    for use in run.datasets:
+        _check_version(use, found[use.name])
     return found
+
+
+def _check_version(use: DatasetUse, place: Path) -> None:
+    """A run that names a version is not given another one."""
+    if not use.version:
+        return
+    try:
+        digest = str(json.loads((place / names.MANIFEST_FILE).read_bytes())["digest"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise BluenoError(f"{place} is no sealed version of {use.name}: it has no good {names.MANIFEST_FILE}") from None
+    if not digest.startswith(use.version):
+        raise BluenoError(f"{place} is version {digest[:16]} of {use.name}, but the run names {use.version[:16]}")
 
 
 def make(
@@ -129,7 +155,7 @@ def _own_env(run: TrainingRun, places: Places) -> dict[str, str]:
         names.ENV_RUN: run.name,
         names.ENV_ATTEMPT: str(places.attempt),
         names.ENV_OUTPUT: str(places.output),
-        names.ENV_CHECKPOINT_DIR: str(places.output / names.CHECKPOINTS_DIR),
+        names.ENV_CHECKPOINT_DIR: str(places.checkpoints),
     }
     if places.resume_from is not None:
         env[names.ENV_RESUME_FROM] = str(places.resume_from)
