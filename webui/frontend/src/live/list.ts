@@ -1,12 +1,11 @@
-// A live list for components: fetched once, then kept up to date by the event stream. Used by live/datasets.ts and
-// live/runs.ts, which say of what.
+// A live list for components: fetched once, then kept up to date by the event stream. live/kinds.ts says of what.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import type { ChangeEvent, Listing } from "../api";
-import { asProblem, isAbort, type Problem, type Query } from "../client";
-import type { Fetching } from "../endpoints";
+import { asProblem, isAbort, type Problem } from "../client";
 import { useLatest } from "../lib/hooks";
 import { onChanges } from "./connect";
-import { applyBatch, type Listed, type ListKind } from "./rows";
+import type { LiveKind } from "./kinds";
+import { applyBatch, type Listed } from "./rows";
 
 export interface LiveList<Row> {
   rows: readonly Row[] | null;
@@ -15,13 +14,6 @@ export interface LiveList<Row> {
   /** There are more than were fetched. */
   more: boolean;
   reload: () => void;
-}
-
-/** A kind with the address of its list. */
-export interface LiveKind<Row extends Listed, Filter> extends ListKind<Row, Filter> {
-  /** The server's parameters of a filter. */
-  query: (filter: Filter) => Query;
-  list: (query: Query, how: Fetching) => Promise<Listing<Row>>;
 }
 
 const PAGE = 200;

@@ -1,5 +1,5 @@
 // A list of objects while changes arrive: pure, so that it is tested without a browser. What differs between data
-// sets and training runs stands in a ListKind (live/datasets.ts, live/runs.ts).
+// sets and training runs stands in a ListKind (live/kinds.ts).
 import type { ChangeEvent } from "../api";
 import type { Batch } from "./coalesce";
 

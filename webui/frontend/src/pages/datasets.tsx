@@ -8,8 +8,8 @@ import { useSettled, useTitle } from "../lib/hooks";
 import { useKeys } from "../lib/keys";
 import { memo } from "../lib/memo";
 import { useStore } from "../lib/store";
-import { DATASETS, useDatasets } from "../live/datasets";
-import { MOST_ROWS } from "../live/list";
+import { DATASETS } from "../live/kinds";
+import { MOST_ROWS, useLiveList } from "../live/list";
 import { datasetPath } from "../paths";
 import { href, location, navigate } from "../router";
 import { CopyButton } from "../ui/copy";
@@ -109,7 +109,7 @@ export function DatasetsPage(): JSX.Element {
   const namespace = query.get("namespace") ?? "";
   const text = query.get("q") ?? "";
   // The server is asked once the typing rests; what is here already is filtered at once.
-  const list = useDatasets({ namespace, text: useSettled(text, 250) });
+  const list = useLiveList(DATASETS, { namespace, text: useSettled(text, 250) });
   const shown = useMemo(
     () => list.rows?.filter((row) => DATASETS.matches(row, { namespace, text })) ?? null,
     [list.rows, namespace, text],

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ChangeEvent, DatasetSummary } from "../../src/api";
 import type { RunSummary } from "../../src/api-runs";
-import { DATASETS, type DatasetFilter } from "../../src/live/datasets";
-import { RUNS, type RunFilter } from "../../src/live/runs";
+import { DATASETS, RUNS, type DatasetFilter, type RunFilter } from "../../src/live/kinds";
 import { applyBatch as apply } from "../../src/live/rows";
 
 const { compare, matches } = DATASETS;
