@@ -2,13 +2,14 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import type { Dataset } from "../api";
-import { getDataset, listVersions, type Named } from "../endpoints";
+import { getDataset, listHistory, listVersions, type Named } from "../endpoints";
 import { useTitle } from "../lib/hooks";
 import { useQuery, type QueryResult } from "../lib/query";
 import { galleryQuery } from "../gallery/state";
 import { changesOf, useRevision } from "../live/revision";
 import { KIND } from "../names";
 import { href } from "../router";
+import { RunsOf } from "../runs/of-dataset";
 import { copyText } from "../ui/copy";
 import { Bones, ErrorNote, WaitingNote } from "../ui/errors";
 import { Icon } from "../ui/icons";
@@ -108,7 +109,8 @@ export function DatasetPage({ namespace, name }: Named): JSX.Element {
               <Now of={data} />
               <Bad of={data} />
               <Versions of={of} query={versions} />
-              <History of={of} revision={revision} />
+              <RunsOf of={data} />
+              <History of={of} revision={revision} list={listHistory} kind="data set" />
             </div>
             <div class="stack">
               <About of={data} />
