@@ -20,8 +20,8 @@ interface Props {
   lines: readonly ChartLine[];
   axis: Axis;
   log: boolean;
-  /** Whether the highest value is the best. */
-  highest: boolean;
+  /** Whether the highest value is the best; null when nobody knows. */
+  highest: boolean | null;
 }
 
 const HEIGHT = 200;
@@ -38,8 +38,9 @@ function where(axis: Axis, x: number | null): string {
 /** What a person who does not see the chart is told. */
 function summary({ name, lines, axis, highest }: Props): string {
   const parts = lines.map(({ run, line }) => {
-    const { last, best, bestAt } = extremes(line, highest);
+    const { last, best, bestAt } = extremes(line, highest === true);
     if (last === null || best === null) return `${run}: no values`;
+    if (highest === null) return `${run}: last ${numberText(last)}`;
     return `${run}: last ${numberText(last)}, best ${numberText(best)} at ${where(axis, bestAt)}`;
   });
   return `${name}. ${parts.join("; ")}`;
@@ -112,7 +113,7 @@ export function Chart(props: Props): JSX.Element {
       </div>
       <ul class="legend">
         {shown.map(({ run, look, line }, i) => {
-          const { last, best, bestAt } = extremes(line, highest);
+          const { last, best, bestAt } = extremes(line, highest === true);
           const here = at === null ? null : valueAt(columns[i + 1] as readonly (number | null | undefined)[], at);
           return (
             <li key={run}>
@@ -121,9 +122,11 @@ export function Chart(props: Props): JSX.Element {
                 {run}
               </span>
               <span class="mono push">{(here ?? last) === null ? "–" : numberText((here ?? last) as number)}</span>
-              <span class="tiny soft best" title={`Best ${highest ? "(highest)" : "(lowest)"}: ${where(axis, bestAt)}`}>
-                {best === null ? (log ? "nothing above 0" : "") : `best ${numberText(best)}`}
-              </span>
+              {highest !== null && (
+                <span class="tiny soft best" title={`${highest ? "Highest" : "Lowest"}: ${where(axis, bestAt)}`}>
+                  {best === null ? (log ? "nothing above 0" : "") : `best ${numberText(best)}`}
+                </span>
+              )}
             </li>
           );
         })}

@@ -1,7 +1,7 @@
 // What differs between runs: settings and results side by side. Pure; shown by runs/differences.tsx.
 import type { Json } from "../api";
 import type { Run } from "../api-runs";
-import { gpuHours, metricText } from "./words";
+import { hoursText, metricText } from "./words";
 
 export interface Difference {
   /** As the spec says it: "parameters.lr", "args[2]". */
@@ -39,7 +39,7 @@ export function settingsOf(run: Run): Map<string, string> {
   const found = new Map<string, string>();
   if (run.imageDigest) found.set("image digest", run.imageDigest);
   if (run.codeRevision) found.set("code revision", run.codeRevision);
-  for (const one of run.datasets) if (one.digest) found.set(`version of ${one.name}`, one.digest);
+  for (const one of run.datasets) if (one.digest) found.set(`version of ${one.name}`, one.digest.slice(0, 12));
   const spec = run.spec;
   if (spec !== null && typeof spec === "object" && !Array.isArray(spec)) {
     for (const [name, item] of Object.entries(spec)) if (!LEFT_OUT.has(name)) flatten(item, name, found);
@@ -51,7 +51,7 @@ export function settingsOf(run: Run): Map<string, string> {
 export function resultsOf(run: Run): Map<string, string> {
   const found = new Map<string, string>(run.metrics.map((one) => [one.name, metricText(one.value)]));
   found.set("status", run.reason);
-  if (run.gpuSeconds) found.set("GPU hours", gpuHours(run.gpuSeconds));
+  if (run.gpuSeconds) found.set("GPU hours", hoursText(run.gpuSeconds));
   return found;
 }
 

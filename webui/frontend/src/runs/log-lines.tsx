@@ -60,7 +60,7 @@ export function LogLines({ shown, following, leave, follow }: Props): JSX.Elemen
       <div class="log-all" style={{ height: `${lines.length * HEIGHT}px` }}>
         <div class="log-seen" style={{ transform: `translateY(${start * HEIGHT}px)` }}>
           {visible.map((line, i) => (
-            <div key={start + i} class={line.gap ? "line gap" : "line"}>
+            <div key={start + i} class={line.gap ? "log-line gap" : "log-line"}>
               {line.gap ? line.text : shownLine(line.text)}
             </div>
           ))}

@@ -15,7 +15,10 @@ export interface LogState {
   busy: boolean;
   problem: Problem | null;
   hasOlder: boolean;
+  /** Whether the end is what is shown. */
   following: boolean;
+  /** Whether there may be more to come. */
+  live: boolean;
   older: () => void;
   /** Back to the end, and from there on with it. */
   newest: () => void;
@@ -160,7 +163,8 @@ export function useLog(of: Run, view: RunView): LogState {
     busy: now.busy,
     problem: now.problem,
     hasOlder: olderRange(now.window.first, now.part?.gap ?? null) !== null,
-    following: now.following && !(now.part?.complete ?? ended.current),
+    following: now.following,
+    live: !(now.part?.complete ?? ended.current),
     older: () => void now.older(),
     newest: () => void now.newest(),
     follow: () => now.follow(),

@@ -67,7 +67,7 @@ export function Log({ of, view, change }: Props): JSX.Element {
         {part && (
           <span class="soft small">
             {size(part.bytes)}
-            {log.following && ", following"}
+            {log.following && log.live && ", following"}
           </span>
         )}
         <div class="tools push">

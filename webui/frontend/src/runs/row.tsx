@@ -35,7 +35,6 @@ function Running({ of }: { of: RunSummary }): JSX.Element {
 
 /** How long a run took; it counts while the run goes on. */
 export function Duration({ of }: { of: RunSummary }): JSX.Element {
-  if (!of.startedAt) return <></>;
   const title = `Started ${moment(of.startedAt)}${of.endedAt ? `, ended ${moment(of.endedAt)}` : ""}`;
   return <span title={title}>{of.endedAt ? ranFor(of, 0) : <Running of={of} />}</span>;
 }
@@ -96,9 +95,9 @@ export const RunRow = memo(function RunRow({ of }: { of: RunSummary }): JSX.Elem
         {of.restarts || ""}
       </td>
       <td role="cell" class="num" data-label={over(of) ? "took" : "runs"}>
-        <Duration of={of} />
+        {of.startedAt && <Duration of={of} />}
       </td>
-      <td role="cell" class="num soft">
+      <td role="cell" class="num soft" data-label="age">
         <Age at={of.createdAt} />
       </td>
     </tr>

@@ -60,7 +60,9 @@ const USUAL_CHARTS = 4;
 export function chosenMetrics(names: readonly string[], chosen: readonly string[], objective: Objective | null): string[] {
   const known = chosen.filter((name) => names.includes(name));
   if (known.length > 0) return known.slice(0, MOST_CHARTS);
-  const ordered = [...names].sort((a, b) => Number(b === objective?.name) - Number(a === objective?.name));
+  // Those of which one knows what is good tell more than a learning rate or a time.
+  const rank = (name: string): number => (name === objective?.name ? 0 : moreIsBetter(name, objective) === null ? 2 : 1);
+  const ordered = [...names].sort((a, b) => rank(a) - rank(b));
   return ordered.slice(0, USUAL_CHARTS);
 }
 
@@ -86,10 +88,14 @@ export function extremes(line: Line, highest: boolean): Extremes {
   return { last, best, bestAt };
 }
 
-/** Whether more is better: as the objective says, and for others by their names. */
-export function moreIsBetter(name: string, objective: Objective | null): boolean {
+const LESS = /loss|err|perplexity|(^|[^a-z])(mae|mse|rmse|wer|cer|fid)([^a-z]|$)/i;
+const MORE = /acc|auc|(^|[^a-z])f1([^a-z]|$)|dice|iou|precision|recall|score|reward|bleu/i;
+
+/** Whether more is better: as the objective says, for others by their usual names; null where nobody knows. */
+export function moreIsBetter(name: string, objective: Objective | null): boolean | null {
   if (name === objective?.name) return objective.direction !== "minimize";
-  return /acc|auc|f1|dice|iou|precision|recall|score|reward|bleu/i.test(name) && !/loss|error/i.test(name);
+  if (LESS.test(name)) return false;
+  return MORE.test(name) ? true : null;
 }
 
 /** A line for a logarithmic scale: what is not above zero is a gap. */

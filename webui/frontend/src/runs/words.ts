@@ -1,6 +1,6 @@
 // Words about a training run: how its status looks, what a person can do, its numbers. Pure.
 import type { LastMetric, Objective, Run, RunProgress, RunState, RunSummary } from "../api-runs";
-import { duration } from "../lib/format";
+import { count, duration } from "../lib/format";
 import type { Look } from "../ui/status";
 
 export const STATES: readonly { value: RunState; text: string }[] = [
@@ -67,9 +67,10 @@ const LONGEST_VALUE = 24;
 
 /** A number with about four significant digits, as a chart's axis has it. */
 export function numberText(value: number): string {
-  if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value);
-  const text = value.toPrecision(4);
-  return text.includes("e") ? text : String(Number(text));
+  const height = Math.abs(value);
+  if (Number.isInteger(value) && height < 1e6) return String(value);
+  const rounded = Number(value.toPrecision(4));
+  return height < 1e-4 || height >= 1e6 ? rounded.toExponential().replace("e+", "e") : String(rounded);
 }
 
 /** A reported value: short when it is a number, else its beginning. */
@@ -79,13 +80,16 @@ export function metricText(value: string): string {
   return value.length > LONGEST_VALUE ? `${value.slice(0, LONGEST_VALUE)}…` : value;
 }
 
-/** GPU seconds as hours: 5400 → "1.5 GPU hours". */
-export function gpuHours(seconds: number): string {
+/** Seconds as hours: 5400 → "1.5". */
+export function hoursText(seconds: number): string {
   const hours = seconds / 3600;
-  if (hours > 0 && hours < 0.01) return "<0.01 GPU hours";
-  const text = hours < 10 ? Number(hours.toFixed(2)) : hours < 100 ? Number(hours.toFixed(1)) : Math.round(hours);
-  return `${text} GPU hours`;
+  if (hours > 0 && hours < 0.01) return "<0.01";
+  if (hours >= 100) return count(hours);
+  return String(Number(hours.toFixed(hours < 10 ? 2 : 1)));
 }
+
+/** GPU seconds as hours: 5400 → "1.5 GPU hours". */
+export const gpuHours = (seconds: number): string => `${hoursText(seconds)} GPU hours`;
 
 /** How long it ran, or runs by now; "" before it started. */
 export function ranFor(of: Pick<RunSummary, "startedAt" | "endedAt">, now: number): string {
