@@ -100,6 +100,8 @@ export function Curves({ of, others, view, change }: Props): JSX.Element {
     () => data?.picks.map((name) => ({ name, lines: linesOf(name, data.curves, axis) })) ?? [],
     [data, axis],
   );
+  // What is ticked shows at once; its chart when its points are here.
+  const picks = chosenMetrics(data?.names ?? [], view.metrics, of.objective);
   const troubled = data?.curves.filter((one) => one.problem) ?? [];
   return (
     <section class="card" aria-label="Metrics">
@@ -108,7 +110,7 @@ export function Curves({ of, others, view, change }: Props): JSX.Element {
         <div class="tools push">
           {data && data.names.length > 0 && (
             <>
-              <ChooseMetrics names={data.names} picks={data.picks} choose={(metrics) => change({ metrics })} />
+              <ChooseMetrics names={data.names} picks={picks} choose={(metrics) => change({ metrics })} />
               <ChooseAxis axis={axis} log={view.log} change={change} />
             </>
           )}
@@ -142,8 +144,8 @@ export function Curves({ of, others, view, change }: Props): JSX.Element {
             ))}
           </div>
         )}
-        {data && data.names.length > data.picks.length && (
-          <p class="soft tiny">{plural(data.names.length - data.picks.length, "other metric")} can be chosen above.</p>
+        {data && data.names.length > picks.length && (
+          <p class="soft tiny">{plural(data.names.length - picks.length, "other metric")} can be chosen above.</p>
         )}
         <CompareWith of={of} names={view.compare} choose={(compare) => change({ compare })} />
       </div>
