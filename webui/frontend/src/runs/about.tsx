@@ -8,6 +8,7 @@ import { datasetPath } from "../paths";
 import { href } from "../router";
 import { CopyButton } from "../ui/copy";
 import { Age } from "../ui/live-table";
+import { shellWord } from "./shell";
 
 const text = (value: Json): string => (typeof value === "string" ? value : JSON.stringify(value));
 
@@ -78,11 +79,6 @@ function nodesText(of: Run): string {
   const shown = of.nodes.slice(0, MOST_NODES).join(", ");
   const more = of.nodes.length - MOST_NODES;
   return more > 0 ? `${shown} and ${more} more` : shown;
-}
-
-/** An argument as a shell would want it, so that a line can be read and copied. */
-export function shellWord(word: string): string {
-  return /^[A-Za-z0-9_./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
 }
 
 function Program({ of }: { of: Run }): JSX.Element {

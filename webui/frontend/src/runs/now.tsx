@@ -46,7 +46,7 @@ function Numbers({ of }: { of: Run }): JSX.Element {
       )}
       {of.startedAt && (
         <div>
-          <dt>{over(of) ? "Took" : "Runs for"}</dt>
+          <dt>{over(of) ? "Took" : of.state === "running" ? "Runs for" : "Since its start"}</dt>
           <dd>
             <Duration of={of} />
           </dd>

@@ -34,7 +34,8 @@ function Running({ of }: { of: RunSummary }): JSX.Element {
 }
 
 /** How long a run took; it counts while the run goes on. */
-export function Duration({ of }: { of: RunSummary }): JSX.Element {
+export function Duration({ of }: { of: RunSummary }): JSX.Element | null {
+  if (!of.startedAt) return null;
   const title = `Started ${moment(of.startedAt)}${of.endedAt ? `, ended ${moment(of.endedAt)}` : ""}`;
   return <span title={title}>{of.endedAt ? ranFor(of, 0) : <Running of={of} />}</span>;
 }
@@ -95,7 +96,7 @@ export const RunRow = memo(function RunRow({ of }: { of: RunSummary }): JSX.Elem
         {of.restarts || ""}
       </td>
       <td role="cell" class="num" data-label={over(of) ? "took" : "runs"}>
-        {of.startedAt && <Duration of={of} />}
+        {(over(of) || of.state === "running") && <Duration of={of} />}
       </td>
       <td role="cell" class="num soft" data-label="age">
         <Age at={of.createdAt} />
