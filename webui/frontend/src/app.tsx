@@ -6,6 +6,7 @@ import { GalleryPage } from "./gallery/page";
 import { health } from "./health";
 import { useTitle } from "./lib/hooks";
 import { useKeys } from "./lib/keys";
+import { lazy } from "./lib/lazy";
 import { useStore } from "./lib/store";
 import { DatasetPage } from "./pages/dataset";
 import { DatasetsPage } from "./pages/datasets";
@@ -14,7 +15,6 @@ import { TokensPage } from "./pages/tokens";
 import { UsersPage } from "./pages/users";
 import { href, location, navigate } from "./router";
 import { RunsPage } from "./runs/list";
-import { RunPage } from "./runs/page";
 import { loadSession, session, signOut } from "./session";
 import { setTheme, theme, type Theme } from "./theme";
 import { Banner } from "./ui/banner";
@@ -29,6 +29,9 @@ const THEMES: readonly { value: Theme; text: string; icon: IconName }[] = [
   { value: "light", text: "Light", icon: "sun" },
   { value: "dark", text: "Dark", icon: "moon" },
 ];
+
+// With charts and logs it is as big as the others together.
+const RunPage = lazy(() => import("./runs/page").then((module) => module.RunPage));
 
 const STREAM_WORDS = {
   connecting: "Connecting",

@@ -8,6 +8,7 @@ import { datasetPath } from "../paths";
 import { href } from "../router";
 import { CopyButton } from "../ui/copy";
 import { Age } from "../ui/live-table";
+import { LongText } from "../ui/long";
 import { shellWord } from "./shell";
 
 const text = (value: Json): string => (typeof value === "string" ? value : JSON.stringify(value));
@@ -53,7 +54,7 @@ export function Inputs({ of }: { of: Run }): JSX.Element {
                 {name}
               </dt>,
               <dd key={name} class="mono">
-                {text(value)}
+                <LongText text={text(value)} most={200} />
               </dd>,
             ])}
           </dl>
@@ -68,7 +69,9 @@ function Fact({ name, value, mono }: { name: string; value: string | null; mono?
   return (
     <>
       <dt>{name}</dt>
-      <dd class={mono ? "mono" : undefined}>{value}</dd>
+      <dd class={mono ? "mono" : undefined}>
+        <LongText text={value} most={300} />
+      </dd>
     </>
   );
 }
@@ -92,7 +95,9 @@ function Program({ of }: { of: Run }): JSX.Element {
         <>
           <dt>Command</dt>
           <dd class="row">
-            <span class="mono command">{line}</span>
+            <span class="mono command">
+              <LongText text={line} />
+            </span>
             <CopyButton text={line} what="command" />
           </dd>
         </>

@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Run } from "../api-runs";
 import { runPath } from "../paths";
+import { LongText } from "../ui/long";
 import { differences, resultsOf, settingsOf, type Difference } from "./compare";
 import type { Other } from "./others";
 
@@ -23,7 +24,7 @@ function Lines({ title, rows }: { title: string; rows: readonly Difference[] }):
           </th>
           {row.values.map((value, i) => (
             <td key={i} class={row.differs && value !== row.values[0] ? "mono other" : "mono"}>
-              {value === null ? <span class="soft">–</span> : <div class="clamp">{value}</div>}
+              {value === null ? <span class="soft">–</span> : <div class="clamp"><LongText text={value} most={200} /></div>}
             </td>
           ))}
         </tr>

@@ -5,6 +5,7 @@ import { sentence } from "../lib/format";
 import { useAge } from "../lib/hooks";
 import { CopyButton } from "../ui/copy";
 import { Icon } from "../ui/icons";
+import { LongText } from "../ui/long";
 import { Progress } from "../ui/status";
 import { Duration, RunStatus } from "./row";
 import { adviceFor, failureText, gpuHours, metricText, orderedMetrics, over, shownProgress } from "./words";
@@ -78,7 +79,7 @@ export function Now({ of }: { of: Run }): JSX.Element {
           </div>
           {message && (
             <p class="any-break" data-testid="message">
-              {sentence(message)}
+              <LongText text={sentence(message)} most={600} />
             </p>
           )}
           {advice && <p class="soft small">{advice}</p>}
@@ -102,7 +103,9 @@ export function Failed({ of }: { of: Run }): JSX.Element | null {
           <Icon name="error" />
           {failure.reason ?? "Failure"}
         </h2>
-        <span class="soft small any-break">{failureText(failure)}</span>
+        <span class="soft small any-break">
+          <LongText text={failureText(failure)} most={200} />
+        </span>
         {lines && (
           <span class="push">
             <CopyButton text={lines} what="last lines" />
