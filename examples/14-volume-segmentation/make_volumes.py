@@ -27,10 +27,10 @@ def one(seed: int) -> tuple[np.ndarray, np.ndarray]:
     bright = mask.copy()
     for _ in range(4):
         axis = int(random.integers(3))
-        first = int(random.integers(1, SHAPE[axis] - 2))
-        bright |= (place[..., axis] >= first) & (place[..., axis] < first + 2)
+        first = int(random.integers(1, SHAPE[axis] - 1))
+        bright |= (place[..., axis] >= first) & (place[..., axis] < first + 1)
     slope = (place / SHAPE - 0.5) @ random.uniform(-25, 25, 3)
-    level = 90 + slope + 50 * bright + random.normal(0, 15, SHAPE)
+    level = 90 + slope + 50 * bright + random.normal(0, 12, SHAPE)
     return level.clip(0, 255).astype(np.uint8), mask.astype(np.uint8)
 
 
