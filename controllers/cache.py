@@ -107,7 +107,9 @@ def slim(kind: str, body: Body) -> Body:
     meta = {key: value for key, value in body["metadata"].items() if key not in ("managedFields", "selfLink")}
     if kind in names.KINDS:
         return {"metadata": meta, "spec": body.get("spec") or {}, "status": body.get("status") or {}}
-    meta.pop("annotations", None)
+    notes = meta.pop("annotations", None) or {}
+    if names.PINNED in notes:
+        meta["annotations"] = {names.PINNED: notes[names.PINNED]}
     spec = body.get("spec") or {}
     kept = {key: spec[key] for key in _KEPT_SPEC if key in spec}
     return {"metadata": meta, "spec": kept, "status": body.get("status") or {}}

@@ -25,7 +25,6 @@ from blueno.resources.api import DEPLOYMENTS, SERVICES
 from controllers import http, keys, quiet, source
 from controllers.cache import Cache, owner_uid
 from controllers.dataset.kind import DatasetKind
-from controllers.dataset.world import World
 from controllers.demand import Demand
 from controllers.engine import Engine
 from controllers.lease import Lease
@@ -35,6 +34,7 @@ from controllers.reports import Reports
 from controllers.source import Source
 from controllers.sweep import Sweep
 from controllers.training_run.kind import TrainingRunKind
+from controllers.world import World
 from controllers.writer import Writer
 
 log = logging.getLogger("blueno")
@@ -110,7 +110,7 @@ async def _start(config: OperatorConfig) -> Operator:
     queue = WorkQueue(asyncio.get_running_loop().time)
     demand = Demand(config.serve_seconds)
     reports = Reports(operator.cluster, operator.cache, queue, demand, config.namespace)
-    kinds = (DatasetKind(world, operator.cache), TrainingRunKind(operator.cache))
+    kinds = (DatasetKind(world, operator.cache), TrainingRunKind(world, operator.cache))
     engine = Engine(operator.cache, queue, Writer(operator.cluster, operator.cache), reports.latest)
     for kind in kinds:
         engine.register(kind)

@@ -41,6 +41,7 @@ class Step:
     ready: bool = False
     reconciling: bool = False
     stalled: bool = False
+    quiet: bool = False  # nothing worth a write to status yet
     data_out_of_reach: bool = False  # not Ready even though a version was sealed
     apply: tuple[Mapping[str, Any], ...] = ()
     delete: tuple[Ref, ...] = ()

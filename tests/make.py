@@ -17,7 +17,7 @@ from blueno.resources.outcome import Outcome, Progress
 from blueno.resources.work import Work
 from controllers.dataset.build import prepare_hash, short_hash
 from controllers.dataset.observe import ClaimView, JobView, Observed, ServerView
-from controllers.dataset.world import World
+from controllers.world import World
 from controllers.heard import Heard
 from controllers.pods import PodView
 from controllers.step import Ref

@@ -15,8 +15,8 @@ from blueno.resources.dataset import Dataset
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset.build import build_erase_job, root_path
 from controllers.dataset.observe import Observed
-from controllers.dataset.world import World
 from controllers.step import Ref, Step
+from controllers.world import World
 
 
 @dataclass(frozen=True)

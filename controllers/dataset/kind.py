@@ -21,11 +21,11 @@ from controllers.dataset.observe import observe, view_server
 from controllers.dataset.serving import rest, serve
 from controllers.dataset.status import project_status
 from controllers.dataset.work import wanted_work
-from controllers.dataset.world import World
 from controllers.diff import difference
 from controllers.heard import NOTHING, Heard
 from controllers.queue import Key
 from controllers.step import Step
+from controllers.world import World
 
 
 class DatasetKind:

@@ -22,6 +22,7 @@ from controllers.training_run.case import Case
 from controllers.training_run.decide import decide
 from controllers.training_run.observe import observe
 from controllers.training_run.status import project_status
+from controllers.world import World
 
 
 class TrainingRunKind:
@@ -29,7 +30,8 @@ class TrainingRunKind:
 
     resource = TRAINING_RUNS
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, world: World, cache: Cache) -> None:
+        self._world = world
         self._cache = cache
 
     def plan(self, body: Body, heard: Heard, now: datetime, told: str = "") -> tuple[Step, Mapping[str, Any]]:  # noqa: ARG002
@@ -42,12 +44,13 @@ class TrainingRunKind:
             return step, difference(run.status, project_status(run, None, step, now))
         if run.deleting:
             return Step(Reason.SUSPENDED, ""), {}  # garbage collection stops the Job
-        case = Case(run, observe(self._cache, run), now)
+        case = Case(run, observe(self._cache, run), self._world, now)
         step = decide(case)
+        if step.quiet:
+            return step, {}
         if step.ask is not None and told:
-            quota = "exceeded quota" in told
-            reason = Reason.WAITING_FOR_QUOTA if quota else step.reason
-            step = replace(step, reason=reason, message=f"{step.message}: {told}")
+            reason, message = words.told(step, told)
+            step = replace(step, reason=reason, message=message)
         return step, difference(run.status, project_status(run, case.job, step, now))
 
     def conflict(self, body: Body, message: str, now: datetime) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,20 +12,22 @@ from blueno.resources.run_reasons import RunReason as Reason
 from blueno.resources.training_run import TrainingRun
 from controllers.diff import flag
 from controllers.step import Step
+from controllers.training_run import words
 from controllers.training_run.observe import RunJob
 
-_ACTIVE = (Reason.RUNNING, Reason.COMPLETED)
+_NOT_WAITING = (Reason.RUNNING, Reason.COMPLETED, Reason.SUSPENDED, Reason.CANCELLED)
+# What the container before the training says when it has fetched code: {"revision": "<commit>"}.
+_REVISION = re.compile(r'\{"revision": "([0-9a-f]{40,64})"\}')
 
 
 def project_status(run: TrainingRun, job: RunJob | None, step: Step, now: datetime) -> Any:
     """The whole status as it should be; `job` is the attempt under way, if there is one."""
     status: dict[str, Any] = {key: value for key, value in run.status.items() if value is not None}
     status.update(step.status)
+    over = _is_over(step)
     if job is not None and not run.ended:
-        status["restarts"] = max(0, len(job.pods) - 1)
-        nodes = sorted({pod.node for pod in job.pods if pod.node and not pod.ended})
-        status["nodes"] = nodes or None
-    if step.ready or step.stalled:
+        status |= _seen(run, job)
+    if over:
         status["nodes"] = None
     status["pending"] = _pending(run, step, now)
     status = {key: value for key, value in status.items() if value is not None}
@@ -34,17 +37,38 @@ def project_status(run: TrainingRun, job: RunJob | None, step: Step, now: dateti
     return status
 
 
+def _is_over(step: Step) -> bool:
+    return step.ready or step.stalled
+
+
+def _seen(run: TrainingRun, job: RunJob) -> dict[str, Any]:
+    """What the pods show: replaced ones, nodes, the image's digest, the commit of the code."""
+    nodes = sorted({pod.node for pod in job.pods if pod.node and not pod.ended})
+    seen: dict[str, Any] = {"restarts": words.restarts(run, job), "nodes": nodes or None}
+    if image := next((pod.image for pod in job.pods if pod.image), ""):
+        seen["imageDigest"] = image[:512]
+    if revision := next((found for pod in job.pods if (found := _REVISION.fullmatch(pod.setup.strip()))), None):
+        seen["codeRevision"] = revision[1]
+    return seen
+
+
 def summary(run: TrainingRun, status: Mapping[str, Any]) -> dict[str, str]:
-    """What JSONPath columns cannot make: joined names."""
+    """What JSONPath columns cannot make: joined names, a number with its sign."""
     texts = {"datasets": ",".join(use.name for use in run.datasets)[:128]}
     if nodes := status.get("nodes"):
         texts["nodes"] = ",".join(nodes)[:128]
+    told = status.get("trainerStatus") or {}
+    if told.get("progressPercentage") is not None:
+        texts["progress"] = f"{told['progressPercentage']}%"
+    if metrics := {metric["name"]: metric["value"] for metric in told.get("metrics") or ()}:
+        name = run.metrics.objective if run.metrics.objective in metrics else next(iter(metrics))
+        texts["metric"] = f"{name}={metrics[name]}"[:128]
     return {key: text for key, text in texts.items() if text}
 
 
 def _pending(run: TrainingRun, step: Step, now: datetime) -> dict[str, Any] | None:
     """Why nothing runs yet, and since when; None when it runs or is over."""
-    if step.ready or step.stalled or step.reason in (*_ACTIVE, Reason.SUSPENDED):
+    if _is_over(step) or step.reason in _NOT_WAITING:
         return None
     old = run.status.get("pending") or {}
     since = old.get("since") if old.get("reason") == step.reason else None
@@ -55,7 +79,7 @@ def _conditions(run: TrainingRun, step: Step) -> list[Condition]:
     generation = run.generation
     succeeded = "True" if step.ready else "False" if step.stalled else "Unknown"
     runs = step.reason == Reason.RUNNING
-    pods = ("True", "Running", "the pod runs") if runs else ("False", "NotRunning", "no pod runs")
+    pods = ("True", "Running", step.message) if runs else ("False", "NotRunning", "no pod runs")
     stopped = step.reason == Reason.SUSPENDED and not step.reconciling
     suspended = ("True", "Suspended", step.message) if stopped else ("False", "NotSuspended", "")
     before = find(run.conditions, "Reconciling")
@@ -66,5 +90,6 @@ def _conditions(run: TrainingRun, step: Step) -> list[Condition]:
         Condition("PodsReady", *pods, generation=generation),
         Condition("Suspended", *suspended, generation=generation),
         flag("Reconciling", step.reconciling and not settled, step, generation),
-        flag("Stalled", step.stalled, step, generation),
+        # To be cancelled is what somebody wanted, and no reason for a GitOps tool to report a failure.
+        flag("Stalled", step.stalled and step.reason != Reason.CANCELLED, step, generation),
     ]
