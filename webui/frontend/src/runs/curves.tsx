@@ -18,6 +18,7 @@ import type { RunView } from "./state";
 import { over } from "./words";
 
 const POINTS = 500;
+const FEWEST_POINTS = 2; // that the server gives; only the names are wanted then
 // Metrics that a program prints reach the database without a change of the run: look again while it runs.
 const LOOK_EVERY = 15_000;
 
@@ -50,7 +51,7 @@ async function fetchOne({ run, look }: Drawn, picks: readonly string[], how: Fet
 /** The chosen metrics of all runs: which names there are first, then their points. */
 async function fetchCurves(runs: readonly Drawn[], chosen: readonly string[], how: Fetching): Promise<Fetched> {
   const own = (runs[0] as Drawn).run;
-  const { names } = await getMetrics(own, { points: 1 }, how);
+  const { names } = await getMetrics(own, { points: FEWEST_POINTS }, how);
   const picks = chosenMetrics(names, chosen, own.objective);
   if (picks.length === 0) return { names, picks, curves: [] };
   return { names, picks, curves: await Promise.all(runs.map((one) => fetchOne(one, picks, how))) };
