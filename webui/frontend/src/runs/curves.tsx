@@ -1,6 +1,6 @@
 // The metrics of a run over its steps, with other runs laid over them.
 import type { JSX } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Metrics, Run } from "../api-runs";
 import { asProblem, type Problem } from "../client";
 import type { Fetching } from "../endpoints";
@@ -93,8 +93,13 @@ export function Curves({ of, others, view, change }: Props): JSX.Element {
     5000,
   );
   const looks = useLooks(runs.some(({ run }) => !over(run)));
-  const key = [...runs.map(({ run, look }) => `${look} ${run.uid}`), ...view.metrics, revision, looks].join("\n");
+  // A slow answer is waited for: asked for anew with every change, it would never come.
+  const busy = useRef(false);
+  const turn = useRef(0);
+  if (!busy.current) turn.current = revision + looks;
+  const key = [...runs.map(({ run, look }) => `${look} ${run.uid}`), ...view.metrics, turn.current].join("\n");
   const fetched = useQuery(`metrics ${key}`, (how) => fetchCurves(runs, view.metrics, how));
+  busy.current = fetched.loading;
   const data = fetched.data;
   const axis = view.axis ?? usualAxis(data?.curves.map((one) => one.metrics) ?? []);
   const charts = useMemo(
