@@ -75,6 +75,8 @@ export interface Failure {
 }
 
 export interface Run extends RunSummary {
+  /** Since when it is gone from the cluster; null while it is there. From a header, not from the JSON. */
+  deletedAt: string | null;
   pending: Pending | null;
   conditions: Condition[];
   image: string;

@@ -1,7 +1,7 @@
 // One function for each thing the API answers about training runs; the same habits as endpoints.ts.
 import type { HistoryEntry, Listing } from "./api";
 import type { LogText, Metrics, Run, RunSummary } from "./api-runs";
-import { apiUrl, json, type Query } from "./client";
+import { apiUrl, json, send, type Query } from "./client";
 import type { Fetching, Named } from "./endpoints";
 
 const at = (of: Named): string => `/trainingruns/${encodeURIComponent(of.namespace)}/${encodeURIComponent(of.name)}`;
@@ -11,7 +11,13 @@ export const listRuns = (query: Query, how: Fetching = {}): Promise<Listing<RunS
 /** Runs that used a data set, any version of it, newest first. */
 export const listRunsOf = (of: Named, query: Query, how: Fetching = {}): Promise<Listing<RunSummary>> =>
   json(`/datasets/${encodeURIComponent(of.namespace)}/${encodeURIComponent(of.name)}/runs`, { ...how, query });
-export const getRun = (of: Named, how: Fetching = {}): Promise<Run> => json(at(of), how);
+
+/** A run, also one that was deleted in the last days: a header says so. */
+export async function getRun(of: Named, how: Fetching = {}): Promise<Run> {
+  const answer = await send(apiUrl(at(of)), how);
+  return { ...((await answer.json()) as Run), deletedAt: answer.headers.get("Blueno-Deleted-At") };
+}
+
 export const listRunHistory = (of: Named, query: Query, how: Fetching = {}): Promise<Listing<HistoryEntry>> =>
   json(`${at(of)}/history`, { ...how, query });
 export const getMetrics = (of: Named, query: Query, how: Fetching = {}): Promise<Metrics> =>

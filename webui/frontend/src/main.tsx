@@ -15,6 +15,7 @@ import "./styles/shell.css";
 import "./styles/datasets.css";
 import "./styles/dataset.css";
 import "./styles/runs.css";
+import "./styles/curves.css";
 import "./styles/grid.css";
 import "./styles/gallery.css";
 import "./styles/viewer.css";

@@ -22,7 +22,11 @@ function flatten(value: Json, key: string, into: Map<string, string>): void {
   if (into.size >= MOST_KEYS) return;
   if (value === null || typeof value !== "object") into.set(key, typeof value === "string" ? value : String(value));
   else if (Array.isArray(value)) {
-    value.forEach((item, i) => flatten(item, `${key}[${nameOf(item) ?? i}]`, into));
+    value.forEach((item, i) => {
+      const name = nameOf(item);
+      if (name === null) flatten(item, `${key}[${i}]`, into);
+      else flatten(withoutName(item, name), `${key}[${name}]`, into);
+    });
   } else {
     for (const [name, item] of Object.entries(value)) flatten(item, key ? `${key}.${name}` : name, into);
   }
@@ -32,6 +36,12 @@ function flatten(value: Json, key: string, into: Map<string, string>): void {
 function nameOf(item: Json): string | null {
   if (item === null || typeof item !== "object" || Array.isArray(item)) return null;
   return typeof item.name === "string" ? item.name : null;
+}
+
+/** What there is to say about a named thing besides its name; the name itself when that is all. */
+function withoutName(item: Json, name: string): Json {
+  const rest = Object.entries(item as { [key: string]: Json }).filter(([key]) => key !== "name");
+  return rest.length ? Object.fromEntries(rest) : name;
 }
 
 /** All settings of a run by their place in the spec, with what the cluster pinned. */

@@ -136,7 +136,10 @@ export function CompareWith({ of, names, choose }: CompareProps): JSX.Element {
   const [used, setUsed] = useState(false);
   const settled = useSettled(text, 150);
   const found = useQuery(used ? `relatives ${of.uid} ${settled}` : null, (how) => relatives(of, settled, how));
-  const choices = (found.data ?? []).filter((run) => run.uid !== of.uid && !names.includes(run.name)).map(choiceOf);
+  // Until the server has answered for this text, what is here is filtered: Enter must not take what does not match.
+  const choices = (found.data ?? [])
+    .filter((run) => run.uid !== of.uid && !names.includes(run.name) && contains(text, run.name))
+    .map(choiceOf);
   return (
     <div class="compare">
       {names.map((name, i) => (

@@ -1,6 +1,6 @@
 // The metrics of a run over its steps, with other runs laid over them.
 import type { JSX } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Metrics, Run } from "../api-runs";
 import { asProblem, type Problem } from "../client";
 import type { Fetching } from "../endpoints";
@@ -18,6 +18,7 @@ import type { RunView } from "./state";
 import { over } from "./words";
 
 const POINTS = 500;
+const FEWEST_POINTS = 2; // that the server gives; only the names are wanted then
 // Metrics that a program prints reach the database without a change of the run: look again while it runs.
 const LOOK_EVERY = 15_000;
 
@@ -50,7 +51,7 @@ async function fetchOne({ run, look }: Drawn, picks: readonly string[], how: Fet
 /** The chosen metrics of all runs: which names there are first, then their points. */
 async function fetchCurves(runs: readonly Drawn[], chosen: readonly string[], how: Fetching): Promise<Fetched> {
   const own = (runs[0] as Drawn).run;
-  const { names } = await getMetrics(own, { points: 1 }, how);
+  const { names } = await getMetrics(own, { points: FEWEST_POINTS }, how);
   const picks = chosenMetrics(names, chosen, own.objective);
   if (picks.length === 0) return { names, picks, curves: [] };
   return { names, picks, curves: await Promise.all(runs.map((one) => fetchOne(one, picks, how))) };
@@ -92,8 +93,13 @@ export function Curves({ of, others, view, change }: Props): JSX.Element {
     5000,
   );
   const looks = useLooks(runs.some(({ run }) => !over(run)));
-  const key = [...runs.map(({ run, look }) => `${look} ${run.uid}`), ...view.metrics, revision, looks].join("\n");
+  // A slow answer is waited for: asked for anew with every change, it would never come.
+  const busy = useRef(false);
+  const turn = useRef(0);
+  if (!busy.current) turn.current = revision + looks;
+  const key = [...runs.map(({ run, look }) => `${look} ${run.uid}`), ...view.metrics, turn.current].join("\n");
   const fetched = useQuery(`metrics ${key}`, (how) => fetchCurves(runs, view.metrics, how));
+  busy.current = fetched.loading;
   const data = fetched.data;
   const axis = view.axis ?? usualAxis(data?.curves.map((one) => one.metrics) ?? []);
   const charts = useMemo(

@@ -10,6 +10,7 @@ import { session } from "../session";
 import { copyText } from "../ui/copy";
 import { Confirm } from "../ui/dialog";
 import { Icon, type IconName } from "../ui/icons";
+import { Age } from "../ui/live-table";
 import { Menu } from "../ui/menu";
 import { showToast } from "../ui/toast";
 import { asKubectl, asPython, asYaml } from "./snippets";
@@ -185,10 +186,21 @@ export function Head({ of, changed }: { of: Run; changed: () => void }): JSX.Ele
         {of.managedBy && <span class="tag accent">managed by {of.managedBy}</span>}
         <div class="tools push">
           <CopyAs of={of} />
-          {role !== "viewer" && !kept && <Actions of={of} changed={changed} />}
+          {role !== "viewer" && !kept && !of.deletedAt && <Actions of={of} changed={changed} />}
         </div>
       </div>
-      {kept && !over(of) && role !== "viewer" && (
+      {of.deletedAt && (
+        <div class="notice warn" role="status">
+          <Icon name="alert" />
+          <div class="body">
+            <strong>Deleted from the cluster</strong>
+            <p>
+              <Age at={of.deletedAt} /> ago. What is shown here is from before; it is kept for some days.
+            </p>
+          </div>
+        </div>
+      )}
+      {kept && !of.deletedAt && !over(of) && role !== "viewer" && (
         <p class="soft small">
           {kept} keeps this run as it is in its repository and would undo what is changed here. To pause or end it, set{" "}
           <code>spec.suspend</code> or <code>spec.cancel</code> there.

@@ -19,6 +19,7 @@ export interface LogWindow {
 
 /** Bytes that one request asks for. */
 export const PART = 256 * 1024;
+const FEWEST = 4; // that the server gives in one answer
 // Lines of a scrolled list: more than this many are higher than browsers can scroll exactly.
 const MOST_LINES = 100_000;
 const MOST_CHARACTERS = 8 << 20;
@@ -44,6 +45,16 @@ export function shownLine(raw: string): string {
   return `${clean.slice(0, LONGEST_LINE)}… (line of ${raw.length.toLocaleString("en")} characters: download the log)`;
 }
 
+// Less than a character of UTF-8 has at most this many bytes: the server cuts none in two, and so may end earlier.
+const PART_OF_CHARACTER = 3;
+
+/** A part without the rest of a character at its beginning (each byte of it came as U+FFFD): it belongs to what is
+ * before, and is fetched with that. */
+export function aligned(text: LogText): LogText {
+  const rest = text.first > 0 ? (/^\ufffd{1,3}/.exec(text.text)?.[0].length ?? 0) : 0;
+  return rest ? { ...text, text: text.text.slice(rest), first: text.first + rest } : text;
+}
+
 const gapLine = (from: number, to: number): LogLine => ({
   text: `${(to - from).toLocaleString("en")} bytes between the beginning and the newest part were not kept`,
   gap: true,
@@ -67,14 +78,15 @@ function joined(a: readonly LogLine[], aOpen: boolean, b: readonly LogLine[]): L
 }
 
 function between(from: number, to: number): LogLine[] {
-  return to > from ? [gapLine(from, to)] : [];
+  return to - from > PART_OF_CHARACTER ? [gapLine(from, to)] : [];
 }
 
 /** The window with what comes after it. The oldest lines give way when it becomes too big: they can be fetched again. */
 export function append(window: LogWindow, text: LogText): LogWindow {
   if (window.next === 0 && window.lines.length === 0) {
-    const { lines, open } = split(text.text);
-    return trimmed({ lines, open, first: text.first, next: text.next, size: text.text.length }, "old");
+    const begin = aligned(text);
+    const { lines, open } = split(begin.text);
+    return trimmed({ lines, open, first: begin.first, next: text.next, size: begin.text.length }, "old");
   }
   if (text.next <= window.next) return window;
   if (text.first < window.next) return window; // overlaps: asked for twice
@@ -86,12 +98,20 @@ export function append(window: LogWindow, text: LogText): LogWindow {
 }
 
 /** The window with what comes before it; the newest lines give way. */
-export function prepend(window: LogWindow, text: LogText): LogWindow {
-  if (text.next > window.first || text.first >= window.first) return window;
+export function prepend(window: LogWindow, asked: LogText): LogWindow {
+  if (asked.first >= window.first) return window;
+  const text = aligned(before(asked, window.first));
   const { lines, open } = split(text.text);
   const missing = between(text.next, window.first);
   const all = joined([...lines, ...missing], open && missing.length === 0, window.lines);
   return trimmed({ ...window, lines: all, first: text.first, size: window.size + text.text.length }, "new");
+}
+
+/** The part of a text that is before an offset. */
+function before(text: LogText, offset: number): LogText {
+  if (text.next <= offset) return text;
+  const bytes = new TextEncoder().encode(text.text).slice(0, offset - text.first);
+  return { ...text, text: new TextDecoder().decode(bytes), next: offset };
 }
 
 const bytesOf = (text: string): number => new TextEncoder().encode(text).length + 1;
@@ -125,5 +145,5 @@ export function olderRange(first: number, gap: Gap | null): { after: number; lim
   if (end <= 0) return null;
   const floor = gap && end > gap.to ? gap.to : 0;
   const after = Math.max(floor, end - PART);
-  return { after, limit: end - after };
+  return { after, limit: Math.max(end - after, FEWEST) };
 }

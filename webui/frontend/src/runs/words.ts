@@ -30,6 +30,10 @@ export function standing(of: Pick<RunSummary, "state" | "reason" | "stalled">): 
 // What a person can do; the run's own message says what is the case. A reason without an entry needs nothing.
 const ADVICE: Record<string, string> = {
   DatasetNotReady: "Look at the data set: the run starts by itself as soon as it has a sealed version.",
+  DatasetVersionNotFound: "Make a new run with a version that the data set's page lists, or with none.",
+  CheckpointNotReady: "The run that checkpoint.from names has to report a checkpoint first; look at it.",
+  Queued: "Its queue has no room yet; it starts by itself. Wait, or suspend another run of this queue.",
+  Preempted: "A pod with a higher priority took its place. It starts again by itself when there is room.",
   WaitingForQuota: "Wait for other runs to end, suspend one of them, or have the namespace's quota raised.",
   InsufficientGPU: "Wait, suspend another run, or make a new run with fewer GPUs or another product.",
   Unschedulable: "Make a new run with smaller resources or another nodeSelector, or wait for a node that fits.",
@@ -38,6 +42,7 @@ const ADVICE: Record<string, string> = {
   ImagePullFailed: "Check the image's name and its pull Secrets. It is tried again until it works.",
   NodeLost: "Its node does not answer. The message says by which command the run goes on.",
   Suspended: "Resume it: the next attempt goes on from the last checkpoint.",
+  SetupFailed: "Correct what the message names (the outputs claim, or the code to be fetched), in a new run.",
   UserError: "Read the end of the log, correct the program, and make a new run.",
   OutOfMemory: "Make a new run with a higher resources.limits.memory or smaller batches.",
   DeadlineExceeded: "Make a new run with a longer activeDeadlineSeconds, or one that resumes from this one's checkpoint.",

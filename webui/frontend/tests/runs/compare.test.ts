@@ -48,9 +48,7 @@ describe("differences", () => {
       ["version of digits", false],
       ["args[0]", true],
       ["image", false],
-      ["env[A].name", false],
       ["env[A].value", false],
-      ["env[B].name", false],
       ["env[B].value", false],
     ]);
   });
@@ -64,6 +62,10 @@ describe("differences", () => {
     ]);
     expect(Object.fromEntries(resultsOf(one))).toEqual({ accuracy: "0.9765", status: "Completed", "GPU hours": "1.5" });
   });
+  it("know a thing that is nothing but its name", () =>
+    expect([...settingsOf(run("named", { datasets: [{ name: "digits" }] }, { datasets: [] }))]).toEqual([
+      ["datasets[digits]", "digits"],
+    ]));
   it("bear any spec", () => {
     expect(settingsOf(run("odd", null, { datasets: [] })).size).toBe(0);
     const deep = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`k${i}`, i]));

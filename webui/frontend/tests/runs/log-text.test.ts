@@ -44,8 +44,18 @@ describe("a window of a log", () => {
   });
   it("does not take what is there already", () => {
     const window = of(4, "cd\n");
-    expect(prepend(window, part(2, "bbcd\n"))).toBe(window);
+    expect(texts(prepend(window, part(2, "bbcd\n")))).toEqual(["bbcd"]);
+    expect(prepend(window, part(4, "cd\n"))).toBe(window);
   });
+  it("loses no character that was cut in two", () => {
+    // "zü\n" is z, two bytes and the end of the line: bytes 0 to 4, cut at 2.
+    const window = append(EMPTY_WINDOW, { ...part(2, "\ufffd\nnext\n"), next: 9 });
+    expect([window.first, texts(window)]).toEqual([3, ["", "next"]]);
+    expect(olderRange(window.first, null)).toEqual({ after: 0, limit: 4 });
+    expect(texts(prepend(window, { ...part(0, "zü\n"), next: 4 }))).toEqual(["zü", "next"]);
+  });
+  it("takes a few bytes that the server left for a character for no gap", () =>
+    expect(texts(prepend(of(8, "b\n"), part(0, "aaaaa")))).toEqual(["aaaaab"]));
   it("marks what was not kept and does not join lines over it", () => {
     expect(texts(prepend(of(1_000_004, "after\n"), part(0, "befo")))).toEqual([
       "befo",
