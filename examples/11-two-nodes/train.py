@@ -1,4 +1,4 @@
-"""Trains on the digits on several nodes at once, data-parallel, with jax: the same program on each. Started by run.yaml.
+"""Trains on the digits on several nodes at once, data-parallel, with jax: one program for all. Started by run.yaml.
 
 Rank and addresses come from the variables that Blueno sets for numNodes > 1. Each rank reads its own share of the
 samples; after every step the slopes are averaged over the ranks, so that all have the same weights, bit for bit. That
@@ -14,12 +14,13 @@ import socket
 import time
 from pathlib import Path
 
-import blueno
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+import blueno
 
 _DNS_SECONDS = 60.0  # a pod's name is known a few seconds after the pod has its address
 _EPOCHS, _BATCH, _RATE, _HIDDEN = 40, 32, 0.1, 64  # the batch is that of one rank
