@@ -1,6 +1,6 @@
-"""Computes the accuracy on the held-out digits from the saved weights alone: `evaluate.py VERSION WEIGHTS.npz [AT_LEAST]`.
+"""Computes the accuracy on the held-out digits from the saved weights: `evaluate.py DATASET WEIGHTS.npz [AT_LEAST]`.
 
-Shares no code with train.py or Blueno: it reads the files of the version (docs/format.md) with json, numpy and pyarrow
+Shares no code with train.py or Blueno: it reads the files of the data set (docs/format.md) with json, numpy and pyarrow
 and does the network's arithmetic itself. Ends with 1 when the accuracy is below AT_LEAST (default 0.95).
 """
 
@@ -13,6 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+
+
+def version_in(folder: Path) -> Path:
+    """A version's directory as it is; for a data set's directory, that of its current version."""
+    pointers = [json.loads(path.read_text()) for path in folder.glob("works/*.json")]
+    if not pointers:
+        return folder
+    return folder / "versions" / max(pointers, key=lambda pointer: pointer["sequence"])["digest"][:16]
 
 
 def read(version: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -40,5 +48,5 @@ def main(version: Path, weights: Path, at_least: float = 0.95) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) not in (3, 4):
-        sys.exit("usage: evaluate.py VERSION WEIGHTS.npz [AT_LEAST]")
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), *map(float, sys.argv[3:])))
+        sys.exit("usage: evaluate.py DATASET WEIGHTS.npz [AT_LEAST]")
+    sys.exit(main(version_in(Path(sys.argv[1])), Path(sys.argv[2]), *map(float, sys.argv[3:])))

@@ -1,4 +1,4 @@
-"""Trains on the digits on several nodes at once, data-parallel, with jax: the same program on each. Started by run.yaml.
+"""Trains on the digits on several nodes at once, data-parallel, with jax: one program for all. Started by run.yaml.
 
 Rank and addresses come from the variables that Blueno sets for numNodes > 1. Each rank reads its own share of the
 samples; after every step the slopes are averaged over the ranks, so that all have the same weights, bit for bit. That

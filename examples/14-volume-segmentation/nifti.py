@@ -52,7 +52,7 @@ def write(path: Path, volume: np.ndarray, spacing: tuple[float, float, float], a
 
 
 def read(path: Path) -> tuple[np.ndarray, tuple[float, float, float]]:
-    """(volume of shape (z, y, x) with its true values, spacing in mm in that order). Raises ValueError saying why not."""
+    """(volume (z, y, x) with its true values, spacing in mm in that order). Raises ValueError saying why not."""
     data = path.read_bytes()
     if data[:2] == b"\x1f\x8b":
         data = gzip.decompress(data)

@@ -16,7 +16,7 @@ from demolib.tools import BUILD, hack
 
 
 def up() -> None:
-    """A cluster, Blueno, the mirror and the examples; returns when all are Ready and can be looked at."""
+    """A cluster, Blueno, the mirror and the examples; returns when all are Ready and one is trained."""
     started = time.monotonic()
     _only_our_clusters()
     install.cluster()
@@ -28,7 +28,8 @@ def up() -> None:
     print(flush=True)
     watching.until_ready(names)
     watching.until_indexed(names)
-    print(closing.words(names, entrance, time.monotonic() - started))
+    watching.until_trained(examples.RUN)
+    print(closing.words(names, examples.RUN, entrance, time.monotonic() - started))
 
 
 def down() -> None:

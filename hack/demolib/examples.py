@@ -8,6 +8,7 @@ from clusterlib.progress import note, step
 from demolib.mirror import NAMESPACE, apply_config_maps, config_map
 from demolib.tools import BUILD, get, kubectl
 
+RUN = "digits-jax"  # examples/10-digits-jax: starts by itself when its data set is Ready
 _SECONDS = 3
 # The smallest file that TFDS fetches for mnist. Asked for in a pod: what this machine reaches says little about pods.
 _PROBE = f"""
@@ -47,6 +48,7 @@ def apply() -> list[str]:
     mnist = mnist_folder()
     _apply("examples/03-own-photos/claim.yaml")
     _apply("examples/01-digits/dataset.yaml")
+    _apply("examples/10-digits-jax/run.yaml")
     _apply(f"{mnist}/dataset.yaml")
     # A Dataset that reads a claim takes what lies there: the photos have to be complete first.
     try:

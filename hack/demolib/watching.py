@@ -107,6 +107,27 @@ def until_ready(names: Sequence[str]) -> None:
         time.sleep(_POLL)
 
 
+def until_trained(name: str) -> None:
+    """Returns when the TrainingRun has succeeded. Raises Refused when it has failed, or does not move any more."""
+    with step(f"training {name}", "20 s"):
+        since, last = time.monotonic(), ""
+        while True:
+            status = get("trainingrun", name, "-n", "default").get("status") or {}
+            told = {c["type"]: c for c in status.get("conditions") or ()}.get("Succeeded", {})
+            if told.get("status") == "True":
+                return
+            says = f"{told.get('reason', 'Pending')}: {told.get('message', 'waiting for the operator')}"
+            if told.get("status") == "False":
+                again = f"hack/cluster kubectl delete trainingrun {name}"
+                raise Refused(f"{name} has failed ({says}); correct it, then `{again}` and `make demo`")
+            progress = f"{says} {status.get('trainerStatus')}"
+            if progress != last:
+                last, since = progress, time.monotonic()
+            if time.monotonic() - since > _PATIENCE:
+                raise Refused(f"{name} has not moved for {_PATIENCE:.0f} s ({says})")
+            time.sleep(_POLL)
+
+
 def until_indexed(names: Sequence[str]) -> None:
     """Returns when the gallery can show all of them. Raises Refused naming the command that says why it cannot."""
     datasets = [f"dataset/{name}" for name in names]

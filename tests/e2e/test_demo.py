@@ -24,8 +24,15 @@ DOCUMENTS = (
     "examples/01-digits/README.md",
     "examples/02-mnist/README.md",
     "examples/03-own-photos/README.md",
+    "examples/10-digits-jax/README.md",
+    "examples/11-two-nodes/README.md",
+    "examples/12-resume/README.md",
+    "examples/13-parameters/README.md",
+    "examples/14-volume-segmentation/README.md",
+    "examples/gitops/README.md",
     "docs/configuration.md",
     "docs/runbook.md",
+    "docs/training.md",
     "docs/ui.md",
 )
 # Run by the fixture below, and by make test itself.

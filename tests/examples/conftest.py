@@ -1,6 +1,6 @@
 """A Python with jax, as in the examples' image: from the same lock file, made once and kept in the cache of builds.
 
-Measured: 3 s with the packages in uv's cache, 20 s and 90 MB without. It is no part of the developer's environment.
+Measured: 2 s, 190 MB to download, 650 MB on disk. It is no part of the developer's environment.
 """
 
 from __future__ import annotations

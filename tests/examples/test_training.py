@@ -60,7 +60,7 @@ def test_two_sets_of_parameters(jax_python: str, digits: Path, tmp_path: Path) -
     assert found == {"narrow": (64, 8), "wide": (64, 128)}
 
 
-@pytest.mark.parametrize(("name", "value"), [("EPOCHS", "x"), ("LR", "-1"), ("LR", "nan"), ("BATCH", "100000")])
+@pytest.mark.parametrize(("name", "value"), [("EPOCHS", "x"), ("LR", "nan"), ("BATCH", "100000")])
 def test_a_wrong_parameter_is_said_in_a_sentence(
     jax_python: str, digits: Path, tmp_path: Path, name: str, value: str
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from blueno.resources.run_reasons import RunReason
 from blueno.resources.training_run import TrainingRun
 from tests.fakes.preparation import TOP
 
@@ -44,6 +47,29 @@ def test_a_run_can_start(path: Path) -> None:
     assert (EXAMPLES / place / body["spec"]["command"][1]).is_file()
     datasets = {body_of(one)["metadata"]["name"] for one in EXAMPLES.glob("*/dataset.yaml")}
     assert {use.name for use in run.datasets} <= datasets
+
+
+def test_the_document_shows_the_committed_run() -> None:
+    text = (TOP / "docs" / "training.md").read_text()
+    shown = re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
+    assert yaml.safe_load(shown[0]) == body_of(EXAMPLES / "10-digits-jax" / "run.yaml")
+    (version,) = body_of(TOP / "crds" / "trainingrun.yaml")["spec"]["versions"]
+    known = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    for block in shown:
+        assert yaml.safe_load(block)["spec"].keys() <= known.keys()
+
+
+def test_python_of_the_document_can_be_parsed() -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", (TOP / "docs" / "training.md").read_text(), re.M | re.S)
+    assert len(blocks) == 5
+    for block in blocks:
+        ast.parse(block)
+
+
+def test_reasons_of_the_document_exist() -> None:
+    section = (TOP / "docs" / "training.md").read_text().partition("## Why is it waiting?")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([A-Z][a-z]+[A-Za-z]*)`", section))
+    assert len(named) > 10 and named <= set(RunReason)
 
 
 def test_two_runs_differ_by_their_parameters_only() -> None:

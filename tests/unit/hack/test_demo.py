@@ -102,3 +102,38 @@ def test_nothing_is_added_to_what_a_failing_program_has_said(capfd: pytest.Captu
         tools.hack("images", "build", "no-such-image")
     assert ended.value.code == 1
     assert "no-such-image" in capfd.readouterr().err.splitlines()[-1]
+
+
+def run_of(status: str, reason: str, step: int = 1) -> dict[str, Any]:
+    """A TrainingRun whose condition Succeeded says this."""
+    condition = {"type": "Succeeded", "status": status, "reason": reason, "message": f"it is {reason}"}
+    return {"status": {"conditions": [condition], "trainerStatus": {"progressPercentage": step}}}
+
+
+def test_the_demo_waits_for_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = iter([{}, run_of("Unknown", "DatasetNotReady"), run_of("Unknown", "Running"), run_of("True", "Completed")])
+    monkeypatch.setattr(watching, "get", lambda *_: next(said))
+    monkeypatch.setattr(watching, "_POLL", 0)
+    watching.until_trained("digits-jax")
+    assert next(said, None) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "says"),
+    [
+        (
+            "False",
+            "UserError",
+            r"digits-jax has failed \(UserError: it is UserError\); .*delete trainingrun digits-jax",
+        ),
+        ("Unknown", "ImagePullFailed", r"has not moved for 0 s \(ImagePullFailed: it is ImagePullFailed\)"),
+    ],
+)
+def test_a_run_that_does_not_succeed_is_told(
+    monkeypatch: pytest.MonkeyPatch, status: str, reason: str, says: str
+) -> None:
+    monkeypatch.setattr(watching, "get", lambda *_: run_of(status, reason))
+    monkeypatch.setattr(watching, "_POLL", 0)
+    monkeypatch.setattr(watching, "_PATIENCE", 0.01)
+    with pytest.raises(Refused, match=says):
+        watching.until_trained("digits-jax")
