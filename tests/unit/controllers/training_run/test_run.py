@@ -178,104 +178,6 @@ def test_events_are_asked_when_no_pod_appears() -> None:
     assert world.condition("Succeeded") == ("Unknown", "WaitingForQuota")
 
 
-def test_suspend_and_resume_is_a_new_attempt() -> None:
-    world = started()
-    pod = world.pod(world.job, **RUNNING)
-    world.settle()
-    world.run["spec"]["suspend"], world.run["metadata"]["generation"] = True, 2
-    world.step()
-    assert world.job["metadata"]["deletionTimestamp"]
-    world.remove(world.job)
-    assert world.settle().apply == ()
-    assert world.condition("Suspended")[0] == "False"  # the pod still has its grace period
-    world.remove(pod)
-    world.settle()
-    assert world.condition("Suspended") == ("True", "Suspended")
-    world.run["spec"]["suspend"], world.run["metadata"]["generation"] = False, 3
-    world.settle()
-    assert world.run["status"]["jobRef"] == {"name": "train-11111111-a2"}
-    assert world.run["status"]["attempt"] == 2
-
-
-def test_suspended_from_the_start_makes_nothing() -> None:
-    world = World(suspend=True)
-    assert world.settle().apply == ()
-    assert world.condition("Suspended")[0] == "True"
-
-
-def test_a_job_that_somebody_deleted_is_an_outcome_lost() -> None:
-    world = started()
-    world.later(2)
-    world.settle()
-    world.remove(world.job)
-    step = world.settle()
-    assert step.confirm is not None  # asked of the API server before it is believed
-    assert world.condition("Succeeded") == ("False", "OutcomeLost")
-
-
-def test_a_job_deleted_while_it_is_at_work_is_a_cancelled_run() -> None:
-    world = started()
-    pod = world.pod(world.job, **RUNNING)
-    world.settle()
-    job = world.job
-    job["metadata"]["deletionTimestamp"] = "2026-11-24T12:00:30Z"
-    assert world.step().apply == ()
-    world.remove(job)
-    world.step()
-    assert world.condition("Succeeded") == ("Unknown", "Cancelled")
-    world.remove(pod)
-    assert world.settle().confirm is not None
-    assert world.condition("Succeeded") == ("False", "Cancelled")
-    assert world.condition("Stalled")[0] == "False"  # nothing went wrong
-
-
-def test_cancel_ends_it_for_good() -> None:
-    world = started()
-    pod = world.pod(world.job, **RUNNING)
-    world.settle()
-    world.run["spec"]["cancel"], world.run["metadata"]["generation"] = True, 2
-    world.step()
-    assert world.job["metadata"]["deletionTimestamp"]
-    world.remove(world.job)
-    world.step()
-    assert world.condition("Succeeded")[0] == "Unknown"  # the pod has its grace period
-    world.remove(pod)
-    world.settle()
-    assert world.condition("Succeeded") == ("False", "Cancelled")
-    assert "completionTime" in world.run["status"]
-    assert world.settle().apply == ()
-
-
-def test_a_run_that_ended_well_is_not_cancelled_afterwards() -> None:
-    world = started()
-    world.pod(world.job, **ended(0, "Completed"))
-    world.settle()
-    world.run["spec"]["cancel"], world.run["metadata"]["generation"] = True, 2
-    world.settle()
-    assert world.condition("Succeeded") == ("True", "Completed")
-
-
-def test_the_pod_may_say_first_that_it_is_done() -> None:
-    world = started()
-    world.pod(world.job, **ended(0, "Completed"))
-    world.settle()
-    assert world.condition("Succeeded") == ("True", "Completed")
-
-
-def test_jobs_are_removed_when_their_time_is_over() -> None:
-    world = started(ttlSecondsAfterFinished=60)
-    world.pod(world.job, **ended(0, "Completed"))
-    world.end_job("Complete")
-    world.settle()
-    step = world.step()
-    assert step.delete == ()
-    assert step.again_in is not None
-    world.later(3600)
-    (ref,) = world.step().delete
-    assert ref.name == "train-11111111-a1"
-    assert world.condition("Succeeded") == ("True", "Completed")
-
-
 def test_the_happy_path_is_a_job_and_two_writes() -> None:
     world = World()
     assert world.step().apply
@@ -296,34 +198,6 @@ def test_a_slow_start_is_told() -> None:
     world.later(2)
     world.settle()
     assert world.condition("Succeeded") == ("Unknown", "Starting")
-
-
-def test_last_lines_without_secrets() -> None:
-    said = "\n".join(
-        [*(f"line {n}" for n in range(20)), "", "password=hunter2", "\x1b[31mValueError\x1b[0m: x" + "y" * 300]
-    )
-    world = started()
-    body = ended(1)
-    body["containerStatuses"][0]["state"]["terminated"]["message"] = said
-    world.pod(world.job, **body)
-    world.end_job("Failed", "BackoffLimitExceeded")
-    world.settle()
-    lines = world.run["status"]["failure"]["lastLines"]
-    assert len(lines) == 10
-    assert all(len(line) <= 200 for line in lines)
-    assert lines[0] == "line 12"
-    assert "hunter2" not in json.dumps(lines)
-    assert "\x1b" not in lines[-1]
-
-
-def test_setup_that_fails_says_why() -> None:
-    world = started()
-    stopped = {"state": {"terminated": {"exitCode": 1, "message": "the outputs claim cannot be written"}}}
-    world.pod(world.job, phase="Failed", initContainerStatuses=[stopped])
-    world.end_job("Failed", "BackoffLimitExceeded")
-    world.settle()
-    assert world.condition("Succeeded") == ("False", "SetupFailed")
-    assert "cannot be written" in world.run["status"]["failure"]["lastLines"][0]
 
 
 def test_what_the_schema_cannot_see() -> None:
