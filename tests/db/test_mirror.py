@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from blueno import names
+from blueno.db import mirror as sql
 from blueno.db.changes import CHANNEL
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import Connection
@@ -296,7 +297,5 @@ def test_old_changes_and_long_gone_objects_are_forgotten(
 
 def smaller(what: str, by: str) -> str:
     """The statement that forgets changes, with a smaller number in it."""
-    from blueno.db import mirror
-
-    assert what in mirror._PRUNE_LOG
-    return mirror._PRUNE_LOG.replace(what, by)
+    assert what in sql._PRUNE_LOG
+    return sql._PRUNE_LOG.replace(what, by)
