@@ -14,6 +14,8 @@ from typing import Any
 
 from blueno import names
 from blueno.errors import InvalidSpec
+from blueno.resources.accelerator import VARIABLE as PROFILES
+from blueno.resources.accelerator import AcceleratorProfile, parse_profiles
 from blueno.resources.dataset import STORAGE_KINDS, Storage
 
 
@@ -27,6 +29,10 @@ class OperatorConfig:
     image_pull_policy: str = "IfNotPresent"  # BLUENO_IMAGE_PULL_POLICY
     default_storage: Storage = field(default_factory=lambda: Storage("claimTemplate", {"size": "10Gi"}))
     # ^ BLUENO_DEFAULT_STORAGE: a `spec.storage` as JSON, for Datasets that name none
+    outputs: Mapping[str, Any] = field(default_factory=lambda: {"size": "20Gi"})
+    # ^ BLUENO_OUTPUTS: a claimTemplate as JSON, for the claim that a namespace's training runs write to
+    accelerator_profiles: Mapping[str, AcceleratorProfile] = field(default_factory=dict)
+    # ^ BLUENO_ACCELERATOR_PROFILES: JSON, see blueno/resources/accelerator.py
     allow_host_path: bool = False  # BLUENO_ALLOW_HOST_PATH: development only
     allowed_source_networks: tuple[str, ...] = ()  # BLUENO_ALLOWED_SOURCE_NETWORKS: CIDRs, comma-separated
     max_source_bytes: int = 2 << 40  # BLUENO_MAX_SOURCE_BYTES
@@ -50,6 +56,8 @@ class OperatorConfig:
             prep_image=env.get("BLUENO_PREP_IMAGE", defaults.prep_image),
             image_pull_policy=env.get("BLUENO_IMAGE_PULL_POLICY", defaults.image_pull_policy),
             default_storage=_storage(storage) if storage else defaults.default_storage,
+            outputs=_template(env["BLUENO_OUTPUTS"]) if env.get("BLUENO_OUTPUTS") else defaults.outputs,
+            accelerator_profiles=parse_profiles(env.get(PROFILES) or "{}"),
             allow_host_path=_flag(env, "BLUENO_ALLOW_HOST_PATH"),
             allowed_source_networks=_networks(env.get("BLUENO_ALLOWED_SOURCE_NETWORKS", "")),
             max_source_bytes=_whole(env, "BLUENO_MAX_SOURCE_BYTES", defaults.max_source_bytes),
@@ -101,3 +109,14 @@ def _storage(value: str) -> Storage:
     if not isinstance(parameters, dict) or (needed is not None and not parameters.get(needed)):
         raise InvalidSpec("BLUENO_DEFAULT_STORAGE", f"{kind} must be an object" + (f" with {needed}" if needed else ""))
     return Storage(kind, parameters)
+
+
+def _template(value: str) -> Mapping[str, Any]:
+    try:
+        body: Any = json.loads(value)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict) or not set(body) <= {"size", "storageClassName", "accessModes"}:
+        example = '{"size": "20Gi", "storageClassName": "fast"}'
+        raise InvalidSpec("BLUENO_OUTPUTS", f"must be JSON with some of size, storageClassName, accessModes: {example}")
+    return body

@@ -31,6 +31,7 @@ ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
 PREPARE_LABEL: Final = f"{GROUP}/prepare"  # hash of the part of spec.prepare that a Job was made from
 IMAGE_LABEL: Final = f"{GROUP}/image"  # hash of the image's name
 TEMPLATE_LABEL: Final = f"{GROUP}/template"  # hash of the pod template that a Deployment was made from
+PINNED: Final = f"{GROUP}/datasets"  # annotation of a training Job: JSON, data set → digest of the version it mounts
 REQUESTED_AT: Final = f"{GROUP}/requested-at"
 REPORT_CA: Final = f"{GROUP}/report-ca"  # pod annotation, read through the downward API
 
@@ -46,9 +47,15 @@ ROLE_ERASE: Final = "erase"
 ROLE_DATA: Final = "data"
 ROLE_SERVE: Final = "serve"
 ROLE_TRAIN: Final = "train"
+ROLE_SETUP: Final = "setup"  # the container that runs before the training
+ROLE_OUTPUTS: Final = "outputs"
+KUEUE_QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
+COMPLETION_INDEX: Final = "batch.kubernetes.io/job-completion-index"  # pod annotation of an Indexed Job
+METRICS_STDOUT: Final = f"{GROUP}/metrics-stdout"  # pod annotation: lines of JSON on standard output are metrics
 
 # Finalizers -------------------------------------------------------------------------------------
 ERASE_FINALIZER: Final = f"{GROUP}/erase"
+IN_USE_FINALIZER: Final = f"{GROUP}/in-use"  # on a Dataset from before the first run's Job until no run uses it
 # kopf strips whatever finalizer it believes to be its own: this one is never put on an object.
 KOPF_UNUSED_FINALIZER: Final = f"{GROUP}/kopf-unused"
 
@@ -96,6 +103,8 @@ CHECKPOINTS_DIR: Final = "checkpoints"  # below the output directory
 TRAINING_HOME: Final = "/blueno/home"
 ENV_DATASET_PREFIX: Final = "BLUENO_DATASET_"  # + name in capitals: where the data set is mounted
 ENV_PARAMETER_PREFIX: Final = "BLUENO_PARAM_"
+OUTPUTS_ROOT: Final = "/outputs"  # the whole outputs claim, in the container that makes the run's directory
+TEAM_PORT: Final = 29500  # where the first pod of several listens for the others, as torchrun has it
 ENV_RUN: Final = "BLUENO_RUN"
 ENV_OUTPUT: Final = "BLUENO_OUTPUT"
 ENV_CHECKPOINT_DIR: Final = "BLUENO_CHECKPOINT_DIR"  # the same in every attempt
@@ -105,7 +114,14 @@ ENV_TRAINER_URL: Final = "KUBEFLOW_TRAINER_SERVER_URL"
 ENV_TRAINER_CA: Final = "KUBEFLOW_TRAINER_SERVER_CA_CERT"  # path
 ENV_TRAINER_TOKEN: Final = "KUBEFLOW_TRAINER_SERVER_TOKEN"  # path
 TRAINING_REPORT_PATH: Final = "/v1/training"  # of the report endpoint
+TRAINING_POINTS_PATH: Final = "/v1/training/points"  # of the report endpoint, for the recorder
 RESERVED_ENV: Final = ("BLUENO_", "KUBEFLOW_TRAINER_", "PET_", "JAX_", "TF_CONFIG")  # prefixes that are ours to set
+
+# What the client and the command line read --------------------------------------------------------------
+ENV_SERVER: Final = "BLUENO_SERVER"  # address of the web process
+ENV_TOKEN: Final = "BLUENO_TOKEN"
+ENV_NAMESPACE: Final = "BLUENO_NAMESPACE"  # instead of -n
+ENV_ALLOW_HTTP: Final = "BLUENO_ALLOW_HTTP"  # "1": a token may travel unencrypted
 
 # On the volume ------------------------------------------------------------------------------------
 OWNER_FILE: Final = "owner.json"
@@ -159,6 +175,16 @@ def data_server_url(namespace: str, name: str, uid: str) -> str:
 def train_job_name(name: str, uid: str, attempt: int) -> str:
     """Name of one attempt's Job of a TrainingRun; with `-<index>` of four digits it stays within 63 characters."""
     return f"{_stem(name, 36)}-{uid8(uid)}-a{attempt}"
+
+
+def team_service_name(name: str, uid: str) -> str:
+    """Name of the headless Service by which the pods of a run on several nodes find each other."""
+    return f"{_stem(name, 40)}-{uid8(uid)}-team"
+
+
+def output_dir(name: str, uid: str) -> str:
+    """A run's directory on the outputs claim."""
+    return f"{_stem(name, 40)}-{uid8(uid)}"
 
 
 def env_suffix(name: str) -> str:

@@ -25,6 +25,7 @@ class Cache:
         self._objects: dict[str, dict[str, Body]] = {}
         self._by_name: dict[tuple[str, str, str], str] = {}
         self._children: dict[tuple[str, str], dict[str, None]] = {}
+        self._runs: dict[tuple[str, str], dict[str, None]] = {}  # (namespace, Dataset): runs that name it
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._observers: dict[str, list[Observer]] = {}
 
@@ -45,6 +46,7 @@ class Cache:
         self._by_name[kind, meta.get("namespace", ""), meta["name"]] = uid
         if owner := owner_uid(body):
             self._children.setdefault((kind, owner), {})[uid] = None
+        self._index_run(kind, known, kept)
         self._tell(kind, kept, gone=False)
         return True
 
@@ -65,8 +67,22 @@ class Cache:
             siblings.pop(uid, None)
             if not siblings:
                 self._children.pop((kind, owner), None)
+        self._index_run(kind, body, None)
         self._tell(kind, body, gone=True)
         return body
+
+    def _index_run(self, kind: str, before: Body | None, after: Body | None) -> None:
+        if kind != names.TRAINING_RUN_KIND:
+            return
+        old, new = (set() if body is None else _read_by(body) for body in (before, after))
+        uid = (after or before or {})["metadata"]["uid"]
+        for place in new - old:
+            self._runs.setdefault(place, {})[uid] = None
+        for place in old - new:
+            runs = self._runs.get(place, {})
+            runs.pop(uid, None)
+            if not runs:
+                self._runs.pop(place, None)
 
     def _tell(self, kind: str, body: Body, gone: bool) -> None:
         for observer in self._observers.get(kind, ()):
@@ -84,11 +100,25 @@ class Cache:
         objects = self._objects.get(kind, {})
         return tuple(objects[uid] for uid in self._children.get((kind, owner), ()))
 
+    def runs_of(self, namespace: str, dataset: str) -> tuple[Body, ...]:
+        """TrainingRuns that name this Dataset and are not over: thousands that are over cost nothing."""
+        runs = self._objects.get(names.TRAINING_RUN_KIND, {})
+        return tuple(runs[uid] for uid in self._runs.get((namespace, dataset), ()))
+
     def all(self, kind: str) -> Iterator[Body]:
         yield from tuple(self._objects.get(kind, {}).values())
 
     def count(self, kind: str) -> int:
         return len(self._objects.get(kind, {}))
+
+
+def _read_by(run: Body) -> set[tuple[str, str]]:
+    """(namespace, name) of the Datasets that a run reads; none when it is over."""
+    conditions = run["status"].get("conditions") or ()
+    if any(c["type"] == "Succeeded" and c["status"] in ("True", "False") for c in conditions):
+        return set()
+    namespace = run["metadata"].get("namespace", "")
+    return {(namespace, str(entry.get("name"))) for entry in run["spec"].get("datasets") or ()}
 
 
 def owner_uid(body: Body) -> str | None:
@@ -107,7 +137,9 @@ def slim(kind: str, body: Body) -> Body:
     meta = {key: value for key, value in body["metadata"].items() if key not in ("managedFields", "selfLink")}
     if kind in names.KINDS:
         return {"metadata": meta, "spec": body.get("spec") or {}, "status": body.get("status") or {}}
-    meta.pop("annotations", None)
+    notes = meta.pop("annotations", None) or {}
+    if names.PINNED in notes:
+        meta["annotations"] = {names.PINNED: notes[names.PINNED]}
     spec = body.get("spec") or {}
     kept = {key: spec[key] for key in _KEPT_SPEC if key in spec}
     return {"metadata": meta, "spec": kept, "status": body.get("status") or {}}

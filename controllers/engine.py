@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from blueno import names
 from blueno.errors import BluenoError, Conflict, NotFound, Rejected, Unavailable
 from blueno.resources.api import Resource
 from controllers.cache import Body, Cache
 from controllers.heard import Heard
+from controllers.holds import Holds
 from controllers.metrics import PREP_SECONDS, QUEUE_DEPTH, RECONCILE_ERRORS, RECONCILE_SECONDS
 from controllers.queue import Key, WorkQueue
-from controllers.step import Patch, Step
+from controllers.step import Patch, Ref, Step
 from controllers.writer import NameConflict, TerminatingNamespace, Writer
 
 log = logging.getLogger("blueno.engine")
@@ -44,11 +46,14 @@ class Kind(Protocol):
 class Engine:
     """Workers over one queue; a key is never in two workers at once."""
 
-    def __init__(self, cache: Cache, queue: WorkQueue, writer: Writer, heard: Callable[[str], Heard]) -> None:
+    def __init__(
+        self, cache: Cache, queue: WorkQueue, writer: Writer, heard: Callable[[str], Heard], holds: Holds | None = None
+    ) -> None:
         self._cache = cache
         self._queue = queue
         self._writer = writer
         self._heard = heard
+        self._holds = holds or Holds()
         self._kinds: dict[str, Kind] = {}
         self._refusals: dict[Key, str] = {}  # why the last data server could not be made: told once
 
@@ -91,6 +96,7 @@ class Engine:
         kind, body = self._kinds[kind_name], self._cache.get(kind_name, uid)
         if body is None:
             self._refusals.pop(key, None)
+            self._holds.end(uid)
             return
         now = datetime.now(UTC)
         step, changes = kind.plan(body, self._heard(uid), now)
@@ -107,6 +113,7 @@ class Engine:
                 return
         if step.ask is not None and (told := await self._writer.last_warning(step.ask)):
             step, changes = kind.plan(body, self._heard(uid), now, told)
+        self._holds.begin(uid, (ref.uid for ref in step.hold if ref.uid))  # stays when the answer to a write is lost
         try:
             await self._act(kind, body, step)
         except NameConflict as error:
@@ -121,6 +128,7 @@ class Engine:
             await self._report(kind, uid, body, changes, now)
             if step.took is not None:
                 PREP_SECONDS.observe(step.took)
+        self._holds.end(uid)
         again_in = step.again_in
         if step.serve and not await self._serve(kind, body, step):
             again_in = CONFLICT_SECONDS if again_in is None else min(again_in, CONFLICT_SECONDS)
@@ -130,10 +138,10 @@ class Engine:
     async def _act(self, kind: Kind, body: Body, step: Step) -> None:
         if step.warning is not None:
             await self._writer.warn(kind.resource, body, step.warning, datetime.now(UTC))
-        if step.finalizer is True:
-            await self._writer.set_finalizer(kind.resource, body, wanted=True)
+        await self._mark(kind, body, step, wanted=True)
         for ref in step.delete:
             await self._writer.delete(ref)
+        await self._hold(step.hold)
         try:
             for manifest in step.apply:
                 await self._writer.apply(manifest)
@@ -150,8 +158,40 @@ class Engine:
                 await self._writer.patch(patch)
             except Rejected as error:
                 await self._writer.warn(kind.resource, body, ("ChangeRefused", str(error)), datetime.now(UTC))
-        if step.finalizer is False:
-            await self._writer.set_finalizer(kind.resource, body, wanted=False)
+        await self._mark(kind, body, step, wanted=False)
+
+    async def _mark(self, kind: Kind, body: Body, step: Step, wanted: bool) -> None:
+        """The object's own finalizers: those that have to be there come first of all, those that must go come last."""
+        if step.in_use is wanted:
+            await self._mark_in_use(kind, body, wanted)
+        if step.finalizer is wanted:
+            await self._writer.set_finalizer(kind.resource, body, wanted)
+
+    async def _hold(self, refs: Sequence[Ref]) -> None:
+        """Put `blueno.dev/in-use` on these Datasets. Raises Conflict when one of them is going: plan anew."""
+        if not refs:
+            return
+        async with self._holds.lock:
+            for ref in refs:
+                body = self._cache.get(ref.resource.kind, ref.uid or "")
+                if body is None:
+                    raise Conflict(f"{ref.resource.kind} {ref.name} is gone")
+                meta = body["metadata"]
+                held = names.IN_USE_FINALIZER in (meta.get("finalizers") or ())
+                if meta.get("deletionTimestamp") and not held:
+                    raise Conflict(f"{ref.resource.kind} {ref.name} is being deleted")
+                await self._writer.set_finalizer(ref.resource, body, wanted=True, name=names.IN_USE_FINALIZER)
+
+    async def _mark_in_use(self, kind: Kind, body: Body, wanted: bool) -> None:
+        """The same finalizer, as the Dataset itself wants it; planned anew, as a run may have come while we waited."""
+        uid = body["metadata"]["uid"]
+        async with self._holds.lock:
+            fresh = self._cache.get(kind.resource.kind, uid)
+            if fresh is None:
+                return
+            step, _ = kind.plan(fresh, self._heard(uid), datetime.now(UTC))
+            if step.in_use is wanted:
+                await self._writer.set_finalizer(kind.resource, fresh, wanted, names.IN_USE_FINALIZER)
 
     async def _serve(self, kind: Kind, body: Body, step: Step) -> bool:
         """The data server comes last and may fail: an Event says so, once, and no condition changes."""

@@ -25,9 +25,10 @@ from blueno.resources.api import DEPLOYMENTS, SERVICES
 from controllers import http, keys, quiet, source
 from controllers.cache import Cache, owner_uid
 from controllers.dataset.kind import DatasetKind
-from controllers.dataset.world import World
 from controllers.demand import Demand
 from controllers.engine import Engine
+from controllers.fleet import Fleet
+from controllers.holds import Holds
 from controllers.lease import Lease
 from controllers.mirror import Mirror
 from controllers.queue import WorkQueue
@@ -35,6 +36,7 @@ from controllers.reports import Reports
 from controllers.source import Source
 from controllers.sweep import Sweep
 from controllers.training_run.kind import TrainingRunKind
+from controllers.world import World
 from controllers.writer import Writer
 
 log = logging.getLogger("blueno")
@@ -110,13 +112,15 @@ async def _start(config: OperatorConfig) -> Operator:
     queue = WorkQueue(asyncio.get_running_loop().time)
     demand = Demand(config.serve_seconds)
     reports = Reports(operator.cluster, operator.cache, queue, demand, config.namespace)
-    kinds = (DatasetKind(world, operator.cache), TrainingRunKind(operator.cache))
-    engine = Engine(operator.cache, queue, Writer(operator.cluster, operator.cache), reports.latest)
+    holds = Holds()
+    kinds = (DatasetKind(world, operator.cache, holds), TrainingRunKind(world, operator.cache))
+    engine = Engine(operator.cache, queue, Writer(operator.cluster, operator.cache), reports.latest, holds)
     for kind in kinds:
         engine.register(kind)
     operator.source = Source(operator.cache, queue, *(kind.interested for kind in kinds))
     operator.sweep = Sweep(operator.cluster, operator.cache, queue, operator.source, config.allow_host_path)
     operator.mirror = Mirror(config.database_url_file, lambda: lease.epoch)
+    fleet = Fleet(operator.cache)
     for shown in names.KINDS:
         operator.cache.observe(shown, operator.mirror.observer(shown))
     await operator.sweep.fill()
@@ -125,6 +129,7 @@ async def _start(config: OperatorConfig) -> Operator:
 
     operator.listeners.append(await http.serve_reports(config.report_port, report_keys, reports))
     operator.spawn("lease", lease.hold(), fatal=True)
+    operator.spawn("fleet", fleet.run())
     operator.spawn("sweep", operator.sweep.run(config.sweep_seconds), fatal=True)
     for number in range(config.workers):
         operator.spawn(f"worker-{number}", engine.work(), fatal=True)

@@ -1,4 +1,4 @@
-"""What `/metrics` shows. Set by the engine, writer, sweep and mirror; served by controllers/http.py."""
+"""What `/metrics` shows. Set by engine, writer, sweep, mirror, reports and fleet; served by controllers/http.py."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ RECONCILE_SECONDS = Histogram(
 RECONCILE_ERRORS = Counter("blueno_reconcile_errors", "Reconciles that ended in an error", ["reason"])
 QUEUE_DEPTH = Gauge("blueno_queue_depth", "Objects waiting to be reconciled")
 DATASET_READY = Gauge("blueno_dataset_ready", "1 for each Ready Dataset, else 0", ["namespace", "dataset"])
+TRAINING_RUNS = Gauge("blueno_trainingruns", "TrainingRuns there are", ["state"])
+GPU_SECONDS = Counter("blueno_gpu_seconds", "GPUs times seconds that training pods held", ["namespace"])
 PREP_SECONDS = Histogram(
     "blueno_prep_duration_seconds",
     "From a preparation Job's creation to its sealed version",
@@ -28,4 +30,7 @@ MIRROR_STATE = Enum(
 )
 MIRROR_LAG = Gauge("blueno_mirror_lag_seconds", "Age of the oldest change that is not in PostgreSQL yet")
 MIRROR_ROWS = Counter("blueno_mirror_changes", "Changes written to PostgreSQL")
+TRAINING_REPORTS = Counter("blueno_training_reports", "Reports of training pods, by the answer's status", ["status"])
+TRAINING_POINTS_WAITING = Gauge("blueno_training_values_waiting", "Values of metrics the recorder has not taken yet")
+TRAINING_POINTS_LOST = Counter("blueno_training_points_lost", "Points dropped because the recorder did not come")
 EVENTS_SEEN = Counter("blueno_watch_events", "Watch events received", ["kind"])

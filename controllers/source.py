@@ -6,6 +6,7 @@ it concerns into the queue. Another source (a leaner list+watch) can take kopf's
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -36,6 +37,8 @@ class Source:
         self._queue = queue
         self._interested = interested
         self._heard: dict[str, float] = {}  # kind: when its watch last brought something (monotonic)
+        for kind in names.KINDS:
+            cache.observe(kind, functools.partial(self._tell, kind))
 
     def hear(self, kind: str) -> None:
         """Its watch brought an event."""
@@ -60,6 +63,12 @@ class Source:
     def _enqueue(self, resource: Resource, body: Body, priority: int) -> None:
         for key in self.concerned(resource, body):
             self._queue.add(key, priority=priority)
+
+    def _tell(self, kind: str, body: Body, gone: bool) -> None:  # noqa: ARG002
+        """Our own writes concern others as much as anybody's, and the watch brings them back as no news."""
+        for interested in self._interested:
+            for key in interested(kind, body):
+                self._queue.add(key)
 
     def concerned(self, resource: Resource, body: Body) -> Iterable[Key]:
         """Keys of the objects of ours that `body` matters to."""

@@ -31,9 +31,9 @@ class Patch:
 class Step:
     """One step closer to what the object asks for. The engine does, in this order:
 
-    `finalizer` (True: ours must be there, False: must not), `confirm`, `delete`, `apply`, `patch`, then writes
-    the status that the kind makes of `reason`, `message` and the flags, then does `serve`, then looks again after
-    `again_in` seconds.
+    `finalizer` and `in_use` (True: it must be there; False: it must not, and goes last), `confirm`, `delete`, `hold`,
+    `apply`, `patch`, then writes the status that the kind makes of `reason`, `message` and the flags, then does
+    `serve`, then looks again after `again_in` seconds.
     """
 
     reason: str
@@ -41,6 +41,7 @@ class Step:
     ready: bool = False
     reconciling: bool = False
     stalled: bool = False
+    quiet: bool = False  # nothing worth a write to status yet
     data_out_of_reach: bool = False  # not Ready even though a version was sealed
     apply: tuple[Mapping[str, Any], ...] = ()
     delete: tuple[Ref, ...] = ()
@@ -49,7 +50,9 @@ class Step:
     serve: tuple[Mapping[str, Any] | Patch, ...] = ()  # of the data server: refused, it costs an Event and no more
     ask: Ref | None = None  # an object whose Warning Events say more than `message` does
     warning: tuple[str, str] | None = None  # reason and message of a Warning Event of our own
-    finalizer: bool | None = None
+    finalizer: bool | None = None  # blueno.dev/erase on this object
+    in_use: bool | None = None  # blueno.dev/in-use on this object
+    hold: tuple[Ref, ...] = ()  # Datasets that must carry blueno.dev/in-use before anything of `apply` is made
     confirm: Ref | None = None  # a Job: ask the API server, not the cache, that it and its pods have no more to say
     release_if_refused: bool = False  # nothing can be created in a terminating namespace: then release the finalizer
     status: Mapping[str, Any] = field(default_factory=dict)  # top-level status fields to set; None removes

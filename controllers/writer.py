@@ -103,23 +103,29 @@ class Writer:
         return not news
 
     async def last_warning(self, ref: Ref) -> str:
-        """The newest Warning Event about an object, in the words of whoever wrote it; "" when there is none."""
-        about = f"involvedObject.name={ref.name},involvedObject.kind={ref.resource.kind},type=Warning"
+        """The newest Event about an object if it is a warning or says that an image is being fetched, in the words of
+        whoever wrote it; else "": what came after a warning says that it has healed.
+        """
+        about = f"involvedObject.name={ref.name},involvedObject.kind={ref.resource.kind}"
         events = [e async for e in self._cluster.list(EVENTS, namespace=ref.namespace, fields=about)]
         events.sort(key=lambda e: e.get("lastTimestamp") or e.get("eventTime") or e["metadata"]["creationTimestamp"])
-        return shorten(str(events[-1].get("message", "")), EVENT_WORDS) if events else ""
+        if not events or (events[-1].get("type") != "Warning" and events[-1].get("reason") != "Pulling"):
+            return ""
+        return shorten(str(events[-1].get("message", "")), EVENT_WORDS)
 
-    async def set_finalizer(self, resource: Resource, body: Mapping[str, Any], wanted: bool) -> bool:
-        """Put our finalizer on `body`'s object or take it off; says whether anything was to do.
+    async def set_finalizer(
+        self, resource: Resource, body: Mapping[str, Any], wanted: bool, name: str = names.ERASE_FINALIZER
+    ) -> bool:
+        """Put a finalizer of ours on `body`'s object or take it off; says whether anything was to do.
 
         The resourceVersion in the patch makes it a compare-and-swap: other people's finalizers are never lost.
         """
         meta = body["metadata"]
         present = list(meta.get("finalizers") or ())
-        if (names.ERASE_FINALIZER in present) == wanted:
+        if (name in present) == wanted:
             return False
-        kept = [name for name in present if name != names.ERASE_FINALIZER]
-        after = [*kept, names.ERASE_FINALIZER] if wanted else kept
+        kept = [other for other in present if other != name]
+        after = [*kept, name] if wanted else kept
         patch = {"metadata": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"], "finalizers": after}}
         made = await self._cluster.merge(resource, meta["namespace"], meta["name"], patch)
         API_WRITES.labels("patch", resource.kind).inc()

@@ -26,6 +26,7 @@ class DatasetReason(StrEnum):
     # settled
     AVAILABLE = "Available"
     SUSPENDED = "Suspended"
+    IN_USE = "InUse"
     ERASING = "Erasing"
     # something is wrong
     INVALID_SPEC = "InvalidSpec"
@@ -85,6 +86,10 @@ DATASET_REASONS: Final[Mapping[DatasetReason, ReasonDoc]] = MappingProxyType(
         DatasetReason.PUBLISHING: _moving("The finished version is being checked and sealed; nothing to do."),
         DatasetReason.AVAILABLE: ReasonDoc("A sealed version can be used."),
         DatasetReason.SUSPENDED: ReasonDoc("Stopped by spec.suspend; set it to false to go on where it was."),
+        DatasetReason.IN_USE: _moving(
+            "The Dataset was deleted while training runs use it; it goes away by itself when the runs that the message "
+            "names have ended, or are deleted or suspended."
+        ),
         DatasetReason.ERASING: _moving(
             "The Dataset was deleted with reclaimPolicy Delete and its data is being erased; it goes away by itself."
         ),

@@ -19,6 +19,9 @@ class RunReason(StrEnum):
     # on its way
     PENDING = "Pending"
     DATASET_NOT_READY = "DatasetNotReady"
+    DATASET_VERSION_NOT_FOUND = "DatasetVersionNotFound"
+    CHECKPOINT_NOT_READY = "CheckpointNotReady"
+    QUEUED = "Queued"
     WAITING_FOR_QUOTA = "WaitingForQuota"
     INSUFFICIENT_GPU = "InsufficientGPU"
     UNSCHEDULABLE = "Unschedulable"
@@ -28,13 +31,17 @@ class RunReason(StrEnum):
     STARTING = "Starting"
     RUNNING = "Running"
     RESTARTING = "Restarting"
+    PREEMPTED = "Preempted"
+    NODE_LOST = "NodeLost"
     SUSPENDED = "Suspended"
     # over
     COMPLETED = "Completed"
     USER_ERROR = "UserError"
+    SETUP_FAILED = "SetupFailed"
     OUT_OF_MEMORY = "OutOfMemory"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
+    CANCELLED = "Cancelled"
     OUTCOME_LOST = "OutcomeLost"
     NAME_CONFLICT = "NameConflict"
     INVALID_SPEC = "InvalidSpec"
@@ -55,6 +62,15 @@ RUN_REASONS: Final[Mapping[RunReason, ReasonDoc]] = MappingProxyType(
             "A data set that the message names does not exist yet or has no sealed version; the run starts by itself "
             "the moment it has one."
         ),
+        RunReason.DATASET_VERSION_NOT_FOUND: _moving(
+            "The data set does not have the version that spec.datasets names; `status.version` and "
+            "`status.earlierVersions` of the Dataset are those it has."
+        ),
+        RunReason.CHECKPOINT_NOT_READY: _moving(
+            "The run that spec.checkpoint.from names does not exist, writes to another claim, or has reported no "
+            "checkpoint yet."
+        ),
+        RunReason.QUEUED: _moving("Kueue has not admitted it yet; it starts when its queue has room."),
         RunReason.WAITING_FOR_QUOTA: _moving("A ResourceQuota leaves no room; wait for other runs or have it raised."),
         RunReason.INSUFFICIENT_GPU: _moving(
             "No node has enough free GPUs of the kind asked for; wait, or ask for fewer or for another product."
@@ -70,14 +86,28 @@ RUN_REASONS: Final[Mapping[RunReason, ReasonDoc]] = MappingProxyType(
         RunReason.STARTING: _moving("The pod is starting; nothing to do."),
         RunReason.RUNNING: _moving("It trains."),
         RunReason.RESTARTING: _moving("A pod ended and is being replaced; the message says why it ended."),
+        RunReason.PREEMPTED: _moving(
+            "A pod with a higher priority took its place; it starts again when there is room."
+        ),
+        RunReason.NODE_LOST: _moving(
+            "Its node does not answer; it goes on when the node is back. If the node is gone for good, run the command "
+            "in the message, or set spec.onNodeLost: NewAttempt in the next run."
+        ),
         RunReason.SUSPENDED: ReasonDoc("Stopped by spec.suspend; set it to false to start the next attempt."),
         RunReason.COMPLETED: ReasonDoc("The process ended with exit code 0."),
         RunReason.USER_ERROR: _over("The process ended with an error; read the log, correct the code, make a new run."),
+        RunReason.SETUP_FAILED: _over(
+            "The outputs claim could not be written or the code could not be fetched; the message says which, correct "
+            "it and make a new run."
+        ),
         RunReason.OUT_OF_MEMORY: _over(
             "The process used more memory than allowed; raise spec.resources.limits.memory."
         ),
         RunReason.DEADLINE_EXCEEDED: _over("It took longer than spec.activeDeadlineSeconds; make a new run with more."),
         RunReason.BACKOFF_LIMIT_EXCEEDED: _over("It failed more often than spec.backoffLimit allows; read the log."),
+        RunReason.CANCELLED: ReasonDoc(
+            "Ended by spec.cancel, or by somebody who deleted its Job while it was at work; outputs and log stay."
+        ),
         RunReason.OUTCOME_LOST: _over("The Job was deleted before its outcome was known; make a new run."),
         RunReason.NAME_CONFLICT: _moving(
             "An object that Blueno needs to make exists already and belongs to someone else; delete or rename the one "

@@ -15,12 +15,12 @@ from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.work import PrepOptions
 from controllers.dataset.observe import Observed, claim_name
 from controllers.dataset.work import Wanted
-from controllers.dataset.world import World
 from controllers.objects.job import JobShape, build_job
 from controllers.objects.meta import Owner
 from controllers.objects.server import ServerShape, build_deployment, build_service
 from controllers.objects.volume import claim_for_volume, claim_from_template, host_path_volume
 from controllers.step import Patch, Ref
+from controllers.world import World
 
 # What a preparation asks for when its Dataset does not say: enough for one decoder, small enough for a laptop.
 DEFAULT_RESOURCES: Mapping[str, Any] = {"requests": {"cpu": "250m", "memory": "256Mi"}}

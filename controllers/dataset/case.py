@@ -8,7 +8,7 @@ from datetime import datetime
 from blueno.resources.dataset import Dataset
 from controllers.dataset.observe import JobView, Observed
 from controllers.dataset.work import Wanted
-from controllers.dataset.world import World
+from controllers.world import World
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
-"""What to do next for a Dataset that is being deleted while it carries our finalizer. Pure; same manner as decide.py.
+"""What to do next for a Dataset that is being deleted while it carries a finalizer of ours. Pure, as decide.py.
 
-Only a Dataset with `reclaimPolicy: Delete` has the finalizer: data has to be erased before the object may go.
+`blueno.dev/in-use` is on a Dataset that training runs use: they end first. `blueno.dev/erase` is on every Dataset with
+`reclaimPolicy: Delete`: data has to be erased before the object may go.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from datetime import datetime
 
 from blueno import names
 from blueno.resources.api import CLAIMS, DEPLOYMENTS, VOLUMES
+from blueno.resources.conditions import find
 from blueno.resources.dataset import Dataset
 from blueno.resources.reasons import DatasetReason as Reason
+from controllers.dataset import words
 from controllers.dataset.build import build_erase_job, root_path
 from controllers.dataset.observe import Observed
-from controllers.dataset.world import World
 from controllers.step import Ref, Step
+from controllers.world import World
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,19 @@ class Farewell:
 
 
 Rule = Callable[[Farewell], Step | None]
+
+
+def runs_still_use_it(case: Farewell) -> Step | None:
+    """Nothing is taken away under a run; no new one starts meanwhile, so this ends."""
+    users = case.seen.users
+    if users:
+        before = find(case.dataset.conditions, "Ready")
+        text = words.in_use(users)
+        told = before is not None and before.reason == Reason.IN_USE
+        return Step(Reason.IN_USE, text, reconciling=True, warning=None if told else (Reason.IN_USE, text))
+    if names.IN_USE_FINALIZER not in case.dataset.finalizers:
+        return None
+    return Step(Reason.IN_USE, "no training run uses it any more", reconciling=True, in_use=False, again_in=0)
 
 
 def data_is_kept(case: Farewell) -> Step | None:
@@ -114,6 +130,7 @@ def empty_volume_is_left(case: Farewell) -> Step | None:
 
 
 RULES: tuple[Rule, ...] = (
+    runs_still_use_it,
     data_is_kept,
     data_server_still_runs,
     preparation_still_runs,

@@ -17,15 +17,17 @@ from controllers.dataset.build import grow_claim
 from controllers.dataset.case import Case
 from controllers.dataset.decide import decide
 from controllers.dataset.deletion import Farewell, decide_farewell
-from controllers.dataset.observe import observe, view_server
+from controllers.dataset.observe import Observed, observe, view_server
 from controllers.dataset.serving import rest, serve
 from controllers.dataset.status import project_status
+from controllers.dataset.users import find_users, mark, used_by
 from controllers.dataset.work import wanted_work
-from controllers.dataset.world import World
 from controllers.diff import difference
 from controllers.heard import NOTHING, Heard
+from controllers.holds import Holds
 from controllers.queue import Key
 from controllers.step import Step
+from controllers.world import World
 
 
 class DatasetKind:
@@ -33,9 +35,10 @@ class DatasetKind:
 
     resource = DATASETS
 
-    def __init__(self, world: World, cache: Cache) -> None:
+    def __init__(self, world: World, cache: Cache, holds: Holds | None = None) -> None:
         self._world = world
         self._cache = cache
+        self._holds = holds or Holds()
 
     def plan(self, body: Body, heard: Heard, now: datetime, told: str = "") -> tuple[Step, Mapping[str, Any]]:
         """The next Step for `body` and the status changes that go with it; `told` answers what it asked before."""
@@ -43,7 +46,7 @@ class DatasetKind:
             dataset = Dataset.parse(body)
         except InvalidSpec as error:
             return self._invalid(body, error, heard, now)
-        seen = observe(self._cache, dataset, self._world.config, heard)
+        seen = self._observe(dataset, heard, now)
         if dataset.deleting_since is not None:
             return self._farewell(dataset, seen, now)
         wanted = wanted_work(dataset, seen.jobs)
@@ -53,7 +56,9 @@ class DatasetKind:
         case = Case(dataset, seen, wanted, self._world, now)
         step = decide(case)
         deeds, look = serve(case, step, heard.serve_until)
-        step = replace(step, wish=grow_claim(dataset, seen), serve=deeds, again_in=_sooner(step.again_in, look))
+        in_use, release = mark(dataset, seen.users, now)
+        again_in = _soonest(step.again_in, look, release, used_by(dataset, seen.users, now)[1])
+        step = replace(step, wish=grow_claim(dataset, seen), serve=deeds, in_use=in_use, again_in=again_in)
         if step.ask is not None and told:
             step = replace(step, message=f"{step.message}: {told}")
         status = project_status(dataset, seen, wanted, step, now)
@@ -70,11 +75,16 @@ class DatasetKind:
 
     def _explain(self, body: Body, step: Step, now: datetime) -> Mapping[str, Any]:
         dataset = Dataset.parse(body)
-        seen = observe(self._cache, dataset, self._world.config, NOTHING)
+        seen = self._observe(dataset, NOTHING, now)
         return difference(dataset.status, project_status(dataset, seen, None, step, now))
 
     def interested(self, kind: str, body: Body) -> Iterable[Key]:
-        """Datasets that name this object without owning it: a user's claim."""
+        """Datasets that this object matters to without being theirs: a user's claim, a run that reads them."""
+        if kind == names.TRAINING_RUN_KIND:
+            for entry in body["spec"].get("datasets") or ():
+                read = self._cache.named(names.DATASET_KIND, body["metadata"]["namespace"], str(entry.get("name")))
+                if read is not None:
+                    yield names.DATASET_KIND, read["metadata"]["uid"]
         if kind != "PersistentVolumeClaim":
             return
         meta = body["metadata"]
@@ -88,18 +98,26 @@ class DatasetKind:
             if dataset["metadata"]["namespace"] == meta.get("namespace") and meta["name"] in named:
                 yield names.DATASET_KIND, dataset["metadata"]["uid"]
 
-    def _farewell(self, dataset: Dataset, seen: Any, now: datetime) -> tuple[Step, Mapping[str, Any]]:
-        if names.ERASE_FINALIZER not in dataset.finalizers:
+    def _observe(self, dataset: Dataset, heard: Heard, now: datetime) -> Observed:
+        seen = observe(self._cache, dataset, self._world.config, heard)
+        return replace(seen, users=find_users(self._cache, self._holds, dataset, now))
+
+    def _farewell(self, dataset: Dataset, seen: Observed, now: datetime) -> tuple[Step, Mapping[str, Any]]:
+        if not {names.ERASE_FINALIZER, names.IN_USE_FINALIZER} & set(dataset.finalizers):
             # Somebody else's finalizer holds it; nothing of ours to do but to let go of the volume.
             return Step(Reason.ERASING, "", serve=rest(dataset, seen.server)), {}
         step = decide_farewell(Farewell(dataset, seen, self._world, now))
-        if step.finalizer is False:
+        if step.finalizer is False or step.in_use is False:
             return step, {}  # the object goes with this write; a status after it would find nothing
+        later = used_by(dataset, seen.users, now)[1]
+        step = replace(step, again_in=_soonest(step.again_in, later))
         return step, difference(dataset.status, project_status(dataset, seen, None, step, now))
 
     def _invalid(self, body: Body, error: InvalidSpec, heard: Heard, now: datetime) -> tuple[Step, Mapping[str, Any]]:
         readable = {**body, "spec": {"source": {"claim": {"name": "?"}}}}
         dataset = Dataset.parse(readable)
+        if dataset.deleting_since is not None and names.IN_USE_FINALIZER in dataset.finalizers:
+            return self._farewell(dataset, self._observe(dataset, heard, now), now)  # till no run uses it
         released = dataset.deleting_since is not None and names.ERASE_FINALIZER in dataset.finalizers
         server = view_server(self._cache, dataset.uid)
         deeds = rest(dataset, server) if heard.serve_until is None else ()
@@ -110,5 +128,5 @@ class DatasetKind:
         return step, difference(dataset.status, project_status(dataset, None, None, step, now))
 
 
-def _sooner(one: float | None, other: float | None) -> float | None:
-    return min((seconds for seconds in (one, other) if seconds is not None), default=None)
+def _soonest(*times: float | None) -> float | None:
+    return min((seconds for seconds in times if seconds is not None), default=None)

@@ -94,6 +94,7 @@ class Observed:
     server_pods: tuple[PodView, ...]
     heard: Heard
     gone_owner: str  # uid of a deleted Dataset that owns the directory, as the last attempt found out; else ""
+    users: tuple[str, ...] = ()  # names of the TrainingRuns that use it now
 
     def pods(self) -> tuple[PodView, ...]:
         """All preparation pods."""

@@ -14,10 +14,12 @@ from controllers.dataset import words
 from controllers.dataset.build import root_path
 from controllers.dataset.indexed import project_index
 from controllers.dataset.observe import Observed, claim_name
+from controllers.dataset.users import used_by
 from controllers.dataset.work import FAILED, Wanted
 from controllers.diff import flag
 from controllers.step import Step
 
+EARLIER_VERSIONS = 10  # that status names
 PROGRESS_SECONDS = 5.0  # at most one write of progress in this time
 
 
@@ -30,16 +32,27 @@ def project_status(dataset: Dataset, seen: Observed | None, wanted: Wanted | Non
     if wanted is not None and "work" not in step.status:
         status.update(_adopted_work(dataset, seen, wanted))
     status.update(_progress(dataset, seen, wanted, step, now))
+    status["earlierVersions"] = _earlier(dataset, status)
     status = {key: value for key, value in status.items() if value is not None}
     status["observedGeneration"] = (
         dataset.observed_generation if _retry_waits(dataset, step, status) else dataset.generation
     )
     status["summary"] = summary(dataset, status)
+    if seen is not None:
+        status["usedBy"] = used_by(dataset, seen.users, now)[0]
     index, indexed = project_index(dataset, seen.heard.index if seen is not None else None, status.get("version"))
     status = {key: value for key, value in {**status, "index": index}.items() if value is not None}
     made = [*_conditions(dataset, seen, step, status), indexed]
     status["conditions"] = [c.to_dict() for c in advance(dataset.conditions, made, now)]
     return status
+
+
+def _earlier(dataset: Dataset, status: Mapping[str, Any]) -> list[str] | None:
+    """Digests of the versions before the current one, newest first; None while there are none."""
+    before = (dataset.status.get("version") or {}).get("digest")
+    current = (status.get("version") or {}).get("digest")
+    known = list(dict.fromkeys([*([before] if before else []), *(dataset.status.get("earlierVersions") or ())]))
+    return [digest for digest in known if digest != current][:EARLIER_VERSIONS] or None
 
 
 def summary(dataset: Dataset, status: Mapping[str, Any]) -> dict[str, str]:

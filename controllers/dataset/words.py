@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from blueno.resources.conditions import find
@@ -53,6 +53,13 @@ def claim_pending(claim: ClaimView, storage: Storage | None) -> str:
     if storage is not None and storage.kind == "claimTemplate" and not storage.parameters.get("accessModes"):
         text += " A class without ReadWriteMany needs spec.storage.claimTemplate.accessModes: [ReadWriteOnce]."
     return text
+
+
+def in_use(users: Sequence[str]) -> str:
+    """Which runs hold up a deletion."""
+    more = f" and {len(users) - 3} more" if len(users) > 3 else ""
+    some = f"{len(users)} training runs use" if len(users) > 1 else "a training run uses"
+    return f"being deleted, but {some} it: {', '.join(users[:3])}{more}; it goes by itself afterwards"
 
 
 def is_about_claim(detail: str) -> bool:

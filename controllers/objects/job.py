@@ -9,7 +9,13 @@ from typing import Any
 from blueno import names
 from blueno.resources.outcome import PERMANENT_EXIT_CODE
 from controllers.objects.meta import Owner, labels, owner_reference
-from controllers.objects.pod import claims_and_scratch, environment, restricted_container, restricted_pod
+from controllers.objects.pod import (
+    claims_and_scratch,
+    environment,
+    report_files,
+    restricted_container,
+    restricted_pod,
+)
 
 
 @dataclass(frozen=True)
@@ -107,17 +113,7 @@ def _pod_spec(shape: JobShape) -> dict[str, Any]:
 def _volumes(shape: JobShape) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     volumes, mounts = claims_and_scratch(shape.claims)
     if shape.report_ca is not None:
-        token, token_dir = _file(names.TOKEN_FILE)
-        ca, ca_dir = _file(names.REPORT_CA_FILE)
-        projected = {"path": token, "audience": names.REPORT_AUDIENCE, "expirationSeconds": 3600}
-        field_ref = {"fieldPath": f"metadata.annotations['{names.REPORT_CA}']"}
-        volumes.append({"name": "report-token", "projected": {"sources": [{"serviceAccountToken": projected}]}})
-        volumes.append({"name": "report-ca", "downwardAPI": {"items": [{"path": ca, "fieldRef": field_ref}]}})
-        mounts.append({"name": "report-token", "mountPath": token_dir, "readOnly": True})
-        mounts.append({"name": "report-ca", "mountPath": ca_dir, "readOnly": True})
+        more_volumes, more_mounts = report_files()
+        volumes += more_volumes
+        mounts += more_mounts
     return volumes, mounts
-
-
-def _file(path: str) -> tuple[str, str]:
-    folder, _, name = path.rpartition("/")
-    return name, folder

@@ -50,3 +50,27 @@ def claims_and_scratch(claims: Mapping[str, tuple[str, bool]]) -> tuple[list[dic
         volumes.append({"name": name, "persistentVolumeClaim": {"claimName": claim, "readOnly": read_only}})
         mounts.append({"name": name, "mountPath": path, "readOnly": read_only})
     return volumes, mounts
+
+
+def report_files() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Volumes and mounts of what the report endpoint asks for: a token of its audience, and its authority, which the
+    pod carries as the annotation `report-ca`.
+    """
+    token, token_dir = _file(names.TOKEN_FILE)
+    ca, ca_dir = _file(names.REPORT_CA_FILE)
+    projected = {"path": token, "audience": names.REPORT_AUDIENCE, "expirationSeconds": 3600}
+    field_ref = {"fieldPath": f"metadata.annotations['{names.REPORT_CA}']"}
+    volumes = [
+        {"name": "report-token", "projected": {"sources": [{"serviceAccountToken": projected}]}},
+        {"name": "report-ca", "downwardAPI": {"items": [{"path": ca, "fieldRef": field_ref}]}},
+    ]
+    mounts = [
+        {"name": "report-token", "mountPath": token_dir, "readOnly": True},
+        {"name": "report-ca", "mountPath": ca_dir, "readOnly": True},
+    ]
+    return volumes, mounts
+
+
+def _file(path: str) -> tuple[str, str]:
+    folder, _, name = path.rpartition("/")
+    return name, folder

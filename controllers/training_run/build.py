@@ -1,130 +1,106 @@
-"""Manifest of a TrainingRun's Job. Pure: frozen values in, plain dicts out. Called by decide.py."""
+"""Manifests of a TrainingRun's children. Pure: frozen values in, plain dicts out. Called by decide.py."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
 from typing import Any
 
 from blueno import names
-from blueno.resources.training_run import Placement, TrainingRun
+from blueno.resources.training_run import TrainingRun
 from controllers.objects.meta import Owner, labels, owner_reference
-from controllers.objects.pod import environment, restricted_container, restricted_pod
-from controllers.training_run.observe import DatasetView
+from controllers.training_run.pod import Attempt, build_pod
+from controllers.world import World
 
-GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
-GPU_PRODUCT_LABEL = "nvidia.com/gpu.product"  # set by NVIDIA's feature discovery
-_CACHES = {"XDG_CACHE_HOME": ".cache", "HF_HOME": ".cache/huggingface", "TORCH_HOME": ".cache/torch"}
+_DISRUPTED = [{"type": "DisruptionTarget", "status": "True"}]
 
 
-def build_job(run: TrainingRun, attempt: int, datasets: Sequence[DatasetView]) -> dict[str, Any]:
-    """The Job of one attempt. `datasets` have the digests that are pinned in the run's status."""
-    owner = Owner(names.TRAINING_RUN_KIND, run.name, run.namespace, run.uid)
-    marks = labels(owner, names.ROLE_TRAIN, {names.ATTEMPT_LABEL: str(attempt)})
-    spec: dict[str, Any] = {
+def build_job(attempt: Attempt, world: World) -> dict[str, Any]:
+    """The Job of one attempt."""
+    run = attempt.run
+    owner = _owner(run)
+    marks = labels(owner, names.ROLE_TRAIN, {names.ATTEMPT_LABEL: str(attempt.number)})
+    notes = {names.REPORT_CA: world.report_ca}
+    if run.metrics.stdout:
+        notes[names.METRICS_STDOUT] = "true"
+    meta = {
+        "name": names.train_job_name(run.name, run.uid, attempt.number),
+        "namespace": run.namespace,
+        "labels": marks | ({names.KUEUE_QUEUE_LABEL: run.placement.queue} if run.placement.queue else {}),
+        "annotations": {names.PINNED: json.dumps(dict(attempt.pinned), sort_keys=True)},
+        "ownerReferences": [owner_reference(owner)],
+    }
+    template = {"metadata": {"labels": dict(marks), "annotations": notes}, "spec": build_pod(attempt, world)}
+    spec = (_alone(run) if run.team.nodes == 1 else _together(run)) | {"template": template}
+    if run.limits.active_deadline_seconds is not None:
+        spec["activeDeadlineSeconds"] = run.limits.active_deadline_seconds
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
+
+
+def _alone(run: TrainingRun) -> dict[str, Any]:
+    """One pod: the Job itself replaces it. Being evicted or preempted is nobody's failure."""
+    return {
         "completions": 1,
         "parallelism": 1,
         "backoffLimit": run.limits.backoff_limit,
         "podReplacementPolicy": "Failed",
-        # Being evicted or preempted is nobody's failure.
-        "podFailurePolicy": {
-            "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
-        },
-        "template": {"metadata": {"labels": dict(marks)}, "spec": _pod(run, datasets)},
+        "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": _DISRUPTED}]},
     }
-    if run.limits.active_deadline_seconds is not None:
-        spec["activeDeadlineSeconds"] = run.limits.active_deadline_seconds
+
+
+def _together(run: TrainingRun) -> dict[str, Any]:
+    """Several pods end together: one that came back alone would wait for peers that have given up on it."""
     return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
+        "completions": run.team.nodes,
+        "parallelism": run.team.nodes,
+        "completionMode": "Indexed",
+        "backoffLimit": 0,
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": {"rules": [{"action": "FailJob", "onPodConditions": _DISRUPTED}]},
+    }
+
+
+def build_service(run: TrainingRun) -> dict[str, Any]:
+    """The headless Service that gives each pod of a run on several nodes a name, before it is ready."""
+    owner = _owner(run)
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
         "metadata": {
-            "name": names.train_job_name(run.name, run.uid, attempt),
+            "name": names.team_service_name(run.name, run.uid),
             "namespace": run.namespace,
-            "labels": marks,
+            "labels": labels(owner, names.ROLE_TRAIN),
             "ownerReferences": [owner_reference(owner)],
         },
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": {names.OWNER_UID: run.uid, names.ROLE_LABEL: names.ROLE_TRAIN},
+            "ports": [{"name": "team", "port": names.TEAM_PORT}],
+        },
+    }
+
+
+def build_outputs_claim(namespace: str, world: World) -> dict[str, Any]:
+    """The claim that a namespace's runs write to. It belongs to nobody: nothing of ours ever deletes it."""
+    template = world.config.outputs
+    spec: dict[str, Any] = {
+        "accessModes": list(template.get("accessModes") or ["ReadWriteMany"]),
+        "resources": {"requests": {"storage": template.get("size", "20Gi")}},
+    }
+    if template.get("storageClassName"):
+        spec["storageClassName"] = template["storageClassName"]
+    marks = {
+        "app.kubernetes.io/name": "blueno",
+        names.MANAGED_BY_LABEL: names.OPERATOR,
+        names.ROLE_LABEL: names.ROLE_OUTPUTS,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": names.OUTPUTS_CLAIM, "namespace": namespace, "labels": marks},
         "spec": spec,
     }
 
 
-def _pod(run: TrainingRun, datasets: Sequence[DatasetView]) -> dict[str, Any]:
-    volumes, mounts = _volumes(run, datasets)
-    place, restricted = run.placement, restricted_pod()
-    identity = {"runAsUser": place.run_as_user, "runAsGroup": place.run_as_group, "fsGroup": place.run_as_group}
-    spec: dict[str, Any] = {
-        **restricted,
-        "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": run.limits.grace_seconds,
-        "securityContext": restricted["securityContext"] | identity,
-        "containers": [_container(run, mounts)],
-        "volumes": volumes,
-    }
-    optional = {
-        "nodeSelector": dict(place.node_selector),
-        "affinity": _affinity(place),
-        "tolerations": [*map(dict, place.tolerations), *([GPU_TOLERATION] if place.gpus.count else [])],
-        "priorityClassName": place.priority_class,
-        "imagePullSecrets": [{"name": name} for name in run.container.pull_secrets],
-    }
-    return spec | {key: value for key, value in optional.items() if value}
-
-
-def _container(run: TrainingRun, mounts: list[dict[str, Any]]) -> dict[str, Any]:
-    what = run.container
-    made: dict[str, Any] = {
-        "name": names.ROLE_TRAIN,
-        "image": what.image,
-        "env": [*environment(_environment(run)), *map(dict, what.env)],
-        "resources": _resources(run.placement),
-        # Ordinary images write where they please: only the root file system's own permissions bind them.
-        "securityContext": restricted_container() | {"readOnlyRootFilesystem": False},
-        "volumeMounts": mounts,
-    }
-    optional = {
-        "imagePullPolicy": what.pull_policy,
-        "command": list(what.command),
-        "args": list(what.args),
-        "workingDir": what.working_dir,
-    }
-    return made | {key: value for key, value in optional.items() if value}
-
-
-def _environment(run: TrainingRun) -> dict[str, str]:
-    home = names.TRAINING_HOME
-    env = {"HOME": home, "USER": "blueno", names.ENV_RUN: run.name}
-    env |= {key: f"{home}/{folder}" for key, folder in _CACHES.items()}
-    env |= {names.ENV_DATASET_PREFIX + names.env_suffix(use.name): use.mount_path for use in run.datasets}
-    env |= {names.ENV_PARAMETER_PREFIX + names.env_suffix(k): v for k, v in run.container.parameters.items()}
-    return env
-
-
-def _resources(place: Placement) -> dict[str, Any]:
-    """The spec's resources with the GPUs: Kubernetes wants extended resources among the limits."""
-    resources = {key: dict(value) for key, value in place.resources.items()}
-    if place.gpus.count:
-        resources["limits"] = {**resources.get("limits", {}), place.gpus.resource_name: str(place.gpus.count)}
-    return resources
-
-
-def _affinity(place: Placement) -> Mapping[str, Any]:
-    if not place.gpus.product:
-        return {}
-    is_product = {"key": GPU_PRODUCT_LABEL, "operator": "In", "values": [place.gpus.product]}
-    terms = {"nodeSelectorTerms": [{"matchExpressions": [is_product]}]}
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
-
-
-def _volumes(run: TrainingRun, datasets: Sequence[DatasetView]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    volumes: list[dict[str, Any]] = [
-        {"name": "home", "emptyDir": {}},
-        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": run.placement.shm_size}},
-    ]
-    mounts: list[dict[str, Any]] = [
-        {"name": "home", "mountPath": names.TRAINING_HOME},
-        {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108
-    ]
-    for number, view in enumerate(datasets):
-        name, digest = f"dataset-{number}", run.pinned[view.use.name]
-        volumes.append({"name": name, "persistentVolumeClaim": {"claimName": view.claim, "readOnly": True}})
-        folder = f"{view.path}/{names.VERSIONS_DIR}/{names.version_dir(digest)}"
-        mounts.append({"name": name, "mountPath": view.use.mount_path, "subPath": folder, "readOnly": True})
-    return volumes, mounts
+def _owner(run: TrainingRun) -> Owner:
+    return Owner(names.TRAINING_RUN_KIND, run.name, run.namespace, run.uid)

@@ -1,155 +1,78 @@
 """What to do next for one TrainingRun: the first rule that has something to say wins. Pure; read it top to bottom.
 
-Called by controllers/training_run/kind.py; calls build.py for the Job, words.py for sentences.
+Called by controllers/training_run/kind.py; calls waiting.py (rules before the Job), running.py (about it).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from blueno import names
-from blueno.resources.api import JOBS, PODS
 from blueno.resources.conditions import find
 from blueno.resources.run_reasons import RunReason as Reason
-from controllers.step import Ref, Step
-from controllers.training_run import words
-from controllers.training_run.build import build_job
+from controllers.step import Step
+from controllers.training_run import running, waiting, words
 from controllers.training_run.case import Case
-
-START_PATIENCE = 3.0  # seconds a pod may take to start before Events are asked why: quota, mounts, Pod Security
-LOOK_AGAIN = 10.0  # seconds between two questions about a pod that does not start
 
 Rule = Callable[[Case], Step | None]
 
 
 def run_is_over(case: Case) -> Step | None:
-    """What was said at the end stays."""
+    """What was said at the end stays; Jobs and pods stay as long as the run says."""
     succeeded = find(case.run.conditions, "Succeeded")
     if not case.run.ended or succeeded is None:
         return None
-    return Step(
-        succeeded.reason, succeeded.message, ready=succeeded.status == "True", stalled=succeeded.status == "False"
-    )
+    over = words.over(succeeded)
+    ttl, jobs = case.run.limits.ttl_seconds, [job.ref for job in case.seen.jobs if job.state != "deleting"]
+    if ttl is None or case.run.completed is None or not jobs:
+        return over
+    left = ttl - (case.now - case.run.completed).total_seconds()
+    return words.over(succeeded, again_in=left) if left > 0 else words.over(succeeded, delete=tuple(jobs))
 
 
 def job_has_completed(case: Case) -> Step | None:
-    """Exit code 0, whatever else was asked meanwhile."""
+    """Exit code 0, whatever else was asked meanwhile; the pod may say it before the Job does."""
     job = case.job
-    if job is None or job.state != "complete":
+    if job is None:
         return None
-    return Step(Reason.COMPLETED, words.completed(job), ready=True, status=words.end(case, job))
+    alone = job.last if case.run.team.nodes == 1 else None
+    done = job.state == "complete" or (alone is not None and alone.phase == "Succeeded")
+    return Step(Reason.COMPLETED, words.completed(job), ready=True, status=words.end(case, job)) if done else None
 
 
-def run_is_suspended(case: Case) -> Step | None:
-    """`spec.suspend`: the Job goes, with SIGTERM and the grace period; resuming is a new attempt."""
-    if not case.run.suspend:
+def run_is_stopped(case: Case) -> Step | None:
+    """`spec.cancel` and `spec.suspend`: the Job goes, with SIGTERM and the grace period."""
+    if not (case.run.cancel or case.run.suspend):
         return None
+    reason = Reason.CANCELLED if case.run.cancel else Reason.SUSPENDED
     job = case.job
     if job is not None and job.state != "deleting":
         status = words.attempt(job.attempt, job.name)  # of a Job that status may not know yet
-        return Step(Reason.SUSPENDED, "stopping", reconciling=True, delete=(job.ref,), status=status)
-    if case.writing_pods or job is not None:
-        return Step(Reason.SUSPENDED, "stopping; the pod has its grace period", reconciling=True, again_in=5)
-    return Step(
-        Reason.SUSPENDED, "spec.suspend is true: the next attempt starts when it is false", status={"jobRef": None}
-    )
-
-
-def datasets_are_not_ready(case: Case) -> Step | None:
-    """No Job before every data set has a sealed version; a version once pinned is enough for later attempts."""
-    if case.job is not None or case.run.job_name is not None:
-        return None
-    waiting = [
-        view for view in case.seen.datasets if not (view.usable or (view.claim and view.use.name in case.run.pinned))
-    ]
-    if not waiting:
-        return None
-    return Step(Reason.DATASET_NOT_READY, words.not_ready(waiting))
-
-
-def datasets_are_not_pinned(case: Case) -> Step | None:
-    """Written before the Job is made, so that nothing it reads can change between two writes of ours."""
-    if all(view.use.name in case.run.pinned for view in case.seen.datasets):
-        return None
-    pinned = {view.use.name: view.digest for view in case.seen.datasets} | dict(case.run.pinned)
-    status = {"datasets": [{"name": view.use.name, "digest": pinned[view.use.name]} for view in case.seen.datasets]}
-    return Step(Reason.PENDING, "its data sets are ready", reconciling=True, status=status, again_in=0)
-
-
-def job_has_not_started(case: Case) -> Step | None:
-    """The first attempt, or the next one after a suspension."""
-    if case.job is not None or case.run.job_name is not None:
-        return None
-    if case.writing_pods:
-        return Step(Reason.PENDING, "an earlier attempt's pod is stopping; this one starts then", again_in=5)
-    number = case.run.attempt + 1
-    job = build_job(case.run, number, case.seen.datasets)
-    status = words.attempt(number, job["metadata"]["name"])
-    return Step(Reason.PENDING, f"starting attempt {number}", reconciling=True, apply=(job,), status=status, again_in=0)
-
-
-def job_is_gone(case: Case) -> Step | None:
-    """Somebody deleted it: whether it trained to its end cannot be told any more."""
-    job = case.job
-    if job is not None and job.state != "deleting":
-        return None
-    if job is not None or case.writing_pods:
-        return Step(Reason.RESTARTING, "its Job is being deleted", reconciling=True, again_in=5)
-    name = case.run.job_name or names.train_job_name(case.run.name, case.run.uid, case.run.attempt)
-    text = f"Job {name} was deleted before its outcome was known: make a new run"
-    status = {"completionTime": words.time_of(case.now), "jobRef": None}
-    doubt = Ref(JOBS, case.run.namespace, name)
-    return Step(Reason.OUTCOME_LOST, text, stalled=True, status=status, confirm=doubt)
-
-
-def job_has_failed(case: Case) -> Step | None:
-    """The Job has given up: deadline, or more failures than allowed."""
-    job = case.job
-    if job is None or job.state != "failed":
-        return None
-    reason, text = words.failure(case.run, job)
-    return Step(reason, text, stalled=True, status=words.end(case, job) | words.failure_status(reason, job))
-
-
-def pod_is_in_trouble(case: Case) -> Step | None:
-    """Things that can heal while the Job waits: GPUs, nodes, image, claims."""
-    job = case.job
-    pod = job.last if job is not None else None
-    if pod is None or not pod.trouble or pod.started:
-        return None
-    reason, text = words.trouble(case.run, pod)
-    return Step(reason, text)
-
-
-def job_is_running(case: Case) -> Step:
-    """The last rule: there is a Job and nothing is known to be wrong with it."""
-    job = case.job
-    assert job is not None  # noqa: S101  # job_has_not_started and job_is_gone come before
-    status = words.attempt(job.attempt, job.name)
-    if case.run.started is None and job.created is not None:
-        status["startTime"] = words.time_of(job.created)
-    step = replace(words.running(job), status=status)
-    pod = job.last
-    if pod is not None and (pod.started or pod.ended):
-        return step
-    age = (case.now - job.created).total_seconds() if job.created is not None else 0.0
-    if age < START_PATIENCE:
-        return replace(step, again_in=START_PATIENCE - age)
-    return replace(step, ask=job.ref if pod is None else Ref(PODS, case.run.namespace, pod.name), again_in=LOOK_AGAIN)
+        return Step(reason, "stopping", reconciling=True, delete=(job.ref,), status=status)
+    if case.stopping or job is not None:
+        return Step(reason, "stopping; the pod has its grace period", reconciling=True, again_in=5)
+    if reason == Reason.CANCELLED:
+        status = {"completionTime": words.time_of(case.now), "jobRef": None}
+        return Step(reason, "spec.cancel is true: its outputs and its log stay", stalled=True, status=status)
+    text = "spec.suspend is true: the next attempt starts when it is false"
+    return Step(reason, text, status={"jobRef": None})
 
 
 RULES: tuple[Rule, ...] = (
     run_is_over,
     job_has_completed,
-    run_is_suspended,
-    datasets_are_not_ready,
-    datasets_are_not_pinned,
-    job_has_not_started,
-    job_is_gone,
-    job_has_failed,
-    pod_is_in_trouble,
-    job_is_running,
+    run_is_stopped,
+    waiting.datasets_are_not_ready,
+    waiting.datasets_are_being_deleted,
+    waiting.earlier_run_has_no_checkpoint,
+    waiting.profile_is_unknown,
+    waiting.outputs_are_going,
+    waiting.job_has_not_started,
+    running.job_is_gone,
+    running.job_has_failed,
+    running.node_is_lost,
+    running.job_is_held,
+    running.pod_is_in_trouble,
+    running.job_is_running,
 )
 
 

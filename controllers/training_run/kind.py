@@ -14,7 +14,7 @@ from blueno.resources.run_reasons import RunReason as Reason
 from blueno.resources.training_run import TrainingRun
 from controllers.cache import Body, Cache
 from controllers.diff import difference
-from controllers.heard import Heard
+from controllers.heard import NOTHING, Heard
 from controllers.queue import Key
 from controllers.step import Step
 from controllers.training_run import words
@@ -22,6 +22,8 @@ from controllers.training_run.case import Case
 from controllers.training_run.decide import decide
 from controllers.training_run.observe import observe
 from controllers.training_run.status import project_status
+from controllers.training_run.usage import count_usage
+from controllers.world import World
 
 
 class TrainingRunKind:
@@ -29,26 +31,28 @@ class TrainingRunKind:
 
     resource = TRAINING_RUNS
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, world: World, cache: Cache) -> None:
+        self._world = world
         self._cache = cache
 
-    def plan(self, body: Body, heard: Heard, now: datetime, told: str = "") -> tuple[Step, Mapping[str, Any]]:  # noqa: ARG002
+    def plan(self, body: Body, heard: Heard, now: datetime, told: str = "") -> tuple[Step, Mapping[str, Any]]:
         """The next Step for `body` and the status changes that go with it; `told` answers what it asked before."""
         try:
             run = TrainingRun.parse(body)
         except InvalidSpec as error:
             run = TrainingRun.parse({**body, "spec": {"image": "?"}})
             step = Step(Reason.INVALID_SPEC, str(error), stalled=True)
-            return step, difference(run.status, project_status(run, None, step, now))
+            return step, difference(run.status, project_status(run, None, step, NOTHING, now))
         if run.deleting:
             return Step(Reason.SUSPENDED, ""), {}  # garbage collection stops the Job
-        case = Case(run, observe(self._cache, run), now)
-        step = decide(case)
+        case = Case(run, observe(self._cache, run), self._world, now)
+        step = count_usage(case, decide(case))
+        if step.quiet:
+            return step, {}
         if step.ask is not None and told:
-            quota = "exceeded quota" in told
-            reason = Reason.WAITING_FOR_QUOTA if quota else step.reason
-            step = replace(step, reason=reason, message=f"{step.message}: {told}")
-        return step, difference(run.status, project_status(run, case.job, step, now))
+            reason, message = words.told(step, told)
+            step = replace(step, reason=reason, message=message)
+        return step, difference(run.status, project_status(run, case.job, step, heard, now))
 
     def conflict(self, body: Body, message: str, now: datetime) -> Mapping[str, Any]:
         """Status changes when a name we need is taken by somebody else."""
@@ -63,11 +67,9 @@ class TrainingRunKind:
         if kind != names.DATASET_KIND:
             return
         meta = body["metadata"]
-        for run in self._cache.all(names.TRAINING_RUN_KIND):
-            named = {entry.get("name") for entry in run["spec"].get("datasets") or ()}
-            if run["metadata"]["namespace"] == meta["namespace"] and meta["name"] in named:
-                yield names.TRAINING_RUN_KIND, run["metadata"]["uid"]
+        for run in self._cache.runs_of(meta["namespace"], meta["name"]):
+            yield names.TRAINING_RUN_KIND, run["metadata"]["uid"]
 
     def _explain(self, body: Body, step: Step, now: datetime) -> Mapping[str, Any]:
         run = TrainingRun.parse(body)
-        return difference(run.status, project_status(run, None, step, now))
+        return difference(run.status, project_status(run, None, step, NOTHING, now))

@@ -1,20 +1,26 @@
-"""The sentences and status fields of a TrainingRun's Steps. Pure; used by decide.py and kind.py."""
+"""The sentences and status fields of a TrainingRun's Steps. Pure; used by the rules and kind.py."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from blueno.resources.conditions import rfc3339
+from blueno import names
+from blueno.resources.accelerator import AcceleratorProfile
+from blueno.resources.conditions import Condition, rfc3339
 from blueno.resources.run_reasons import RunReason as Reason
+from blueno.resources.scrub import scrub
 from blueno.resources.training_run import TrainingRun
 from controllers.pods import PodView
-from controllers.step import Step
+from controllers.step import Ref, Step
 from controllers.training_run.case import Case
 from controllers.training_run.observe import DatasetView, RunJob
+from controllers.training_run.place import placed
 
 NAMED = 3  # data sets in one sentence
+LAST_LINES, LINE_CHARACTERS = 10, 200  # of status.failure.lastLines
+_OUT_OF_SERVICE = "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"
 
 
 def time_of(moment: datetime) -> str:
@@ -22,9 +28,24 @@ def time_of(moment: datetime) -> str:
     return rfc3339(moment)
 
 
+def over(succeeded: Condition, again_in: float | None = None, delete: tuple[Ref, ...] = ()) -> Step:
+    """What was said at the end, said again."""
+    good = succeeded.status == "True"
+    return Step(succeeded.reason, succeeded.message, ready=good, stalled=not good, delete=delete, again_in=again_in)
+
+
 def attempt(number: int, job: str) -> dict[str, Any]:
     """`status.attempt` and `status.jobRef`, written together."""
     return {"attempt": number, "jobRef": {"name": job}}
+
+
+def uses(case: Case) -> dict[str, Any]:
+    """`status.datasets` and `status.outputs`: what it reads and where it writes."""
+    pinned, kept = case.pinned, case.run.status.get("outputs") or {}
+    path = names.output_dir(case.run.name, case.run.uid)
+    used = [{"name": use.name, "digest": pinned[use.name]} for use in case.run.datasets if pinned.get(use.name)]
+    outputs = {"checkpoints": names.CHECKPOINTS_DIR, **kept, "claimName": case.run.keeping.claim, "path": path}
+    return {"datasets": used or None, "outputs": outputs}
 
 
 def not_ready(waiting: Sequence[DatasetView]) -> str:
@@ -34,74 +55,138 @@ def not_ready(waiting: Sequence[DatasetView]) -> str:
     return f"{named}{more}; the run starts by itself"
 
 
+def no_such_version(unknown: Sequence[DatasetView]) -> str:
+    """Which versions are not there."""
+    named = "; ".join(f"data set {view.use.name} has no version {view.use.version[:16]}" for view in unknown[:NAMED])
+    return f"{named}: `kubectl get dataset {unknown[0].use.name} -o yaml` shows those it has; make a new run with one"
+
+
 def completed(job: RunJob) -> str:
     """How long it took."""
-    if job.created is None or job.finished is None:
+    pod = job.last
+    finished = job.finished or (pod.ended_at if pod is not None else None)
+    if job.created is None or finished is None:
         return "exit code 0"
-    return f"exit code 0 after {_duration(int((job.finished - job.created).total_seconds()))}"
+    return f"exit code 0 after {_duration(int((finished - job.created).total_seconds()))}"
 
 
 def end(case: Case, job: RunJob) -> dict[str, Any]:
-    """Times and attempt of a run that is over."""
-    ended = attempt(job.attempt, job.name)
-    ended["completionTime"] = rfc3339(job.finished or case.now)
+    """Times, attempt and uses of a run that is over."""
+    pod = job.last
+    finished = job.finished or (pod.ended_at if pod is not None else None) or case.now
+    ended = attempt(job.attempt, job.name) | uses(case) | {"completionTime": rfc3339(finished)}
     if case.run.started is None and job.created is not None:
         ended["startTime"] = rfc3339(job.created)
-    return ended | {"restarts": max(0, len(job.pods) - 1)}
+    return ended | {"restarts": restarts(case.run, job)}
+
+
+def restarts(run: TrainingRun, job: RunJob) -> int:
+    """Pods of this attempt that were replaced."""
+    return max(0, len(job.pods) - run.team.nodes)
+
+
+def culprit(job: RunJob) -> PodView | None:
+    """The pod that brought the Job down: the first that failed by itself, else the last one."""
+    failed = [pod for pod in job.pods if pod.exit_code or pod.setup_failed]
+    failed.sort(key=lambda pod: (pod.ended_at is None, pod.ended_at))
+    return failed[0] if failed else job.last
 
 
 def failure(run: TrainingRun, job: RunJob) -> tuple[str, str]:
     """Reason and sentence for a Job that has given up."""
-    pod = job.last
+    pod = culprit(job)
     if job.failure == "DeadlineExceeded":
         text = f"it took longer than spec.activeDeadlineSeconds ({run.limits.active_deadline_seconds} s)"
         return Reason.DEADLINE_EXCEEDED, text
+    if pod is not None and pod.setup_failed:
+        return Reason.SETUP_FAILED, f"before the training began: {pod.setup or 'no last words; read its log'}"
     if pod is not None and pod.out_of_memory:
         limit = ((run.placement.resources.get("limits") or {}).get("memory")) or "the node's"
-        return (
-            Reason.OUT_OF_MEMORY,
-            f"killed for using more memory than allowed ({limit}): raise spec.resources.limits.memory",
-        )
+        text = f"killed for using more memory than allowed ({limit}): raise spec.resources.limits.memory"
+        return Reason.OUT_OF_MEMORY, text
     code = f"exit code {pod.exit_code}" if pod is not None and pod.exit_code is not None else "no exit code"
     look = f"read `kubectl logs job/{job.name}`"
     if run.limits.backoff_limit:
-        return Reason.BACKOFF_LIMIT_EXCEEDED, f"failed {len(job.pods)} times, the last time with {code}; {look}"
+        times = run.failures + 1 if run.team.nodes > 1 else len(job.pods)
+        return Reason.BACKOFF_LIMIT_EXCEEDED, f"failed {times} times, the last time with {code}; {look}"
     return Reason.USER_ERROR, f"the process ended with {code}; {look}"
 
 
 def failure_status(reason: str, job: RunJob) -> dict[str, Any]:
     """`status.failure`."""
-    pod = job.last
+    pod = culprit(job)
     if pod is None:
         return {"failure": {"reason": reason}}
     code = {} if pod.exit_code is None else {"exitCode": pod.exit_code}
-    return {"failure": {"reason": reason, "pod": pod.name, **code}}
+    said = last_lines(pod.said or pod.setup)
+    return {"failure": {"reason": reason, "pod": pod.name, **code, **({"lastLines": said} if said else {})}}
 
 
-def trouble(run: TrainingRun, pod: PodView) -> tuple[str, str]:
+def last_lines(text: str) -> list[str]:
+    """The end of a log for people: without empty lines, control characters and what looks like a secret."""
+    lines = ["".join(sign for sign in line if sign.isprintable()).rstrip() for line in scrub(text).splitlines()]
+    return [line[:LINE_CHARACTERS] for line in lines if line][-LAST_LINES:]
+
+
+def why_ended(pod: PodView | None) -> str:
+    """A pod that is going to be replaced."""
+    if pod is None:
+        return "a pod was lost"
+    if pod.disrupted:
+        return f"pod {pod.name} had to leave node {pod.node} ({pod.disrupted})"
+    if pod.out_of_memory:
+        return f"pod {pod.name} used more memory than allowed"
+    code = f"exit code {pod.exit_code}" if pod.exit_code is not None else "no exit code"
+    return f"pod {pod.name} ended with {code}"
+
+
+def preempted(pod: PodView | None) -> bool:
+    """Whether a pod with a higher priority has taken its place."""
+    return pod is not None and pod.disrupted == "PreemptionByScheduler"
+
+
+def node_lost(pod: PodView) -> str:
+    """What a person can do about it."""
+    return (
+        f"node {pod.node} does not answer; the run goes on by itself when it is back. If it is gone for good: "
+        f"`kubectl taint nodes {pod.node} {_OUT_OF_SERVICE}`"
+    )
+
+
+def trouble(run: TrainingRun, pod: PodView, profiles: Mapping[str, AcceleratorProfile]) -> tuple[str, str]:
     """Why a pod does not start, in words a person can act on."""
     if pod.trouble == "image":
-        return Reason.IMAGE_PULL_FAILED, f"the node cannot get {run.container.image}: {pod.detail}; check spec.image"
+        secrets = f" and the pull secrets {', '.join(run.container.pull_secrets)}" if run.container.pull_secrets else ""
+        text = f"the node cannot get {run.container.image}: {pod.detail}; check spec.image{secrets}"
+        return Reason.IMAGE_PULL_FAILED, text
     if pod.trouble == "container":
         return Reason.STARTING, f"the container cannot start: {pod.detail}"
-    gpus = run.placement.gpus
-    if gpus.count and f"insufficient {gpus.resource_name}" in pod.detail.lower():
+    gpus, detail = placed(run.placement, profiles).gpus, pod.detail.lower()
+    if gpus.count and f"insufficient {gpus.resource_name}" in detail:
         kind = f"{gpus.product} " if gpus.product else ""
         return Reason.INSUFFICIENT_GPU, f"needs {gpus.count} {kind}{gpus.resource_name} on one node: {pod.detail}"
-    if "persistentvolumeclaim" in pod.detail.lower() or "volume binding" in pod.detail.lower():
+    if "persistentvolumeclaim" in detail or "volume binding" in detail:
         return Reason.VOLUME_UNBOUND, f"waits for a claim: {pod.detail}"
+    if gpus.product and "affinity" in detail:
+        text = f"no node has the GPU {gpus.product} (label nvidia.com/gpu.product): {pod.detail}"
+        return Reason.INSUFFICIENT_GPU, text
     return Reason.UNSCHEDULABLE, f"no node takes the pod: {pod.detail}"
 
 
-def running(job: RunJob) -> Step:
+def running(run: TrainingRun, job: RunJob) -> Step:
     """A Job at work, from what its pods show."""
-    pod = job.last
-    if pod is None:
+    now = [pod for pod in job.pods if not pod.ended]
+    started, nodes = [pod for pod in now if pod.started], run.team.nodes
+    if not job.pods:
         return Step(Reason.STARTING, "waiting for the pod to be made", reconciling=True)
+    if nodes > 1:
+        if len(started) == nodes:
+            return Step(Reason.RUNNING, f"{nodes} pods run")
+        return Step(Reason.STARTING, f"{len(started)} of {nodes} pods run", reconciling=True)
+    pod = job.pods[-1]
     if pod.ended:
-        code = f"exit code {pod.exit_code}" if pod.exit_code is not None else "no exit code"
-        why = "used more memory than allowed" if pod.out_of_memory else f"ended with {code}"
-        return Step(Reason.RESTARTING, f"pod {pod.name} {why}; it is tried again", reconciling=True)
+        reason = Reason.PREEMPTED if preempted(pod) else Reason.RESTARTING
+        return Step(reason, f"{why_ended(pod)}; it is tried again", reconciling=True)
     if not pod.started:
         return Step(Reason.STARTING, "the pod is starting", reconciling=True)
     return Step(Reason.RUNNING, f"pod {pod.name} runs on node {pod.node}" if pod.node else f"pod {pod.name} runs")
@@ -109,9 +194,20 @@ def running(job: RunJob) -> Step:
 
 def refused(message: str) -> tuple[str, str]:
     """Reason and sentence when the API server does not accept the Job or its pods."""
-    quota = "exceeded quota" in message or "quota" in message.lower()
-    reason = Reason.WAITING_FOR_QUOTA if quota else Reason.PENDING
+    reason = Reason.WAITING_FOR_QUOTA if "quota" in message.lower() else Reason.PENDING
     return reason, f"the API server refuses what has to be made: {message}"
+
+
+def told(step: Step, message: str) -> tuple[str, str]:
+    """Reason and sentence of `step` with what an Event says."""
+    text = f"{step.message}: {message}"
+    if "exceeded quota" in message:
+        return Reason.WAITING_FOR_QUOTA, text
+    if message.startswith("Pulling image"):
+        return Reason.PULLING_IMAGE, f"the node is fetching the image: {message}"
+    if "MountVolume" in message or "mount" in message.lower() or "claim" in message.lower():
+        return Reason.VOLUME_UNBOUND, text
+    return step.reason, text
 
 
 def _duration(seconds: int) -> str:

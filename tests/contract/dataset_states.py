@@ -32,6 +32,7 @@ SEALED: Mapping[str, Any] = {
     "shapes": ["28x28x1 uint8"],
     "badSamples": {"count": 2, "first": [{"key": "train/7/0017.png", "code": "Truncated"}]},
 }
+LEAVING = (R.IN_USE, R.ERASING)  # reasons of a Dataset that is being deleted
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class State:
     def kstatus(self) -> KStatus:
         """What waiting tools shall believe, by the reason's own flags."""
         doc = DATASET_REASONS[self.newer or self.reason]
-        if self.reason is R.ERASING:
+        if self.reason in LEAVING:
             return KStatus.TERMINATING
         if doc.stalled:
             return KStatus.FAILED
@@ -146,6 +147,11 @@ STATES: tuple[State, ...] = (
         variant="update-failed",
     ),
     State(R.SUSPENDED, "Stopped at 43%: set spec.suspend to false to go on", spec={"suspend": True}),
+    State(
+        R.IN_USE,
+        "being deleted, but a training run uses it: digits-lr3; it goes by itself afterwards",
+        sealed=True,
+    ),
     State(R.ERASING, "Erasing 52 MiB", spec={"reclaimPolicy": "Delete"}, sealed=True),
     State(R.INVALID_SPEC, "spec.source.tfds.splits: mnist has no split validation; it has test, train", claim=""),
     State(

@@ -10,7 +10,7 @@ import pytest
 from blueno.resources.reasons import DATASET_REASONS, DatasetReason
 from tests.contract.apiserver import ROOT
 from tests.contract.crd import ScratchKind
-from tests.contract.dataset_states import STATES, State
+from tests.contract.dataset_states import LEAVING, STATES, State
 from tests.fakes.kstatus import KStatus, evaluate
 
 GOLDEN = ROOT / "tests" / "golden" / "dataset" / "tables.txt"
@@ -21,13 +21,13 @@ FINALIZER = "blueno.dev/erase"
 @pytest.fixture(scope="module")
 def shown(datasets: ScratchKind) -> ScratchKind:
     """The scratch kind with one object for every state."""
-    erasing = [state for state in STATES if state.reason is DatasetReason.ERASING]
+    leaving = [state for state in STATES if state.reason in LEAVING]
     for state in STATES:
         body = datasets.own(state.body)
-        body["metadata"] |= {"labels": LABEL} | ({"finalizers": [FINALIZER]} if state in erasing else {})
+        body["metadata"] |= {"labels": LABEL} | ({"finalizers": [FINALIZER]} if state in leaving else {})
         code, answer = datasets.create(body)
         assert code == 201, answer["message"]
-        if state in erasing:
+        if state in leaving:
             answer = datasets.api.must("DELETE", f"{datasets.path}/{state.name}")
         datasets.write_status(state.name, state.status(answer))
     return datasets

@@ -2,8 +2,8 @@
 
 Discovery, lists in pages, watches with bookmarks and 410, merge patches with preconditions, status subresource,
 generations, finalizers, 409 on taken names, terminating namespaces, token reviews. A test plays kubelet, Job
-controller and user through `put`, `update` and `remove`, breaks things through `fail`, `cut_watches` and `forget`, and
-reads `requests`.
+controller and user through `put`, `update` and `remove` (tests/fakes/job_controller.py plays the first two by itself),
+breaks things through `fail`, `done`, `cut_watches` and `forget`, and reads `requests`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class ApiServer:
     tokens: dict[str, Body] = field(default_factory=dict)  # token: the status of its review
     terminating: set[str] = field(default_factory=set)  # namespaces
     fail: Callable[[str, str], int | None] = lambda verb, path: None  # status to answer instead
+    slow: Callable[[str, str], float] = lambda verb, path: 0.0  # seconds until a request takes effect
+    done: Callable[[Seen], None] = lambda seen: None  # told of a request that took effect, before it is answered
     judge: Callable[[Body, Mapping[str, str]], None] = lambda body, query: None  # raises Refused for a bad object
     watches_down: bool = False
     url: str = ""
@@ -173,6 +175,7 @@ class ApiServer:
         body = json.loads(raw) if raw else None
         if request.query.get("watch"):
             return await self._watch(request)
+        await asyncio.sleep(self.slow(verb, path))
         try:
             status = self.fail(verb, path)
             if status is not None:
@@ -182,6 +185,7 @@ class ApiServer:
         except Refused as error:
             code, answer = error.status, error.body
         self.requests.append(Seen(verb, path, dict(request.query), body, code))
+        self.done(self.requests[-1])
         return web.json_response(answer, status=code)
 
     def _answer(self, verb: str, path: str, request: web.Request, body: Any) -> Any:

@@ -22,6 +22,7 @@ from blueno import names
 from blueno.resources.outcome import Outcome
 from controllers.source import WATCHED
 from tests.fakes.api_server import ApiServer
+from tests.fakes.job_controller import JobController
 from tests.make import sealed_outcome
 
 TOP = Path(__file__).resolve().parents[2]
@@ -154,13 +155,20 @@ class World:
         self.api.update("Job", name, {"status": {"conditions": [{"type": said, "status": "True"}]}})
 
     async def ready(self, name: str = "mnist") -> None:
-        """Play everything that makes a Dataset Ready."""
-        self.api.put(a_dataset_manifest(name))
-        job = await self.job()
+        """Play everything that makes a Dataset Ready; it is made unless it is there."""
+        if ("Dataset", "lab", name) not in self.api.objects:
+            self.api.put(a_dataset_manifest(name))
+        uid = self.api.read("Dataset", name)["metadata"]["uid"]
+
+        def mine() -> Any:
+            prepares = (j for j in self.api.all("Job") if j["metadata"]["labels"][names.OWNER_UID] == uid)
+            return next(prepares, None)
+
+        job = await self.until(mine, f"the Job of {name}")
         self.bind()
         self.run_pod(job)
         self.end_pod(job, sealed_outcome())
-        await self.until(lambda: self.condition("Ready") == ("True", "Available"), "the Dataset is Ready")
+        await self.until(lambda: self.condition("Ready", name) == ("True", "Available"), f"{name} is Ready")
 
     async def say(self, operator: Operator, account: str, route: str, body: dict[str, Any]) -> Any:
         """POST to the report endpoint as one of our ServiceAccounts; the answer's JSON, or None."""
@@ -193,6 +201,13 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield world
         for operator in world.operators:
             await operator.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+async def jobs(world: World) -> AsyncIterator[JobController]:
+    """Training Jobs of the fake cluster are played."""
+    async with JobController(world.api).playing() as controller:
+        yield controller
 
 
 def free_port() -> int:

@@ -55,6 +55,25 @@ def test_a_namesake_made_anew_is_found_whatever_the_order_of_events() -> None:
     assert cache.named("Job", "lab", "x") is None
 
 
+def test_unfinished_runs_by_the_data_sets_they_read() -> None:
+    cache, reads = Cache(), [{"name": "mnist"}, {"name": "cifar"}]
+    cache.upsert("TrainingRun", a_thing(1, "r1", "one") | {"spec": {"datasets": reads}})
+    cache.upsert("TrainingRun", a_thing(1, "r2", "two") | {"spec": {"datasets": reads[:1]}})
+    far = a_thing(1, "r3", "far") | {"spec": {"datasets": reads}}
+    far["metadata"]["namespace"] = "elsewhere"
+    cache.upsert("TrainingRun", far)
+
+    def runs(dataset: str) -> list[str]:
+        return sorted(run["metadata"]["name"] for run in cache.runs_of("lab", dataset))
+
+    assert (runs("mnist"), runs("cifar"), runs("none")) == (["one", "two"], ["one"], [])
+    over = {"conditions": [{"type": "Succeeded", "status": "False"}]}
+    cache.upsert("TrainingRun", a_thing(2, "r1", "one") | {"spec": {"datasets": reads}, "status": over})
+    assert (runs("mnist"), runs("cifar")) == (["two"], [])
+    cache.remove("TrainingRun", "r2")
+    assert runs("mnist") == []
+
+
 def test_children_by_the_label_of_their_owner() -> None:
     cache = Cache()
     cache.upsert("Pod", a_thing(1, "p1", "p1", owner="d1"))

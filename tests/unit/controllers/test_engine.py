@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from blueno import names
-from blueno.errors import Unavailable
+from blueno.errors import Conflict, Unavailable
 from blueno.resources.api import DATASETS, JOBS
 from controllers.cache import Body, Cache
 from controllers.engine import Engine
@@ -195,3 +195,56 @@ async def test_a_bug_of_ours_is_retried_too(bench: Bench, monkeypatch: pytest.Mo
     assert not worker.done()
     worker.cancel()
     await asyncio.gather(worker, return_exceptions=True)
+
+
+async def test_a_data_set_is_held_before_the_job_is_made(bench: Bench) -> None:
+    ref = Ref(DATASETS, "lab", "mnist", bench.uid)
+    await bench.once(Step("Pending", "", hold=(ref,), apply=(claim(bench.uid),)))
+    assert bench.verbs() == ["PATCH mnist", "POST persistentvolumeclaims"]
+    assert bench.api.read("Dataset", "mnist")["metadata"]["finalizers"] == [names.IN_USE_FINALIZER]
+    await bench.once(Step("Pending", "", hold=(ref,)))
+    assert len(bench.verbs()) == 2  # it is there already
+
+
+async def test_nothing_is_made_on_a_data_set_that_is_being_deleted(bench: Bench) -> None:
+    ref = Ref(DATASETS, "lab", "mnist", bench.uid)
+    gone = bench.api.update("Dataset", "mnist", {"metadata": {"finalizers": ["example.org/theirs"]}})
+    bench.api.remove("Dataset", "mnist")
+    with pytest.raises(Conflict):  # our cache does not know of the deletion
+        await bench.once(Step("Pending", "", hold=(ref,), apply=(claim(bench.uid),)))
+    bench.cache.upsert(DATASETS.kind, bench.api.read("Dataset", "mnist"))
+    with pytest.raises(Conflict, match="being deleted"):
+        await bench.once(Step("Pending", "", hold=(ref,), apply=(claim(bench.uid),)))
+    bench.cache.remove(DATASETS.kind, gone["metadata"]["uid"])
+    with pytest.raises(Conflict, match="is gone"):
+        await bench.engine._hold((ref,))
+    assert bench.api.all("PersistentVolumeClaim") == []
+
+
+async def test_a_run_that_comes_meanwhile_keeps_the_finalizer_on(bench: Bench) -> None:
+    """The Dataset has decided to take it off, and a run holds it before that is written."""
+    held = {"metadata": {"finalizers": [names.IN_USE_FINALIZER]}}
+    bench.cache.upsert(DATASETS.kind, bench.api.update("Dataset", "mnist", held))
+    bench.kind.plans.append((Step("Available", "", in_use=False), {}))
+    bench.kind.plans.append((Step("Available", ""), {}))  # planned anew under the lock
+    async with bench.engine._holds.lock:
+        working = asyncio.create_task(bench.engine.reconcile(bench.key))
+        await asyncio.sleep(0.05)
+        assert not working.done()
+    await working
+    assert bench.api.read("Dataset", "mnist")["metadata"]["finalizers"] == [names.IN_USE_FINALIZER]
+    bench.kind.plans += [(Step("Available", "", in_use=False), {})] * 2
+    await bench.engine.reconcile(bench.key)
+    assert bench.api.read("Dataset", "mnist")["metadata"]["finalizers"] == []
+
+
+async def test_a_run_counts_as_starting_until_its_job_is_known(bench: Bench) -> None:
+    bench.cache.upsert(DATASETS.kind, bench.api.put(a_body("d1")))
+    ref = Ref(DATASETS, "lab", "d1", bench.api.read("Dataset", "d1")["metadata"]["uid"])
+    bench.api.fail = lambda verb, path: 503 if verb == "POST" else None
+    with pytest.raises(Unavailable):
+        await bench.once(Step("Pending", "", hold=(ref,), apply=(claim(bench.uid),)))
+    assert bench.engine._holds.is_starting(bench.uid, str(ref.uid))  # it may have been made all the same
+    bench.api.fail = lambda verb, path: None
+    await bench.once(Step("Pending", "", hold=(ref,), apply=(claim(bench.uid),)))
+    assert not bench.engine._holds.is_starting(bench.uid, str(ref.uid))

@@ -20,6 +20,10 @@ def deeds(step: Step) -> list[str]:
     done = []
     if step.finalizer is not None:
         done.append("finalizer on" if step.finalizer else "finalizer off")
+    if step.in_use is not None:
+        done.append("in use on" if step.in_use else "in use off")
+    if step.warning is not None:
+        done.append(f"warn {step.warning[0]}")
     if step.confirm is not None:
         done.append(f"confirm {_name(step.confirm)}")
     if step.ask is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from blueno import names
 from blueno.resources.dataset import Storage
 from controllers.dataset.deletion import RULES, Farewell, decide_farewell
 from tests.make import (
@@ -45,6 +46,8 @@ class Row:
     again_in: float | None = None
     refusable: bool = False
     spec: dict[str, Any] = field(default_factory=dict)
+    reason: str = "Erasing"
+    finalizers: tuple[str, ...] = (names.ERASE_FINALIZER,)
 
 
 def erase(**changes: Any) -> dict[str, Any]:
@@ -52,6 +55,13 @@ def erase(**changes: Any) -> dict[str, Any]:
 
 
 ROWS = [
+    # runs_still_use_it
+    Row("a run uses it: nothing is touched", {"users": ("r1",), "jobs": (a_job(),)},
+        ["warn InUse"], "a training run uses it: r1;", reason="InUse"),
+    Row("many do", {"users": ("r1", "r2", "r3", "r4", "r5")},
+        ["warn InUse"], "5 training runs use it: r1, r2, r3 and 2 more;", reason="InUse"),
+    Row("the last one has ended", {}, ["in use off"], "no training run", reason="InUse", again_in=0,
+        finalizers=(names.ERASE_FINALIZER, names.IN_USE_FINALIZER)),
     # data_is_kept
     Row("changed to Retain after all", {}, ["finalizer off"], "Retain", spec={"reclaimPolicy": "Retain"}),
     # data_server_still_runs
@@ -108,14 +118,15 @@ ROWS = [
 
 
 def farewell(row: Row) -> Farewell:
-    dataset = a_dataset(meta={"deletionTimestamp": "2026-03-01T11:59:50Z"}, **{"reclaimPolicy": "Delete", **row.spec})
+    meta = {"deletionTimestamp": "2026-03-01T11:59:50Z", "finalizers": list(row.finalizers)}
+    dataset = a_dataset(meta=meta, **{"reclaimPolicy": "Delete", **row.spec})
     return Farewell(dataset, observed(**row.seen), a_world(allow_host_path=True), NOW)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.when)
 def test_farewell(row: Row) -> None:
     step = decide_farewell(farewell(row))
-    assert (step.reason, flags(step), deeds(step)) == ("Erasing", row.flag, row.does), step.message
+    assert (step.reason, flags(step), deeds(step)) == (row.reason, row.flag, row.does), step.message
     assert row.says in step.message
     assert (step.again_in, step.release_if_refused) == (row.again_in, row.refusable)
 

@@ -74,6 +74,7 @@ def test_an_operator_killed_after_the_job_was_made_makes_no_second_one() -> None
     world = World()
     world.step()
     world.run["status"] = {"observedGeneration": -1}  # the status was never written
+    world.later(2)
     step = world.settle()
     assert step.apply == ()
     assert world.run["status"]["jobRef"] == {"name": "train-11111111-a1"}
@@ -145,8 +146,8 @@ def test_a_replaced_pod_is_a_restart() -> None:
         (
             {"gpus": {"count": 1, "product": "L4"}},
             unscheduled("node(s) didn't match affinity"),
-            "Unschedulable",
-            "affin",
+            "InsufficientGPU",
+            "L4",
         ),
         ({}, unscheduled("0/1 nodes are available: 1 Insufficient cpu."), "Unschedulable", "cpu"),
         ({}, unscheduled('persistentvolumeclaim "x" not found'), "VolumeUnbound", "claim"),
@@ -204,10 +205,125 @@ def test_suspended_from_the_start_makes_nothing() -> None:
 
 def test_a_job_that_somebody_deleted_is_an_outcome_lost() -> None:
     world = started()
+    world.later(2)
+    world.settle()
     world.remove(world.job)
     step = world.settle()
     assert step.confirm is not None  # asked of the API server before it is believed
     assert world.condition("Succeeded") == ("False", "OutcomeLost")
+
+
+def test_a_job_deleted_while_it_is_at_work_is_a_cancelled_run() -> None:
+    world = started()
+    pod = world.pod(world.job, **RUNNING)
+    world.settle()
+    job = world.job
+    job["metadata"]["deletionTimestamp"] = "2026-11-24T12:00:30Z"
+    assert world.step().apply == ()
+    world.remove(job)
+    world.step()
+    assert world.condition("Succeeded") == ("Unknown", "Cancelled")
+    world.remove(pod)
+    assert world.settle().confirm is not None
+    assert world.condition("Succeeded") == ("False", "Cancelled")
+    assert world.condition("Stalled")[0] == "False"  # nothing went wrong
+
+
+def test_cancel_ends_it_for_good() -> None:
+    world = started()
+    pod = world.pod(world.job, **RUNNING)
+    world.settle()
+    world.run["spec"]["cancel"], world.run["metadata"]["generation"] = True, 2
+    world.step()
+    assert world.job["metadata"]["deletionTimestamp"]
+    world.remove(world.job)
+    world.step()
+    assert world.condition("Succeeded")[0] == "Unknown"  # the pod has its grace period
+    world.remove(pod)
+    world.settle()
+    assert world.condition("Succeeded") == ("False", "Cancelled")
+    assert "completionTime" in world.run["status"]
+    assert world.settle().apply == ()
+
+
+def test_a_run_that_ended_well_is_not_cancelled_afterwards() -> None:
+    world = started()
+    world.pod(world.job, **ended(0, "Completed"))
+    world.settle()
+    world.run["spec"]["cancel"], world.run["metadata"]["generation"] = True, 2
+    world.settle()
+    assert world.condition("Succeeded") == ("True", "Completed")
+
+
+def test_the_pod_may_say_first_that_it_is_done() -> None:
+    world = started()
+    world.pod(world.job, **ended(0, "Completed"))
+    world.settle()
+    assert world.condition("Succeeded") == ("True", "Completed")
+
+
+def test_jobs_are_removed_when_their_time_is_over() -> None:
+    world = started(ttlSecondsAfterFinished=60)
+    world.pod(world.job, **ended(0, "Completed"))
+    world.end_job("Complete")
+    world.settle()
+    step = world.step()
+    assert step.delete == ()
+    assert step.again_in is not None
+    world.later(3600)
+    (ref,) = world.step().delete
+    assert ref.name == "train-11111111-a1"
+    assert world.condition("Succeeded") == ("True", "Completed")
+
+
+def test_the_happy_path_is_a_job_and_two_writes() -> None:
+    world = World()
+    assert world.step().apply
+    assert world.run["status"] == {"observedGeneration": -1}  # nothing is said yet
+    assert world.plan()[1] == {}
+    pod = world.pod(world.job, **RUNNING)
+    assert world.plan()[1]
+    world.settle()
+    assert world.plan()[1] == {}
+    pod["status"] = ended(0, "Completed")
+    world.settle()
+    assert world.plan()[1] == {}
+
+
+def test_a_slow_start_is_told() -> None:
+    world = World()
+    world.step()
+    world.later(2)
+    world.settle()
+    assert world.condition("Succeeded") == ("Unknown", "Starting")
+
+
+def test_last_lines_without_secrets() -> None:
+    said = "\n".join(
+        [*(f"line {n}" for n in range(20)), "", "password=hunter2", "\x1b[31mValueError\x1b[0m: x" + "y" * 300]
+    )
+    world = started()
+    body = ended(1)
+    body["containerStatuses"][0]["state"]["terminated"]["message"] = said
+    world.pod(world.job, **body)
+    world.end_job("Failed", "BackoffLimitExceeded")
+    world.settle()
+    lines = world.run["status"]["failure"]["lastLines"]
+    assert len(lines) == 10
+    assert all(len(line) <= 200 for line in lines)
+    assert lines[0] == "line 12"
+    assert "hunter2" not in json.dumps(lines)
+    assert "\x1b" not in lines[-1]
+
+
+def test_setup_that_fails_says_why() -> None:
+    world = started()
+    stopped = {"state": {"terminated": {"exitCode": 1, "message": "the outputs claim cannot be written"}}}
+    world.pod(world.job, phase="Failed", initContainerStatuses=[stopped])
+    world.end_job("Failed", "BackoffLimitExceeded")
+    world.settle()
+    assert world.condition("Succeeded") == ("False", "SetupFailed")
+    assert "cannot be written" in world.run["status"]["failure"]["lastLines"][0]
 
 
 def test_what_the_schema_cannot_see() -> None:
@@ -248,3 +364,43 @@ def test_the_pod() -> None:
 def container(world: World) -> dict[str, Any]:
     found: dict[str, Any] = world.job["spec"]["template"]["spec"]["containers"][0]
     return found
+
+
+def test_its_data_sets_are_held_before_its_job_is_made() -> None:
+    world = World(datasets=[{"name": "mnist"}, {"name": "cifar"}])
+    world.dataset("mnist")
+    world.dataset("cifar")
+    made = next(step for step in (world.step() for _ in range(3)) if step.apply)
+    assert [(ref.resource.kind, ref.name, ref.uid) for ref in made.hold] == [
+        ("Dataset", "mnist", "uid-mnist"),
+        ("Dataset", "cifar", "uid-cifar"),
+    ]
+
+
+def test_nothing_begins_on_a_data_set_that_is_being_deleted() -> None:
+    world = World(datasets=[{"name": "mnist"}])
+    dataset = world.dataset("mnist")
+    dataset["metadata"]["deletionTimestamp"] = "2026-11-24T12:00:01Z"
+    step = world.settle()
+    assert (step.apply, step.reason) == ((), "DatasetNotReady")
+    assert "it is being deleted" in step.message
+
+
+def test_a_suspended_run_does_not_resume_on_a_data_set_that_is_being_deleted() -> None:
+    world = started(datasets=[{"name": "mnist"}])
+    world.run["spec"]["suspend"] = True
+    world.step()
+    world.remove(world.job)
+    world.settle()
+    world.run["spec"]["suspend"] = False
+    next(d for (kind, _), d in world.objects.items() if kind == "Dataset")["metadata"]["deletionTimestamp"] = "x"
+    assert (world.settle().apply, world.condition("Succeeded")) == ((), ("Unknown", "DatasetNotReady"))
+
+
+def test_a_run_that_uses_it_already_goes_on_with_its_next_attempt() -> None:
+    world = started(datasets=[{"name": "mnist"}])
+    world.run["status"]["conditions"] = [{"type": "Succeeded", "status": "Unknown", "reason": "Restarting"}]
+    world.run["status"] |= {"attempt": 1, "datasets": [{"name": "mnist", "digest": DIGEST}]}
+    world.remove(world.job)
+    next(d for (kind, _), d in world.objects.items() if kind == "Dataset")["metadata"]["deletionTimestamp"] = "x"
+    assert [m["metadata"]["name"] for m in world.step().apply] == ["train-11111111-a2"]

@@ -11,6 +11,7 @@ from controllers.cache import Cache
 from controllers.heard import NOTHING
 from controllers.step import Step
 from controllers.training_run.kind import TrainingRunKind
+from tests import make
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 UID = "11111111-2222-3333-4444-555555555555"
@@ -24,6 +25,7 @@ class World:
         self.now = NOW
         self.version = 1
         self.told = ""
+        self.config: dict[str, Any] = {}  # in the words of OperatorConfig
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         self.run: dict[str, Any] = {
             "metadata": {"name": "train", "namespace": "lab", "uid": UID, "generation": 1},
@@ -89,7 +91,7 @@ class World:
         for manifest in step.apply:
             made = copy.deepcopy(dict(manifest))
             made["metadata"] |= {"uid": f"uid-{made['metadata']['name']}", "creationTimestamp": _text(self.now)}
-            self.put("Job", made)
+            self.put(made["kind"], made)
         _merge(self.run["status"], changes)
         return step
 
@@ -98,7 +100,7 @@ class World:
         cache = Cache()
         for (kind, _), body in self.objects.items():
             cache.upsert(kind, _versioned(body))
-        kind = TrainingRunKind(cache)
+        kind = TrainingRunKind(make.a_world(**self.config), cache)
         return kind.plan(_versioned(self.run), NOTHING, self.now, self.told)
 
     def settle(self) -> Step:

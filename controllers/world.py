@@ -1,4 +1,4 @@
-"""What every decision about a Dataset may know besides the Dataset: settings and facts about this cluster. Pure."""
+"""What every decision may know besides the object it is about: settings and facts about this cluster. Pure."""
 
 from __future__ import annotations
 

@@ -1,0 +1,121 @@
+"""Job controller, scheduler, kubelet and garbage collector for the training Jobs of tests/fakes/api_server.py.
+
+Each Job gets a pod, which waits, runs and ends after the times that a test sets; then the Job says that it is over.
+What has lost its owner goes. Like the real ones it knows nothing but the objects, so it goes on after any fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from blueno import names
+from tests.fakes.api_server import ApiServer
+
+Body = dict[str, Any]
+
+TICK_SECONDS = 0.01
+
+
+@dataclass
+class JobController:
+    """Plays every training Job in `api` while `playing`."""
+
+    api: ApiServer
+    starts_in: float = 0.05  # seconds that a pod is Pending
+    runs_for: float = 0.3  # seconds that it is Running
+    exit_code: int = 0
+    made: list[str] = field(default_factory=list)  # names of all Jobs that were ever seen
+    _since: dict[str, float] = field(default_factory=dict)  # pod uid: since when its phase is what it is
+
+    @asynccontextmanager
+    async def playing(self) -> AsyncIterator[JobController]:
+        """Play while the block runs."""
+        task = asyncio.create_task(self._play())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _play(self) -> None:
+        while True:
+            self.once()
+            await asyncio.sleep(TICK_SECONDS)
+
+    def once(self) -> None:
+        """One look at everything."""
+        self._collect_garbage()
+        for job in self.api.all("Job"):
+            if job["metadata"].get("labels", {}).get(names.ROLE_LABEL) != names.ROLE_TRAIN:
+                continue
+            if job["metadata"]["name"] not in self.made:
+                self.made.append(job["metadata"]["name"])
+            if not (job.get("status") or {}).get("conditions"):
+                self._advance(job)
+
+    def pods(self, job: Body) -> list[Body]:
+        """The pods that it has made for a Job."""
+        uid = job["metadata"]["uid"]
+        return [pod for pod in self.api.all("Pod") if _owner(pod) == uid]
+
+    def _advance(self, job: Body) -> None:
+        pods = self.pods(job)
+        if not pods:
+            self._make_pod(job)
+            return
+        pod = pods[-1]
+        meta, phase = pod["metadata"], pod["status"]["phase"]
+        waited = time.monotonic() - self._since.setdefault(meta["uid"], time.monotonic())
+        if phase == "Pending" and waited >= self.starts_in:
+            self._set(pod, "Running", {"running": {"startedAt": _now()}}, startTime=_now())
+        elif phase == "Running" and waited >= self.runs_for:
+            state = {"terminated": {"exitCode": self.exit_code, "finishedAt": _now()}}
+            self._set(pod, "Failed" if self.exit_code else "Succeeded", state)
+        elif phase in ("Succeeded", "Failed"):
+            kind, reason = ("Complete", "") if phase == "Succeeded" else ("Failed", "BackoffLimitExceeded")
+            said = {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": _now()}
+            self.api.update("Job", job["metadata"]["name"], {"status": {"conditions": [said]}}, meta["namespace"])
+
+    def _make_pod(self, job: Body) -> None:
+        meta, template = job["metadata"], job["spec"]["template"]
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": meta["name"], "uid": meta["uid"], "controller": True}
+        labels = {**template["metadata"]["labels"], "batch.kubernetes.io/job-name": meta["name"]}
+        place = {"generateName": f"{meta['name']}-", "namespace": meta["namespace"], "labels": labels}
+        self.api.put(
+            {
+                "kind": "Pod",
+                "metadata": {**place, "ownerReferences": [owner]},
+                "spec": {"nodeName": "node1"},
+                "status": {"phase": "Pending"},
+            }
+        )
+
+    def _set(self, pod: Body, phase: str, state: Body, **more: Any) -> None:
+        meta = pod["metadata"]
+        status = {"phase": phase, "containerStatuses": [{"name": names.ROLE_TRAIN, "state": state}], **more}
+        pod = {**pod, "status": {**pod["status"], **status}}
+        self.api.update("Pod", meta["name"], {"status": pod["status"]}, meta["namespace"])
+        self._since[meta["uid"]] = time.monotonic()
+
+    def _collect_garbage(self) -> None:
+        alive = {body["metadata"]["uid"] for body in self.api.objects.values()}
+        for kind in ("Job", "Pod"):
+            for body in self.api.all(kind):
+                owner = _owner(body)
+                if owner is not None and owner not in alive:
+                    self.api.remove(kind, body["metadata"]["name"], body["metadata"]["namespace"])
+
+
+def _owner(body: Body) -> str | None:
+    references = body["metadata"].get("ownerReferences") or ()
+    return next((str(reference["uid"]) for reference in references), None)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

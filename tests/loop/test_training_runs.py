@@ -1,0 +1,164 @@
+"""From `kubectl apply` of a TrainingRun to its end, on real kopf; what it costs, and what becomes of it in faults."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from blueno import names
+from tests.fakes.api_server import Seen
+from tests.fakes.job_controller import JobController
+from tests.loop.conftest import World
+from tests.loop.runs import RUN, a_run_manifest, completed, said, writes_of
+
+WRITES_PER_RUN = 3  # Job, status Running, status at the end
+
+
+async def test_apply_to_completed_costs_three_writes(world: World, jobs: JobController) -> None:
+    await world.at_work()
+    applied = world.api.put(a_run_manifest())
+    await world.until(lambda: said(world) == ("Unknown", "Running"), "Running")
+    await completed(world)
+    await world.settled()
+    run = world.api.read(RUN, "train")
+    assert run["spec"] == applied["spec"]
+    assert set(run["metadata"]) == set(applied["metadata"])  # no annotation, no finalizer
+    assert len(jobs.made) == 1
+    assert len(writes_of(world)) <= WRITES_PER_RUN, writes_of(world)
+
+
+async def test_an_idle_run_costs_nothing(world: World, jobs: JobController) -> None:
+    first = await world.at_work()
+    jobs.runs_for = 3600
+    world.api.put(a_run_manifest("runs"))
+    await world.until(lambda: said(world, "runs") == ("Unknown", "Running"), "Running")
+    jobs.runs_for = 0.1
+    world.api.put(a_run_manifest("ends"))
+    await asyncio.sleep(0.3)
+    jobs.runs_for = 3600
+    await world.settled()
+    world.api.requests.clear()
+    for body in (*world.api.all("Job"), *world.api.all("Pod")):  # events that say nothing new
+        world.api.update(body["kind"], body["metadata"]["name"], {"metadata": {"labels": {"touched": "x"}}})
+    await world.settled(2.5)  # two sweeps
+    await first.stop(signal.SIGKILL)
+    await world.at_work()
+    await world.settled(2.5)
+    assert world.api.writes() == []
+
+
+async def test_a_late_running_never_overwrites_the_end(world: World, jobs: JobController) -> None:
+    """Pods and Jobs come by streams of their own: the pod's last change may come after the Job is over, or never."""
+    await world.at_work()
+    jobs.runs_for = 3600
+    world.api.put(a_run_manifest())
+    await world.until(lambda: said(world) == ("Unknown", "Running"), "Running")
+    (job,), (pod,) = world.api.all("Job"), world.api.all("Pod")
+    over = {"type": "Complete", "status": "True", "lastTransitionTime": "2026-11-24T12:00:00Z"}
+    world.api.update("Job", job["metadata"]["name"], {"status": {"conditions": [over]}})
+    await completed(world)
+    end = world.api.read(RUN, "train")["status"]
+    for number in range(3):
+        world.api.update("Pod", pod["metadata"]["name"], {"metadata": {"labels": {"late": str(number)}}})
+        await asyncio.sleep(0.1)
+    world.api.remove("Job", job["metadata"]["name"])  # as its TTL does
+    await world.settled(2.5)
+    assert world.api.read(RUN, "train")["status"] == end
+    assert len(jobs.made) == 1
+
+
+@pytest.mark.timeout(300)
+async def test_an_operator_killed_after_any_of_its_calls_loses_and_doubles_nothing(
+    world: World, jobs: JobController
+) -> None:
+    """Every operator dies right after its k-th call for a run took effect, before it hears so; the next one goes on."""
+    operator = await world.at_work()
+    call, survived = 0, False
+    while not survived:
+        call += 1
+        name, left, victim = f"run-{call}", [call], operator
+
+        def cut(seen: Seen, name: str = name, left: list[int] = left, victim: Any = victim) -> None:
+            if name in seen.path or name in str((seen.body or {}).get("metadata", {}).get("name", "")):
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(victim.process.pid, signal.SIGKILL)
+
+        world.api.done = cut
+        world.api.put(a_run_manifest(name))
+        await world.until(
+            lambda: operator.process.returncode is not None or said(world, name)[0] == "True",  # noqa: B023
+            f"the end of {name}, or of its operator",
+        )
+        await asyncio.sleep(0.3)  # a call after the last status write may kill it, too
+        survived = operator.process.returncode is None
+        world.api.done = lambda seen: None
+        if not survived:
+            operator = await world.at_work()
+        await completed(world, name)
+    await world.settled()
+    assert call > WRITES_PER_RUN  # it has been killed after each write at least
+    assert sorted(jobs.made) == sorted({name.rpartition("-")[0] + "-a1" for name in jobs.made})
+    assert len(jobs.made) == call
+    for number in range(1, call + 1):
+        status = world.api.read(RUN, f"run-{number}")["status"]
+        assert (said(world, f"run-{number}"), status["attempt"]) == (("True", "Completed"), 1)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+async def test_an_api_server_that_is_away_when_the_pod_ends(world: World, jobs: JobController, code: int) -> None:
+    operator = await world.at_work()
+    jobs.runs_for, jobs.exit_code = 3600, code
+    world.api.put(a_run_manifest())
+    await world.until(lambda: said(world) == ("Unknown", "Running"), "Running")
+    world.api.fail = lambda verb, path: 503
+    world.api.watches_down = True
+    world.api.cut_watches()
+    jobs.runs_for = 0
+    await world.until(lambda: world.api.all("Job")[0].get("status", {}).get("conditions"), "the Job is over")
+    await asyncio.sleep(2)
+    world.api.forget()  # the events are lost, too
+    world.api.fail = lambda verb, path: None
+    world.api.watches_down = False
+    wanted = ("False", "UserError") if code else ("True", "Completed")
+    await world.until(lambda: said(world) == wanted, f"{wanted} after healing", 40)
+    assert operator.process.returncode is None
+    assert len(jobs.made) == 1
+
+
+async def test_a_namesake_made_at_once_is_a_run_of_its_own(world: World, jobs: JobController) -> None:
+    await world.at_work()
+    jobs.runs_for = 3600
+    world.api.put(a_run_manifest())
+    await world.until(lambda: said(world) == ("Unknown", "Running"), "Running")
+    world.api.remove(RUN, "train")
+    second = world.api.put(a_run_manifest(parameters={"lr": "0.1"}))
+    await world.until(lambda: said(world) == ("Unknown", "Running"), "the second runs")
+    jobs.runs_for = 0
+    await completed(world)
+    await world.settled()
+    status = world.api.read(RUN, "train")["status"]
+    assert names.uid8(second["metadata"]["uid"]) in status["jobRef"]["name"]
+    assert status["attempt"] == 1
+    assert len(jobs.made) == 2
+    assert [job["metadata"]["ownerReferences"][0]["uid"] for job in world.api.all("Job")] == [second["metadata"]["uid"]]
+
+
+async def test_two_operators_at_once_make_no_second_job_and_do_not_quarrel(world: World, jobs: JobController) -> None:
+    """With one identity both believe that the Lease is theirs."""
+    await world.at_work()
+    await world.at_work()
+    count = 8
+    for number in range(count):
+        world.api.put(a_run_manifest(f"run-{number}"))
+    for number in range(count):
+        await completed(world, f"run-{number}")
+    await world.settled(2.5)
+    world.api.requests.clear()
+    await world.settled(2.5)
+    assert writes_of(world) == []
+    assert len(jobs.made) == len(set(jobs.made)) == count
