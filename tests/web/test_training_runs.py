@@ -109,7 +109,7 @@ async def test_bad_parameters(site: Site, mirrored: Mirrored) -> None:
         reply = await browser.get(f"{ALL}?{query}")
         assert (reply.status, [error["field"] for error in reply.json["errors"]]) == (422, [field]), query
     for path in (
-        "/metrics?points=1",
+        "/metrics?points=0",
         "/metrics?name=",
         "/metrics?name=a,,b",
         "/metrics?name=" + ",".join(map(str, range(51))),
@@ -196,7 +196,12 @@ async def test_a_deleted_run_stays_readable_and_is_in_no_list(site: Site, mirror
     reply = await browser.get(ONE)
     assert (reply.status, reply.json["name"]) == (200, "train")
     assert reply.headers["Blueno-Deleted-At"] > "2026"
+    assert (reply.json["state"], reply.json["reason"]) == ("failed", "Deleted"), "who waits for its end must see it"
+    assert reply.headers["Blueno-Deleted-At"] in reply.json["message"]
     assert (await browser.get(f"{ONE}/history")).json["items"][0]["reason"] == "Deleted"
+    mirrored.put_run("done", state="succeeded")
+    mirrored.remove_run("done")
+    assert (await browser.get(f"{ALL}/lab/done")).json["state"] == "succeeded"
     mirrored.put_run(meta={"uid": run_uid("again")}, state="pending")
     reply = await browser.get(ONE)
     assert (reply.json["uid"], "Blueno-Deleted-At" in reply.headers) == (run_uid("again"), False)
