@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +15,9 @@ from blueno.db.run_logs import LogPart
 from blueno.db.run_metrics import Series
 from blueno.db.training_runs import RunRow
 from blueno.resources.conditions import parse_time
+from blueno.resources.history import DELETED
 from blueno.resources.row import identity, mapping, mappings
-from blueno.resources.run_row import run_columns
+from blueno.resources.run_row import ENDED, run_columns
 from webui.views import time_text
 
 
@@ -56,8 +58,9 @@ def run_summary(row: RunRow) -> dict[str, Any]:
 def run_detail(row: RunRow, document: Mapping[str, Any]) -> dict[str, Any]:
     """Run: the summary and what its page shows. `document` is {"spec", "status"} as in the cluster."""
     spec, status = mapping(document.get("spec")), mapping(document.get("status"))
+    row = _as_it_ended(row)
     return run_summary(row) | {
-        "pending": _pending(mapping(status.get("pending"))),
+        "pending": _pending(mapping(status.get("pending"))) if row.deleted_at is None else None,
         "conditions": [dict(condition) for condition in mappings(status.get("conditions"))],
         "image": _text(spec.get("image")) or "",
         "imageDigest": _text(status.get("imageDigest")),
@@ -70,6 +73,14 @@ def run_detail(row: RunRow, document: Mapping[str, Any]) -> dict[str, Any]:
         "jobName": _text(mapping(status.get("jobRef")).get("name")),
         "spec": dict(spec),
     }
+
+
+def _as_it_ended(row: RunRow) -> RunRow:
+    """One that was deleted before it had ended will never say that it has: who waits for its end has to see it."""
+    if row.deleted_at is None or row.state in ENDED:
+        return row
+    message = f"it was deleted from the cluster at {time_text(row.deleted_at)}, before it had ended"
+    return replace(row, state="failed", reason=DELETED, message=message)
 
 
 def run_of_body(body: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from blueno.resources.conditions import parse_time
 from blueno.resources.row import INTEGER, LARGE, SMALL, clean, conditions, mapping, mappings, number, text
 
 STATES: Final = ("pending", "running", "suspended", "succeeded", "failed")
+ENDED: Final = ("succeeded", "failed")
 METRICS = 64  # last values that a line carries
 _OUTCOMES: Final = {"True": "succeeded", "False": "failed"}
 

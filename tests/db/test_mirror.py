@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from blueno import names
+from blueno.db import mirror as sql
 from blueno.db.changes import CHANNEL
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import Connection
@@ -74,8 +75,7 @@ def test_what_nobody_would_see_is_no_change(make: Make) -> None:
     m.put(A, "Available")
     m.current()
     ((first,),) = m.read("SELECT changed_at FROM projection.dataset")
-    body = m.put(A, "Available", labels={"team": "x"})  # another resourceVersion, and nothing else that is shown
-    version = int(body["metadata"]["resourceVersion"])
+    version = int(m.put(A, "Available", labels={"team": "x"})["metadata"]["resourceVersion"])
     until(lambda: m.read("SELECT rv FROM projection.dataset") == [(version,)])
     assert m.log() == [(A, "upsert")]
     assert m.read("SELECT changed_at FROM projection.dataset") == [(first,)]
@@ -296,7 +296,5 @@ def test_old_changes_and_long_gone_objects_are_forgotten(
 
 def smaller(what: str, by: str) -> str:
     """The statement that forgets changes, with a smaller number in it."""
-    from blueno.db import mirror
-
-    assert what in mirror._PRUNE_LOG
-    return mirror._PRUNE_LOG.replace(what, by)
+    assert what in sql._PRUNE_LOG
+    return sql._PRUNE_LOG.replace(what, by)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from blueno import names
 from blueno.db.connect import Cursor
 from blueno.db.run_logs_write import Budget, append_log, complete_log, open_log
 from blueno.db.run_metrics_write import Point, append_points
@@ -110,6 +111,17 @@ async def test_the_newest_of_the_last_pod_unless_asked_otherwise(site: Site, mir
     assert text.encode() == lines
     write(b"more\n", attempt=2, pod="train-a2-y")
     assert (await browser.get(f"{ONE}/logs?after={position}")).json["text"] == "more\n"
+
+
+async def test_of_several_nodes_the_first_speaks(site: Site, mirrored: Mirrored, write: Write) -> None:
+    mirrored.put_run(spec={"numNodes": 2})
+    job = names.train_job_name("train", UID, 1)
+    for pod in (f"{job}-0-abcde", f"{job}-1-abcde"):
+        write(pod.encode(), pod=pod)
+    browser = await site.logged_in()
+    assert (await browser.get(f"{ONE}/logs")).json["text"] == f"{job}-0-abcde"
+    assert (await browser.get(f"{ONE}/logs?pod={job}-1-abcde")).json["text"] == f"{job}-1-abcde"
+    assert (await browser.get(f"{ONE}/logs/raw")).raw.decode() == f"{job}-0-abcde"
 
 
 async def test_raw_is_the_whole_and_who_took_it_is_known(site: Site, mirrored: Mirrored, write: Write) -> None:

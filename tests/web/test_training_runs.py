@@ -2,77 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.fakes.access import AccessServer, Rule
-from tests.runs import DIGEST, run_uid
+from tests.runs import run_uid
+from tests.web.a_full_run import FULL, SUMMARY
 from tests.web.conftest import VIEWERS, StartSite
-from tests.web.events import listening, ready
 from tests.web.mirrored import Mirrored
 from tests.web.site import Reply, Site
 
 ALL = "/api/v1/trainingruns"
 ONE = f"{ALL}/lab/train"
-FULL: dict[str, Any] = {
-    "spec": {
-        "command": ["python", "train.py"],
-        "args": ["--lr", "$(params.lr)"],
-        "parameters": {"lr": "0.001"},
-        "gpus": {"count": 2},
-        "numNodes": 2,
-        "queueName": "team-a",
-        "metrics": {"objective": {"name": "accuracy", "direction": "maximize"}},
-    },
-    "status": {
-        "attempt": 2,
-        "restarts": 1,
-        "nodes": ["node1"],
-        "datasets": [{"name": "digits", "digest": DIGEST}],
-        "startTime": "2026-03-01T12:00:05Z",
-        "completionTime": "2026-03-01T12:30:00Z",
-        "jobRef": {"name": "train-0a1b2c3d-a2"},
-        "imageDigest": "sha256:" + "ef" * 32,
-        "codeRevision": "abc123",
-        "outputs": {"claimName": "blueno-outputs", "path": "train-0a1b2c3d"},
-        "checkpoint": {"path": "checkpoints/step-000000000100", "step": 100, "time": "2026-03-01T12:20:00Z"},
-        "failure": {"reason": "UserError", "exitCode": 1, "pod": "train-x", "lastLines": ["Traceback", "ValueError"]},
-        "trainerStatus": {
-            "progressPercentage": 43,
-            "estimatedRemainingSeconds": 120,
-            "metrics": [{"name": "loss", "value": "0.31"}],
-        },
-        "usage": {"gpuSeconds": 360},
-    },
-    "meta": {"labels": {"app.kubernetes.io/managed-by": "Helm"}},
-}
-SUMMARY = {
-    "uid": run_uid("train"),
-    "namespace": "lab",
-    "name": "train",
-    "state": "failed",
-    "reason": "UserError",
-    "message": "exit <b>1",
-    "stalled": True,
-    "suspended": False,
-    "progress": {"percentage": 43, "estimatedRemainingSeconds": 120},
-    "metrics": [{"name": "loss", "value": "0.31"}],
-    "objective": {"name": "accuracy", "direction": "maximize"},
-    "datasets": [{"name": "digits", "digest": DIGEST}],
-    "parameters": {"lr": "0.001"},
-    "gpus": 4,
-    "nodes": ["node1"],
-    "numNodes": 2,
-    "gpuSeconds": 360,
-    "attempt": 2,
-    "restarts": 1,
-    "queue": "team-a",
-    "startedAt": "2026-03-01T12:00:05.000Z",
-    "endedAt": "2026-03-01T12:30:00.000Z",
-    "managedBy": "Helm",
-    "createdAt": "2026-03-01T12:00:00.000Z",
-}
 
 
 def names(reply: Reply) -> list[str]:
@@ -169,7 +109,7 @@ async def test_bad_parameters(site: Site, mirrored: Mirrored) -> None:
         reply = await browser.get(f"{ALL}?{query}")
         assert (reply.status, [error["field"] for error in reply.json["errors"]]) == (422, [field]), query
     for path in (
-        "/metrics?points=1",
+        "/metrics?points=0",
         "/metrics?name=",
         "/metrics?name=a,,b",
         "/metrics?name=" + ",".join(map(str, range(51))),
@@ -256,7 +196,12 @@ async def test_a_deleted_run_stays_readable_and_is_in_no_list(site: Site, mirror
     reply = await browser.get(ONE)
     assert (reply.status, reply.json["name"]) == (200, "train")
     assert reply.headers["Blueno-Deleted-At"] > "2026"
+    assert (reply.json["state"], reply.json["reason"]) == ("failed", "Deleted"), "who waits for its end must see it"
+    assert reply.headers["Blueno-Deleted-At"] in reply.json["message"]
     assert (await browser.get(f"{ONE}/history")).json["items"][0]["reason"] == "Deleted"
+    mirrored.put_run("done", state="succeeded")
+    mirrored.remove_run("done")
+    assert (await browser.get(f"{ALL}/lab/done")).json["state"] == "succeeded"
     mirrored.put_run(meta={"uid": run_uid("again")}, state="pending")
     reply = await browser.get(ONE)
     assert (reply.json["uid"], "Blueno-Deleted-At" in reply.headers) == (run_uid("again"), False)
@@ -276,48 +221,6 @@ async def test_runs_of_a_data_set(site: Site, mirrored: Mirrored) -> None:
         cursor = f"&cursor={reply.json['next']}" if reply.json["next"] else None
     assert sorted(found) == [f"lab/r-{number}" for number in range(5)]
     assert (await browser.get("/api/v1/datasets/lab/none/runs")).status == 404
-
-
-async def test_events_of_both_kinds(site: Site, mirrored: Mirrored) -> None:
-    browser = await site.logged_in()
-    async with listening(browser) as events:
-        await ready(site, events)
-        mirrored.put_run(state="failed", message="exit <b>1", **FULL)
-        event = (await events.next("change")).data
-        assert event["object"].pop("changedAt")
-        assert event == {
-            "kind": "TrainingRun",
-            "op": "upsert",
-            "uid": run_uid("train"),
-            "namespace": "lab",
-            "name": "train",
-            "object": SUMMARY,
-        }
-        mirrored.put()
-        assert (await events.next("change")).data["kind"] == "Dataset"
-        mirrored.remove_run()
-        event = (await events.next("change")).data
-        assert (event["kind"], event["op"], event["name"], event["object"]) == ("TrainingRun", "delete", "train", None)
-
-
-async def test_events_only_of_what_one_may_see(start_site: StartSite, access: AccessServer, mirrored: Mirrored) -> None:
-    site = await start_site()
-    access.rules[:] = [Rule(VIEWERS, resources=("datasets",)), Rule(VIEWERS, "open", resources=("trainingruns",))]
-    browser = await site.logged_in()
-    mirrored.put("lab", "first")
-    mirrored.put_run("before", "open")
-    async with listening(browser) as events:
-        await ready(site, events)
-        mirrored.put_run("hidden", "lab")
-        mirrored.put_run("shown", "open")
-        mirrored.put("lab", "last", reason="Last")
-        seen = [event.data["name"] for event in await events.until("last", "Last")]
-        assert [name for name in seen if name not in ("first", "before")] == ["shown", "last"]
-        known = events.last_id
-    mirrored.put_run("hidden", "lab", reason="Again")
-    mirrored.put_run("shown", "open", reason="Again")
-    async with listening(browser, known) as again:
-        assert [event.data["name"] for event in await again.until("shown", "Again")] == ["shown"]
 
 
 @pytest.mark.parametrize("evil", ["</script><img src=x onerror=alert(1)>\u2028\u202e", "'; DROP TABLE x; --"])

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from blueno import names
 from blueno.db.connect import Cursor
 from blueno.db.run_logs import LogPart, LogText, read_log, select_log_parts
-from blueno.db.run_metrics import Series, select_metric_names, select_metrics
+from blueno.db.run_metrics import MAX_POINTS, Series, select_metric_names, select_metrics
+from blueno.db.training_runs import RunRow
 from blueno.resources.api import TRAINING_RUNS
 from webui import run_views
 from webui.api.parameters import RUN
@@ -31,8 +33,8 @@ _PLAIN = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-stor
 async def metrics(call: Call) -> Answer:
     """Curves, thinned out to so many points each."""
     row, _ = await the_run(call)
-    names, series = await call.read(_metrics, row.uid, call.values["metrics"], call.values["points"])
-    return Answer(run_views.metrics(names, series))
+    found, series = await call.read(_metrics, row.uid, call.values["metrics"], call.values["points"])
+    return Answer(run_views.metrics(found, series))
 
 
 async def logs(call: Call) -> Answer:
@@ -40,7 +42,7 @@ async def logs(call: Call) -> Answer:
     row, _ = await the_run(call)
     values = call.values
     limit = TAIL if values["limit"] is None else values["limit"]
-    parts, chosen, text = await call.read(_log, row.uid, (values["attempt"], values["pod"]), values["after"], limit)
+    parts, chosen, text = await call.read(_log, row, (values["attempt"], values["pod"]), values["after"], limit)
     if chosen is None and (values["attempt"], values["pod"]) != (None, None):
         raise not_found("this run has no log of that attempt and pod")
     return Answer(
@@ -60,7 +62,7 @@ async def raw(call: Call) -> web.StreamResponse | Answer:
     """A pod's whole log up to now. Who took it is in the audit table before the first byte leaves."""
     row, _ = await the_run(call)
     wanted = (call.values["attempt"], call.values["pod"])
-    part = _chosen(await call.read(select_log_parts, row.uid), *wanted)
+    part = _chosen(row, await call.read(select_log_parts, row.uid), *wanted)
     if part is None:
         raise not_found(
             "this run has no log of that attempt and pod" if wanted != (None, None) else "it has no log yet"
@@ -99,31 +101,39 @@ def _nothing(_: Cursor) -> None:
 
 
 def _metrics(cursor: Cursor, uid: str, wanted: Sequence[str] | None, points: int) -> tuple[list[str], Sequence[Series]]:
-    names = select_metric_names(cursor, uid)
-    return names, select_metrics(cursor, uid, names[:SERIES] if wanted is None else wanted, points)
+    found = select_metric_names(cursor, uid)
+    return found, select_metrics(cursor, uid, found[:SERIES] if wanted is None else wanted, points)
 
 
 def _log(
-    cursor: Cursor, uid: str, wanted: tuple[int | None, str | None], after: int | None, limit: int
+    cursor: Cursor, row: RunRow, wanted: tuple[int | None, str | None], after: int | None, limit: int
 ) -> tuple[list[LogPart], LogPart | None, LogText]:
     """All parts, the one that is wanted, and its text."""
-    parts = select_log_parts(cursor, uid)
-    part = _chosen(parts, *wanted)
+    parts = select_log_parts(cursor, row.uid)
+    part = _chosen(row, parts, *wanted)
     if part is None:
         return parts, None, LogText("", 0, 0, complete=False)
-    return parts, part, read_log(cursor, uid, part.attempt, part.pod, -limit if after is None else after, limit)
+    return parts, part, read_log(cursor, row.uid, part.attempt, part.pod, -limit if after is None else after, limit)
 
 
-def _chosen(parts: Sequence[LogPart], attempt: int | None, pod: str | None) -> LogPart | None:
-    """The newest that fits: parts come by attempt, then in the order in which the pods began."""
-    fits = [p for p in parts if attempt in (None, p.attempt) and pod in (None, p.pod)]
-    return fits[-1] if fits else None
+def _chosen(row: RunRow, parts: Sequence[LogPart], attempt: int | None, pod: str | None) -> LogPart | None:
+    """Of the parts that fit, one of the last attempt: of several nodes the first's, of replaced pods the newest.
+
+    Parts come by attempt, then in the order in which the pods began.
+    """
+    fits = [part for part in parts if attempt in (None, part.attempt) and pod in (None, part.pod)]
+    if not fits:
+        return None
+    last = fits[-1].attempt
+    lead = f"{names.train_job_name(row.name, row.uid, last)}-0-"  # an Indexed Job's pod of rank 0
+    leads = [part for part in fits if part.attempt == last and part.pod.startswith(lead)]
+    return (leads if row.num_nodes > 1 and leads else fits)[-1]
 
 
 _ONE = "/api/v1/trainingruns/{namespace}/{name}"
 _WHICH = (
     Param("attempt", Whole(0, 2**31 - 1), None, "of this attempt; default: the last"),
-    Param("pod", Text(max=253, min=1), None, "of this pod; default: the one that began last"),
+    Param("pod", Text(max=253, min=1), None, "of this pod; default: the newest, of several nodes the first's"),
 )
 ROUTES = (
     Route(
@@ -131,7 +141,7 @@ ROUTES = (
         kinds=RUN,
         query=(
             Param("name", Words(SERIES), None, f"with commas in between; default: the first {SERIES}", "metrics"),
-            Param("points", Whole(2, 5000), 500, "points of each curve at most"),
+            Param("points", Whole(1, MAX_POINTS), 500, "points of each curve at most"),
         ),
         about=TRAINING_RUNS,
     ),
