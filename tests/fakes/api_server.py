@@ -25,6 +25,7 @@ from aiohttp import web
 from blueno.resources.api import BY_KIND, TOKEN_REVIEWS, Resource
 from tests.fakes.api_discovery import Refused, Target, discovery, target_of
 from tests.fakes.merge_patch import merge
+from tests.fakes.pod_logs import PodLog, serve_log
 
 Body = dict[str, Any]
 
@@ -57,6 +58,7 @@ class ApiServer:
     fail: Callable[[str, str], int | None] = lambda verb, path: None  # status to answer instead
     watches_down: bool = False
     url: str = ""
+    logs: dict[tuple[str, str], PodLog] = field(default_factory=dict)  # by namespace and name of the pod
     _log: list[tuple[int, str, Body]] = field(default_factory=list)  # version, type, object
     _oldest: int = 0  # version before which the log is forgotten
     _versions: Iterator[int] = field(default_factory=lambda: itertools.count(100))
@@ -169,6 +171,8 @@ class ApiServer:
         body = json.loads(raw) if raw else None
         if request.query.get("watch"):
             return await self._watch(request)
+        if path.endswith("/log"):
+            return await serve_log(self, request)
         try:
             status = self.fail(verb, path)
             if status is not None:

@@ -112,7 +112,12 @@ def test_sentences_name_only_annotations_that_exist() -> None:
 
 
 def test_the_environment_is_read_in_entry_points_only() -> None:
-    allowed = {"controllers/lifecycle.py", "blueno/prep/sources/tfds.py", "webui/users.py", "blueno/pod.py"}  # tfds: it writes
+    allowed = {
+        "controllers/lifecycle.py",
+        "blueno/prep/sources/tfds.py",
+        "webui/users.py",
+        "blueno/pod.py",
+    }  # tfds: it writes
     readers = {
         place(path)
         for path in python_files("blueno", "controllers", "operator", "webui")
