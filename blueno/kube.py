@@ -1,9 +1,9 @@
 """The few API verbs Blueno uses, on plain dict manifests.
 
-Called by controllers/ (writer, sweep, reports, lease, keys) and webui/ (access reviews, training runs); calls aiohttp.
-The configuration (kubeconfig, in-cluster token, TLS) is `kubernetes.aio`'s; the calls are ours, because the generated
-client costs 1.8 ms of CPU a call against 0.7 and drops fields it does not know (measured with TLS, see
-docs/adr/0004-api-client.md).
+Called by controllers/ (writer, sweep, reports, lease, keys), webui/ (access reviews, training runs) and the recorder
+(logs of training pods); calls aiohttp. The configuration (kubeconfig, in-cluster token, TLS) is `kubernetes.aio`'s; the
+calls are ours, because the generated client costs 1.8 ms of CPU a call against 0.7 and drops fields it does not know
+(measured with TLS, see docs/adr/0004-api-client.md).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -20,13 +21,17 @@ from kubernetes.aio import config as kube_config
 
 from blueno import names
 from blueno.errors import Conflict, NotFound, Rejected, Unavailable
-from blueno.resources.api import Resource
+from blueno.resources.api import PODS, Resource
 
 Manifest = Mapping[str, Any]
 
 CALL_TIMEOUT = 30.0  # seconds for a whole call
 PAGE = 500
 CAUSES = 20  # fields that a refusal names
+WATCH_SECONDS = 240  # then the API server ends a watch, and it is begun again
+SILENCE_SECONDS = 300.0  # in a stream that is not a log
+EVENT_BYTES = 8 << 20  # of one watch event
+_LOG_BUFFER = 32 << 10
 _PARTIAL = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -40,6 +45,7 @@ class Cluster:
         connector = aiohttp.TCPConnector(limit=concurrency, ssl=_ssl_context(configuration))
         timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT, connect=10)
         self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        self._streams: aiohttp.ClientSession | None = None  # made for the first stream: they last, so none is counted
 
     @classmethod
     async def connect(cls) -> Cluster:
@@ -53,6 +59,8 @@ class Cluster:
 
     async def close(self) -> None:
         await self._session.close()
+        if self._streams is not None:
+            await self._streams.close()
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> dict[str, Any] | None:
         """The object, or None when there is none."""
@@ -136,6 +144,66 @@ class Cluster:
                 return
             query = {key: value for key, value in query.items() if key != "resourceVersion"} | {"continue": token}
 
+    async def snapshot(self, resource: Resource, labels: str) -> tuple[Sequence[dict[str, Any]], str]:
+        """All objects of a kind that carry these labels, and the resourceVersion to watch from."""
+        query = {"limit": str(PAGE), "labelSelector": labels}
+        found: Sequence[dict[str, Any]] = []
+        while True:
+            page = await self._call("GET", resource.path(None), query=query)
+            found = [*found, *(page.get("items") or ())]
+            meta = page.get("metadata") or {}
+            if not meta.get("continue"):
+                return found, str(meta.get("resourceVersion", ""))
+            query = {**query, "continue": str(meta["continue"])}
+
+    async def watch(self, resource: Resource, labels: str, version: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """(type, object) of what happens after `version`; ends when the API server ends it, or has forgotten so much.
+
+        Raises Unavailable when the connection breaks.
+        """
+        query = {"watch": "1", "labelSelector": labels, "resourceVersion": version, "allowWatchBookmarks": "true"}
+        query["timeoutSeconds"] = str(WATCH_SECONDS)
+        rest = b""
+        async with self._stream(resource.path(None), query, SILENCE_SECONDS) as answer:
+            while chunk := await _some(answer):
+                *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) > EVENT_BYTES:
+                    raise Unavailable(f"a watch event of more than {EVENT_BYTES} bytes")
+                for line in filter(None, lines):
+                    event = _event(line)
+                    if event["type"] == "ERROR":  # 410: too much has happened since `version`
+                        return
+                    yield event["type"], event["object"]
+
+    @asynccontextmanager
+    async def log(self, namespace: str, pod: str, container: str, *, follow: bool) -> AsyncIterator[LogStream]:
+        """The log of a container from its beginning (or what the kubelet still has of it), and on when `follow`.
+
+        Raises NotFound when the pod is gone, Rejected when the container has not begun, Unavailable.
+        """
+        query = {"container": container, "follow": "true"} if follow else {"container": container}
+        async with self._stream(PODS.path(namespace, pod, "log"), query, None if follow else CALL_TIMEOUT) as answer:
+            yield LogStream(answer)
+
+    @asynccontextmanager
+    async def _stream(
+        self, path: str, query: Mapping[str, str], silence: float | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer that is read piece by piece; `silence` seconds without a piece break it."""
+        if self._streams is None:
+            connector = aiohttp.TCPConnector(limit=0, ssl=_ssl_context(self._configuration))
+            self._streams = aiohttp.ClientSession(connector=connector, read_bufsize=_LOG_BUFFER)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence)
+        headers = {"Accept": "application/json, */*", **await self._authorization()}
+        try:
+            async with self._streams.get(self._base + path, params=query, headers=headers, timeout=timeout) as answer:
+                if answer.status >= 400:
+                    raw = await answer.content.read(4096)
+                    raise _error(f"GET {path}", answer.status, raw, answer.headers.get("Retry-After"))
+                yield answer
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(f"GET {path}: {type(error).__name__}: {error}") from error
+
     async def _call(
         self,
         verb: str,
@@ -167,6 +235,37 @@ class Cluster:
         """Bearer token; the configuration's own hook re-reads it each minute (kubelet rotates it)."""
         bearer = (await self._configuration.auth_settings()).get("BearerToken")
         return {"Authorization": str(bearer["value"])} if bearer and bearer["value"] else {}
+
+
+class LogStream:
+    """The text of a log as it comes. Not reading holds the sender back: nothing piles up here."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self._answer = answer
+
+    async def read(self, seconds: float) -> bytes | None:
+        """The next piece; b"" at the end; None when none comes within so many seconds."""
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await _some(self._answer)
+        except TimeoutError:
+            if limit.expired():
+                return None
+            raise
+
+
+async def _some(answer: aiohttp.ClientResponse) -> bytes:
+    return await answer.content.readany()
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+        if isinstance(event["type"], str) and isinstance(event["object"], dict):
+            return dict(event)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise Unavailable("the API server's watch sends something that is no event")
 
 
 def _ssl_context(configuration: kube_client.Configuration) -> ssl.SSLContext:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from blueno.db.connect import Cursor
 from blueno.db.run_logs import CHUNK, pack, unpack
-from blueno.errors import NotFound
+from blueno.errors import Conflict, NotFound
 
 HEAD_BYTES = 8 << 20  # of a run's text that stay whatever comes
 KEPT_BYTES = 64 << 20  # of a run's text
@@ -20,6 +20,7 @@ _NEW = """
 INSERT INTO record.log (run_uid, attempt, namespace, pod, pod_uid) VALUES (%s::uuid, %s, %s, %s, %s)
 ON CONFLICT (run_uid, pod_uid) DO NOTHING
 """
+_ELSEWHERE = "SELECT 1 FROM record.history WHERE uid = %s::uuid AND namespace <> %s LIMIT 1"
 _ONE = f"SELECT {_COLUMNS} FROM record.log WHERE run_uid = %s::uuid AND pod_uid = %s"  # noqa: S608  # constants
 _LOCK = "SELECT run_uid::text, bytes, taken FROM record.log WHERE id = %s FOR UPDATE"
 _MOVE = """
@@ -72,7 +73,13 @@ class Budget:
 
 
 def open_log(cursor: Cursor, run_uid: str, attempt: int, namespace: str, pod: str, pod_uid: str) -> StoredLog:
-    """The log of this pod as it is stored, made when it is not there."""
+    """The log of this pod as it is stored, made when it is not there.
+
+    Raises Conflict when the run is one of another namespace: anybody may label a pod.
+    """
+    cursor.execute(_ELSEWHERE, (run_uid, namespace))
+    if cursor.fetchone() is not None:
+        raise Conflict(f"pod {namespace}/{pod} carries the uid of a TrainingRun of another namespace")
     cursor.execute(_NEW, (run_uid, attempt, namespace, pod, pod_uid))
     cursor.execute(_ONE, (run_uid, pod_uid))
     row = cursor.fetchone()

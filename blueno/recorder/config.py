@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from blueno import names
 from blueno.db.config import DatabaseConfig
+from blueno.db.run_logs_write import Budget
 from blueno.errors import InvalidSpec
+from blueno.kube import Cluster
 
 REPORT_CA_FILE = "BLUENO_REPORT_CA_FILE"
 TOKEN_FILE = "BLUENO_TOKEN_FILE"
@@ -31,6 +33,9 @@ class RecorderConfig:
     pause_seconds: float = 0.3  # between two looks at least
     ready_seconds: float = 120.0  # for a data server to come up
     renew_seconds: float = 20.0  # between two renewals of a lease, which lasts 60
+    cluster: Callable[[], Awaitable[Cluster]] | None = None  # whose training pods' logs are followed; None: nobody's
+    budget: Budget = field(default_factory=Budget)  # of one run's logs
+    flush_seconds: float = 1.0  # that text waits to be stored
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> RecorderConfig:
@@ -50,4 +55,5 @@ class RecorderConfig:
             report_ca_file=Path(env.get(REPORT_CA_FILE) or cls.report_ca_file),
             token_file=Path(env.get(TOKEN_FILE) or cls.token_file),
             http_port=int(port),
+            cluster=Cluster.connect,
         )

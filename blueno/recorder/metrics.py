@@ -19,8 +19,20 @@ class Metrics:
             ("blueno_recorder_versions_loaded", "Versions whose rows were loaded."),
             ("blueno_recorder_rows_loaded", "Rows of samples that were loaded."),
             ("blueno_recorder_versions_dropped", "Versions whose rows were dropped."),
+            ("blueno_recorder_log_bytes", "Bytes of training pods' logs that were stored."),
+            ("blueno_recorder_points", "Points of training runs' metrics that were stored."),
+            ("blueno_recorder_points_lost", "Points that the operator dropped before they were taken."),
+            ("blueno_recorder_values_refused", "Values passed over because their run has too many metrics."),
         ]
-        self.versions, self.rows, self.dropped = (Counter(*of, registry=self.registry) for of in counters)
+        (
+            self.versions,
+            self.rows,
+            self.dropped,
+            self.log_bytes,
+            self.points,
+            self.points_lost,
+            self.values_refused,
+        ) = (Counter(*of, registry=self.registry) for of in counters)
         self.failures = Counter(
             "blueno_recorder_failures", "Attempts that failed, by what failed.", ["part"], registry=self.registry
         )
@@ -28,8 +40,9 @@ class Metrics:
             ("blueno_recorder_lag_seconds", "How long the version waiting longest has been waiting to be loaded."),
             ("blueno_recorder_pending", "Data sets with something left to do."),
             ("blueno_recorder_database_up", "1 when the last look at the database succeeded."),
+            ("blueno_recorder_logs_followed", "Training pods whose log is not whole yet."),
         ]
-        self.lag, self.pending, self.database_up = (Gauge(*of, registry=self.registry) for of in gauges)
+        self.lag, self.pending, self.database_up, self.following = (Gauge(*of, registry=self.registry) for of in gauges)
 
 
 async def serve(port: int, metrics: Metrics, alive: Callable[[], str]) -> web.AppRunner:

@@ -1,6 +1,7 @@
 """Talks to the operator's report endpoint: may I read this data set, I have read it, this is how far it is.
 
-Called by load.py and recorder.py. The token and the CA are read for every call: both are rotated while we run.
+Called by load.py, recorder.py and points.py. The token and the CA are read for every call: both are rotated while we
+run.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Any
 
 import aiohttp
 
+from blueno import names
 from blueno.errors import NotFound, Unavailable
 from blueno.recorder.config import RecorderConfig
 from blueno.resources.indexing import IndexReport
 
 SECONDS = 5.0  # for one call
 ANSWER_BYTES = 8192
+POINTS_BYTES = 4 << 20
 TOKEN_BYTES = 16_384
 
 
@@ -46,20 +49,27 @@ class Operator:
         """For the Dataset's status."""
         await self._post("/v1/indexed", report.to_dict())
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def points(self, epoch: str, after: int, wait: float) -> dict[str, Any]:
+        """What training runs said after that position (controllers/points.py: Batch), waited for so many seconds."""
+        body = {"epoch": epoch, "after": after, "wait": wait}
+        return await self._post(names.TRAINING_POINTS_PATH, body, wait + SECONDS, POINTS_BYTES)
+
+    async def _post(
+        self, path: str, body: Mapping[str, Any], seconds: float = SECONDS, most: int = ANSWER_BYTES
+    ) -> dict[str, Any]:
         try:
             token, tls = await asyncio.to_thread(self._credentials)
-            timeout = aiohttp.ClientTimeout(total=SECONDS)
+            timeout = aiohttp.ClientTimeout(total=seconds)
             headers = {"Authorization": f"Bearer {token}"}
             url = self._config.report_url + path
             async with self._session.post(
                 url, json=body, headers=headers, timeout=timeout, ssl=tls, allow_redirects=False
             ) as answer:
                 if answer.status == 404:
-                    raise NotFound("the operator does not know this data set")
+                    raise NotFound("the operator does not know this")
                 if answer.status >= 300:
                     raise Unavailable(f"the operator answers HTTP {answer.status}")
-                found = json.loads(await answer.content.read(ANSWER_BYTES)) if answer.status == 200 else {}
+                found = json.loads(await _read(answer, most)) if answer.status == 200 else {}
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise Unavailable(f"the operator cannot be reached ({type(error).__name__})") from error
         return found if isinstance(found, dict) else {}
@@ -70,3 +80,12 @@ class Operator:
         if not self._config.report_url.startswith("https:"):
             return token, True
         return token, ssl.create_default_context(cafile=str(self._config.report_ca_file))
+
+
+async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    data = b""
+    async for chunk in answer.content.iter_chunked(64 << 10):
+        data += chunk
+        if len(data) > most:
+            raise ValueError(f"an answer of more than {most} bytes")
+    return data

@@ -30,6 +30,7 @@ from blueno.recorder.decide import (
 from blueno.recorder.listen import Listener
 from blueno.recorder.load import Loader, NotNow, StoreTrouble
 from blueno.recorder.metrics import Metrics, serve
+from blueno.recorder.runs import record_runs
 from blueno.recorder.store import Store
 
 log = logging.getLogger("blueno.recorder")
@@ -59,10 +60,13 @@ class Recorder:
             listener.start()
             async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False) as session:
                 loader = Loader(session, self._config, self._store, self.metrics)
+                runs = asyncio.create_task(record_runs(self._config, loader.operator, self.metrics), name="runs")
                 try:
                     await self._run(loader)
                 finally:
+                    runs.cancel()
                     await self._end()
+                    await asyncio.gather(runs, return_exceptions=True)
         finally:
             listener.stop()
             await runner.cleanup()

@@ -56,9 +56,9 @@ class Writer:
 def test_what_was_written_is_read_in_pieces_of_any_size(connection: Connection) -> None:
     one = Writer(connection, "p")
     dice = random.Random(1)
-    for _ in range(60):
+    for _ in range(25):
         one.write("".join(dice.choice("ab\u00e9\u4e2d\U0001f41f\n") for _ in range(dice.randrange(200))).encode())
-    for limit in (-1, 1, 4, 5, 999, 1_000, 1_001, 1 << 30):
+    for limit in (-1, 5, 999, 1_000, 1_001, 1 << 30):
         assert one.whole(limit) == (one.all, []), limit
     with connection.cursor() as cursor:
         for begin in range(0, len(one.all), 97):

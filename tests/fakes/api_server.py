@@ -27,6 +27,7 @@ from blueno import names
 from blueno.resources.api import BY_KIND, TOKEN_REVIEWS, Resource
 from tests.fakes.api_discovery import Refused, Target, discovery, target_of
 from tests.fakes.merge_patch import merge
+from tests.fakes.pod_logs import PodLog, serve_log
 
 Body = dict[str, Any]
 
@@ -62,6 +63,7 @@ class ApiServer:
     judge: Callable[[Body, Mapping[str, str]], None] = lambda body, query: None  # raises Refused for a bad object
     watches_down: bool = False
     url: str = ""
+    logs: dict[tuple[str, str], PodLog] = field(default_factory=dict)  # by namespace and name of the pod
     _log: list[tuple[int, str, Body]] = field(default_factory=list)  # version, type, object
     _oldest: int = 0  # version before which the log is forgotten
     _versions: Iterator[int] = field(default_factory=lambda: itertools.count(100))
@@ -176,6 +178,8 @@ class ApiServer:
         if request.query.get("watch"):
             return await self._watch(request)
         await asyncio.sleep(self.slow(verb, path))
+        if path.endswith("/log"):
+            return await serve_log(self, request)
         try:
             status = self.fail(verb, path)
             if status is not None:

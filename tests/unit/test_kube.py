@@ -15,6 +15,7 @@ from blueno.errors import BluenoError, Conflict, NotFound, Rejected, Unavailable
 from blueno.kube import Cluster
 from blueno.resources.api import DATASETS, JOBS, PODS, VOLUMES
 from tests.fakes.api_server import ApiServer
+from tests.fakes.pod_logs import PodLog
 from tests.make import a_body
 
 
@@ -154,3 +155,56 @@ async def test_no_more_calls_at_once_than_allowed(api: ApiServer) -> None:
     calls = [client.get(PODS, "lab", str(number)) for number in range(10)]
     assert await asyncio.gather(*calls) == [None] * 10
     await client.close()
+
+
+async def test_a_snapshot_and_what_follows_it(
+    cluster: Cluster, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kube, "PAGE", 2)
+    for n in range(5):
+        api.put({"kind": "Pod", "metadata": {"name": f"p{n}", "namespace": "lab", "labels": {"a": str(n < 4)}}})
+    found, version = await cluster.snapshot(PODS, "a=True")
+    assert [body["metadata"]["name"] for body in found] == ["p0", "p1", "p2", "p3"]
+    events = cluster.watch(PODS, "a=True", version)
+    api.update("Pod", "p1", {"spec": {"x": "y" * 200_000}})
+    api.update("Pod", "p4", {"spec": {"x": 1}})
+    api.remove("Pod", "p2")
+    seen = []
+    async with asyncio.timeout(10):
+        async for kind, body in events:
+            if kind != "BOOKMARK":
+                seen.append((kind, body["metadata"]["name"]))
+            if len(seen) == 2:
+                break
+    await events.aclose()  # type: ignore[attr-defined]
+    assert seen == [("MODIFIED", "p1"), ("DELETED", "p2")]
+    api.forget()
+    assert [event async for event in cluster.watch(PODS, "a=True", version)] == []
+    api.watches_down = True
+    with pytest.raises(Unavailable):
+        async for _ in cluster.watch(PODS, "a=True", version):
+            pass
+
+
+async def test_logs_in_pieces(cluster: Cluster, api: ApiServer) -> None:
+    with pytest.raises(NotFound):
+        async with cluster.log("lab", "p", "train", follow=True):
+            pass
+    api.put({"kind": "Pod", "metadata": {"name": "p", "namespace": "lab"}})
+    with pytest.raises(Rejected, match="waiting to start"):
+        async with cluster.log("lab", "p", "train", follow=True):
+            pass
+    log = api.logs["lab", "p"] = PodLog(b"one\n")
+    async with cluster.log("lab", "p", "train", follow=False) as text:
+        assert (await text.read(5), await text.read(5)) == (b"one\n", b"")
+    async with cluster.log("lab", "p", "train", follow=True) as text:
+        assert await text.read(5) == b"one\n"
+        assert await text.read(0.05) is None
+        await log.write(b"two\n")
+        assert await text.read(5) == b"two\n", "a pause breaks nothing"
+        await log.end()
+        assert await text.read(5) == b""
+    api.fail = lambda verb, path: 500
+    with pytest.raises(Unavailable):
+        async with cluster.log("lab", "p", "train", follow=True):
+            pass

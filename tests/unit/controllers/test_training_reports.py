@@ -7,31 +7,19 @@ on_train_begin, on_log, on_step_end and on_train_end were called, the gradient's
 from __future__ import annotations
 
 import asyncio
-import io
-import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
 
 import pytest
-from aiohttp import ClientResponse, web
-from aiohttp.test_utils import TestClient, TestServer
 
-from blueno import names
+from blueno import names, reporting
 from blueno.kube import Cluster
-from blueno.resources.training_report import BODY_LIMIT, TrainingReport
-from controllers import answers, training_reports
+from controllers import training_reports
 from controllers.cache import Cache
-from controllers.demand import Demand
-from controllers.points import Points
-from controllers.queue import WorkQueue
-from controllers.reports import Reports
 from tests.fakes.api_server import ApiServer
+from tests.unit.controllers.training_bench import RECORDER, RUN, Bench, a_review, point
 
-RUN = "7a1b2c3d-1111-4222-8333-444455556666"
-POD = "authentication.kubernetes.io/pod-name"
-POD_UID = "authentication.kubernetes.io/pod-uid"
-RECORDER = "recorder-token"
 TRANSFORMERS = [
     b'{"trainerStatus": {"lastUpdatedTime": "2026-11-24T12:48:49.734981+00:00", "progressPercentage": 0, '
     b'"metrics": [{"name": "total_steps", "value": "300"}]}}',
@@ -45,56 +33,6 @@ TRANSFORMERS = [
     b'{"name": "grad_norm", "value": "nan"}, {"name": "learning_rate", "value": "4.9e-05"}, '
     b'{"name": "epoch", "value": "0.33"}]}}',
 ]
-
-
-class Bench:
-    """The endpoint, a run of attempt 1 in the cache, and its pod in the cluster."""
-
-    def __init__(self, api: ApiServer, cluster: Cluster, cache: Cache) -> None:
-        self.api, self.cache = api, cache
-        self.queue = WorkQueue(asyncio.get_running_loop().time)
-        self.reports = Reports(cluster, cache, self.queue, Demand(900), names.SYSTEM_NAMESPACE)
-        app = web.Application(client_max_size=answers.BODY_LIMIT)
-        app.add_routes(self.reports.routes())
-        self.client: TestClient[web.Request, web.Application] = TestClient(TestServer(app))
-        self.a_run(1)
-        self.a_pod("pod-1")
-        user = {"username": f"system:serviceaccount:{names.SYSTEM_NAMESPACE}:{names.RECORDER}"}
-        api.tokens[RECORDER] = {"authenticated": True, "audiences": [names.REPORT_AUDIENCE], "user": user}
-
-    def a_run(self, attempt: int, namespace: str = "lab") -> None:
-        meta = {"name": "digits", "namespace": namespace, "uid": RUN, "resourceVersion": str(attempt), "labels": {}}
-        body = {"kind": "TrainingRun", "metadata": meta, "spec": {}, "status": {"attempt": attempt}}
-        self.cache.upsert(names.TRAINING_RUN_KIND, body)
-
-    def a_pod(self, name: str, attempt: Any = 1, **labels: str) -> None:
-        marks = {names.OWNER_KIND: names.TRAINING_RUN_KIND, names.OWNER_UID: RUN, names.ATTEMPT_LABEL: str(attempt)}
-        meta = {"name": name, "namespace": "lab", "labels": marks | labels}
-        pod = self.api.put({"kind": "Pod", "metadata": meta, "spec": {}, "status": {}})
-        self.api.tokens[name] = a_review(name, pod["metadata"]["uid"])
-
-    async def post(self, body: Any = None, token: str = "pod-1") -> ClientResponse:
-        raw = body if isinstance(body, bytes) else json.dumps({} if body is None else body).encode()
-        headers = {"Authorization": f"Bearer {token}"}
-        return await self.client.post(names.TRAINING_REPORT_PATH, data=io.BytesIO(raw), headers=headers)
-
-    async def take(self, token: str = RECORDER, **position: Any) -> Any:
-        headers = {"Authorization": f"Bearer {token}"}
-        answer = await self.client.post(names.TRAINING_POINTS_PATH, json=position, headers=headers)
-        assert answer.status == 200, await answer.text()
-        return await answer.json()
-
-    def latest(self) -> TrainingReport | None:
-        return self.reports.latest(RUN).training
-
-
-def a_review(name: str, uid: str, namespace: str = "lab", **changes: Any) -> dict[str, Any]:
-    user = {"username": f"system:serviceaccount:{namespace}:default", "extra": {POD: [name], POD_UID: [uid]}}
-    return {"authenticated": True, "audiences": [names.REPORT_AUDIENCE], "user": user, **changes}
-
-
-def point(step: int, time: datetime, **metrics: float) -> dict[str, Any]:
-    return {"step": step, "time": time.isoformat(), "metrics": metrics}
 
 
 @pytest.fixture
@@ -201,66 +139,6 @@ async def test_too_many_reports_are_told_when_to_come_again(bench: Bench) -> Non
     assert 1 <= int(answers_[-1].headers["Retry-After"]) <= 5
 
 
-DEEP = b'{"trainerStatus": ' + b'{"a":' * 20_000
-HOSTILE: dict[str, tuple[Any, int]] = {
-    "nothing": (b"", 400),
-    "no object": (b"[]", 400),
-    "no text": (b"\xff\xfe", 400),
-    "deep": (DEEP, 400),
-    "long number": (b'{"step": ' + b"9" * 8000 + b"}", 400),
-    "huge number": ({"step": 10**400}, 400),
-    "negative step": ({"step": -1}, 400),
-    "bool step": ({"step": True}, 400),
-    "percentage": ({"trainerStatus": {"progressPercentage": 101}}, 400),
-    "percentage nan": (b'{"trainerStatus": {"progressPercentage": NaN}}', 400),
-    "status": ({"trainerStatus": [1]}, 400),
-    "metrics": ({"trainerStatus": {"metrics": {"a": 1}}}, 400),
-    "metric": ({"trainerStatus": {"metrics": ["a"]}}, 400),
-    "too many points": ({"points": [{"metrics": {"a": 1}}] * 501}, 400),
-    "points": ({"points": {"a": 1}}, 400),
-    "checkpoint": ({"checkpoint": {"path": "a\0b"}}, 400),
-    "long checkpoint": ({"checkpoint": {"path": "a" * 2000}}, 400),
-    "too large": (b" " * (BODY_LIMIT + 1), 413),
-    "a million names": (json.dumps({"points": [{"metrics": {f"m{n}": n for n in range(10**6)}}]}).encode(), 413),
-}
-
-
-@pytest.mark.parametrize("case", HOSTILE)
-async def test_hostile_bodies_are_refused_with_a_reason(bench: Bench, case: str) -> None:
-    body, status = HOSTILE[case]
-    answer = await bench.post(body)
-    assert answer.status == status
-    assert len((await answer.json())["detail"]) > 10
-    assert bench.latest() is None
-    assert len(bench.reports._training.ring) == 0
-
-
-async def test_what_is_only_unusable_is_left_out_and_named(bench: Bench) -> None:
-    values: list[tuple[Any, Any]] = [
-        ("loss", "0.5"), ("nan", "NaN"), ("inf", "-Infinity"), ("x" * 64, "1"), ("", "1"), ("a\0", "1"), (7, "1"),
-        ("text", "high"), ("true", True), ("list", [1]), ("long", "1" * 65), ("large", 10**400), ("under", "1_0"),
-        ("number", 3), ("s\ud800", "1"), ("fine name/\u00e9", " 1e-3 "),
-    ]  # fmt: skip
-    metrics = [{"name": name, "value": value} for name, value in values]
-    points = [
-        {"step": 1, "time": "yesterday", "metrics": {"a": float("nan"), "b": 1}},
-        {"metrics": {"c": float("inf")}},
-        {"time": "9999-12-31T23:59:59-14:00", "metrics": {f"m{n}": n for n in range(300)}},
-    ]
-    answer = await bench.post({"trainerStatus": {"metrics": metrics}, "points": points})
-    assert answer.status == 200
-    reasons = (await answer.json())["leftOut"]
-    assert len(reasons) == 16
-    assert reasons[-1] == "metric 'm256': a report has at most 256 metrics"
-    report = bench.latest()
-    assert report is not None
-    assert report.metrics == (("loss", "0.5"), ("number", "3"), ("fine name/\u00e9", "1e-3"))
-    taken = (await bench.take())["points"]
-    assert [sorted(one["metrics"])[:2] for one in taken] == [["b"], ["m0", "m1"]]
-    for one in taken:
-        assert abs((datetime.fromisoformat(one["time"]) - datetime.now(UTC)).total_seconds()) < 60
-
-
 @pytest.mark.usefixtures("unhurried")
 async def test_points_sent_again_are_taken_once(bench: Bench) -> None:
     now = datetime.now(UTC)
@@ -296,31 +174,20 @@ async def test_the_recorder_waits_for_points_and_never_gets_one_twice(bench: Ben
     assert (await bench.take(epoch="of another life", after=99))["points"] == again["points"]
 
 
-async def test_the_ring_is_bounded_and_counts_what_it_drops() -> None:
-    from blueno.resources.training_report import TrainingPoint
-
-    ring = Points("life", kept=10)
-    some = [TrainingPoint(n, datetime.now(UTC), {"a": 1.0, "b": 2.0}) for n in range(8)]
-    assert ring.add("run", 1, some[:5]) == 0
-    first = await ring.after("", 0, 0)
-    assert (first.next, first.lost, len(first.points)) == (5, 0, 5)
-    assert ring.add("run", 1, some) == 8
-    assert len(ring) == 10
-    late = await ring.after("life", 2, 0)
-    assert (late.lost, late.next, [one["step"] for one in late.points]) == (6, 13, [3, 4, 5, 6, 7])
-    newcomer = await ring.after("", 0, 0)
-    assert (newcomer.lost, len(newcomer.points)) == (0, 5)
-
-
-async def test_answers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    from blueno.resources.training_report import TrainingPoint
-    from controllers import points
-
-    monkeypatch.setattr(points, "VALUES_AT_ONCE", 5)
-    ring = Points("life")
-    ring.add("run", 1, [TrainingPoint(n, datetime.now(UTC), {"a": 1.0, "b": 2.0}) for n in range(7)])
-    position, sizes = 0, []
-    while batch := (await ring.after("life", position, 0)).points:
-        sizes.append(len(batch))
-        position += len(batch)
-    assert sizes == [2, 2, 2, 1]
+async def test_our_own_client_is_understood(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("pod-1\n")
+    monkeypatch.setenv(names.ENV_TRAINER_URL, str(bench.client.make_url(names.TRAINING_REPORT_PATH)))
+    monkeypatch.setenv(names.ENV_TRAINER_TOKEN, str(tmp_path / "token"))
+    monkeypatch.setattr(reporting, "_reporter", reporting.Reporter())
+    for step in range(700):
+        reporting.report(step=step, progress=(step + 1) / 700, loss=1 / (step + 1), **{"a name": 2})
+    reporting.report_checkpoint(tmp_path, 699)
+    await asyncio.to_thread(reporting.flush)
+    report = bench.latest()
+    assert report is not None
+    assert report.checkpoint is not None
+    assert (report.percentage, report.step, report.checkpoint.path) == (100, 699, str(tmp_path))
+    assert dict(report.metrics) == {"loss": repr(1 / 700), "a name": "2.0"}
+    first = await bench.take()
+    assert [one["step"] for one in first["points"]] == list(range(700))
+    assert first["points"][9]["metrics"] == {"loss": 0.1, "a name": 2.0}

@@ -1,0 +1,77 @@
+"""What training runs said, on its way into PostgreSQL. Called by follow.py and points.py.
+
+A few connections for any number of pods: who stores waits for its turn, and its pod's log is not read meanwhile. Raises
+errors of ours only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from blueno.db.config import DatabaseConfig
+from blueno.db.connect import Cursor
+from blueno.db.pool import Pool
+from blueno.db.run_logs_write import Budget, Place, StoredLog, append_log, complete_log, open_log
+from blueno.db.run_metrics_write import Point, append_points, select_position, set_position
+from blueno.recorder.logtext import Batch
+from blueno.recorder.trainpod import TrainPod
+
+CONNECTIONS = 2
+
+T = TypeVar("T")
+
+
+class RunStore:
+    """For one event loop."""
+
+    def __init__(self, config: DatabaseConfig, budget: Budget) -> None:
+        self._pool = Pool(replace(config, pool_size=CONNECTIONS), "blueno-recorder-runs")
+        self._turns = asyncio.Semaphore(CONNECTIONS)
+        self._budget = budget
+
+    async def open(self, pod: TrainPod) -> StoredLog:
+        """The pod's log as it is stored, made when it is not there."""
+        return await self._do(lambda c: open_log(c, pod.run, pod.attempt, pod.namespace, pod.name, pod.uid))
+
+    async def append(self, log: StoredLog, before: Place, batch: Batch, points: Sequence[Point]) -> bool:
+        """False when somebody else has stored something there since `before`."""
+
+        def work(cursor: Cursor) -> bool:
+            added = append_log(cursor, log.id, before.taken, batch.text, batch.place, self._budget)
+            if added and points:
+                append_points(cursor, points)
+            return added
+
+        return await self._do(work)
+
+    async def complete(self, log: StoredLog) -> None:
+        """Nothing more will come."""
+        await self._do(lambda cursor: complete_log(cursor, log.id))
+
+    async def position(self) -> tuple[str, int] | None:
+        """Up to where the operator's points are stored."""
+        return await self._do(select_position)
+
+    async def put_points(self, epoch: str, seq: int, points: Sequence[Point]) -> int:
+        """Points up to a position; how many values had to be passed over."""
+
+        def work(cursor: Cursor) -> int:
+            passed = append_points(cursor, points)
+            set_position(cursor, epoch, seq)
+            return passed
+
+        return await self._do(work)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    async def _do(self, work: Callable[[Cursor], T]) -> T:
+        def transaction() -> T:
+            with self._pool.transaction() as cursor:
+                return work(cursor)
+
+        async with self._turns:
+            return await asyncio.to_thread(transaction)
