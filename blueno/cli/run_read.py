@@ -58,7 +58,7 @@ def logs(
 def metrics(
     name: Name,
     metric: Annotated[
-        list[str] | None, typer.Argument(metavar="[METRIC]...", help="Only these.", show_default=False)
+        list[str] | None, typer.Argument(metavar="METRIC", help="Only these.", show_default=False)
     ] = None,
     namespace: Namespace = None,
     points: Annotated[int, typer.Option("--points", min=2, max=5000, help="At most so many of each.")] = 500,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -251,6 +252,12 @@ def test_begin_as_the_spec_says(bench: Bench) -> None:
     bench.write(COUNTS, checkpoint={"resume": "Never"})
     bench.run()
     assert bench.run().stdout.startswith("begins at 0 in attempt 2\n")
+    assert sorted(path.name for path in (bench.folder / "runs/digits").glob("c*")) == [
+        "checkpoints-a1",
+        "checkpoints-a2",
+    ]
+    bench.write(COUNTS)
+    bench.run()
     bench.write(COUNTS, checkpoint={"resume": "From", "from": {"run": "digits"}})
     assert bench.run("--name", "next").stdout == "begins at 5 in attempt 1\n"
     bench.write(COUNTS, checkpoint={"resume": "From", "from": {"run": "nothing"}})
@@ -266,6 +273,8 @@ def test_begin_as_the_spec_says(bench: Bench) -> None:
         ({"image": ""}, "spec.image"),
         ({"args": ["$(params.nope)"]}, "names no parameter"),
         ({"env": [{"name": "BLUENO_RUN", "value": "x"}]}, "set by Blueno"),
+        ({"activeDeadlineSeconds": "10"}, "spec.activeDeadlineSeconds: must be a whole"),
+        ({"checkpoint": {"resume": "Perhaps"}}, "must be Auto, Never or From"),
         ({"gpus": 1}, "spec: a field has another type"),
         ({"datasets": [{"name": "a", "mountPath": "/x/../y"}]}, "without .."),
     ],
@@ -319,3 +328,47 @@ def test_a_directory_that_cannot_be_written(bench: Bench) -> None:
     done = bench.run()
     assert done.returncode == 125
     assert "cannot be used" in done.stderr
+
+
+def test_report_and_checkpoint_of_the_library(bench: Bench) -> None:
+    bench.write(
+        """
+        import blueno
+        latest = blueno.checkpoint.latest()
+        step = latest.step + 1 if latest else 1
+        blueno.checkpoint.save(step, lambda folder: (folder / "weights").write_text(str(step)))
+        blueno.report(step=step, progress=1.0, loss=0.25)
+        """
+    )
+    assert bench.run().stdout == "step 1  100%  loss 0.25\n"
+    assert bench.run().stdout == "step 2  100%  loss 0.25\n"
+    assert (bench.folder / "runs/digits/checkpoints/step-000000000002/weights").read_text() == "2"
+
+
+def test_a_version_is_the_one_that_was_named(bench: Bench) -> None:
+    bench.write("", datasets=[{"name": "digits", "version": "a" * 16}])
+    copy = bench.folder / "copy"
+    copy.mkdir()
+    given = ("--dataset", f"digits={copy}")
+    assert "no sealed version of digits" in bench.run(*given).stderr
+    (copy / "manifest.json").write_text(json.dumps({"digest": "b" * 64}))
+    refused = bench.run(*given)
+    assert (refused.returncode, "is version bbbbbbbbbbbbbbbb" in refused.stderr) == (125, True)
+    (copy / "manifest.json").write_text(json.dumps({"digest": "a" * 64}))
+    assert bench.run(*given).returncode == 0
+
+
+def test_the_run_group_takes_local_wherever_it_stands(bench: Bench) -> None:
+    bench.write("print('ran')")
+    for words in (["run", "local", "run.yaml"], ["run", "--set", "a=1", "--name", "b", "--local", "run.yaml"]):
+        assert (
+            subprocess.run(
+                [sys.executable, "-m", "blueno.cli", *words],
+                env=bench.environment,
+                cwd=bench.folder,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            == "ran\n"
+        )
