@@ -44,7 +44,7 @@ makes it useless. Scripts and CI set variables instead:
 | `BLUENO_SERVER` | Address of the server. |
 | `BLUENO_TOKEN` | A token of the page Tokens. One that `blueno login` saved goes only to the server it came from. |
 | `BLUENO_NAMESPACE` | Namespace when there is no `-n`; else it is `default`. |
-| `BLUENO_ALLOW_HTTP` | `1`: tokens may travel unencrypted, as inside a cluster; else `http://` is for this machine only. |
+| `BLUENO_ALLOW_HTTP` | `1`: tokens may travel unencrypted, as in a cluster; else `http://` is for this machine only. |
 | `SSL_CERT_FILE` | Certificates to trust, when an authority of your own issued the server's. |
 | `NO_COLOR` | No colours. There are none either when the output is not a terminal. |
 
@@ -77,15 +77,15 @@ CODES = {
 LOCAL = """\
 ## On this machine
 
-`blueno run --local run.yaml` runs the program of a TrainingRun as a process: the same YAML, command, arguments, parameters
-and variables, read by the same code as in the operator. **No container is started**: the program uses the Python,
-packages and GPUs of this machine, and starts in the directory of the YAML file.
+`blueno run --local run.yaml` runs the program of a TrainingRun as a process: the same YAML, command, arguments,
+parameters and variables, read by the same code as in the operator. **No container is started**: the program uses the
+Python, packages and GPUs of this machine, and starts in the directory of the YAML file.
 
 - **Data sets**: `--dataset digits=/path`, or `BLUENO_DATASET_DIGITS` in your environment: a directory with a
   `manifest.json` in it, such as a copy of a version. When the run names a version, it has to be that one.
 - **Outputs** go to `./runs/<name>/`, checkpoints to `./runs/<name>/checkpoints/`. Both are the same in every attempt:
   run it again after a crash, and `BLUENO_RESUME_FROM` names the newest checkpoint. `--name` makes another run;
-  `--start-over` puts the old directory aside. With another command or other parameters it does not go on from what is there.
+  `--start-over` puts the old directory aside. It does not go on with another command or other parameters.
 - **Paths of the pod** in command, arguments and variables are replaced: `/workspace/dataset/digits` (or its
   `mountPath`), `/workspace/output`, and `/workspace/code`, which is the directory of the YAML file.
 - **Ctrl-C** sends SIGTERM to the program and all it started, as a suspended run gets it, and waits
