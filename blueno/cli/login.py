@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -100,7 +100,7 @@ def _token_for_password(address: str, email: str | None, days: int) -> tuple[str
             raise
         try:
             wanted = {"name": f"blueno login on {platform.node()[:60] or 'a computer'}", "expiresInDays": days}
-            made = Fields(http.send("POST", f"{API}/tokens", body=wanted, headers=ours), "token")
+            made = Fields(http.send("POST", f"{API}/tokens", body=wanted, headers=ours).body, "token")
             return made.text("token"), made.whole("id")
         finally:
             http.send("POST", f"{API}/logout", headers=ours)
@@ -116,7 +116,7 @@ def _person(address: str, token: str) -> str:
 
     http = Http(address, token)
     try:
-        answer: Any = http.get(f"{API}/session")
-        return plain(Fields(answer, "session").text("email"), 200)
+        answer = http.get(f"{API}/session")
+        return plain(Fields(answer.body, "session").text("email"), 200)
     finally:
         http.close()
