@@ -56,18 +56,18 @@ def _run(
 ) -> int:
     from blueno.local_run import folder, plan, process
 
-    environ, spec = shell.environ(), body["spec"]
+    variables, spec = shell.variables(), body["spec"]
     run = plan.parse(body)
-    found = plan.find_datasets(run, datasets, environ)
+    found = plan.find_datasets(run, datasets, variables)
     # Once without the directory: what is refused leaves nothing behind.
     own = Path.cwd() / RUNS / run.name
-    plan.make(run, spec, plan.Places(beside, own, found, own, None, 1), environ, env)
+    plan.make(run, spec, plan.Places(beside, own, found, own, None, 1), variables, env)
     with folder.attempt(Path.cwd() / RUNS, run.name, spec, start_over=start_over) as attempt:
         resume = _resume(attempt.folder, run.keeping)
         checkpoints = attempt.checkpoints(run.keeping.resume)
         checkpoints.mkdir(exist_ok=True)
         places = plan.Places(beside, attempt.folder, found, checkpoints, resume, attempt.number)
-        made = plan.make(run, spec, places, environ, env)
+        made = plan.make(run, spec, places, variables, env)
         for note in made.notes:
             shell.say(f"# {note}")
         begins = f", from {resume.name}" if resume is not None else ""

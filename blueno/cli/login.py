@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -21,7 +21,7 @@ API = "/api/v1"
 @shell.command
 def log_in(
     server: Annotated[
-        str | None, typer.Argument(metavar="[SERVER]", help="Like https://blueno.example.org.", show_default=False)
+        str | None, typer.Argument(metavar="SERVER", help="Like https://blueno.example.org.", show_default=False)
     ] = None,
     email: Annotated[str | None, typer.Option("--email", help="Asked for when it is absent.")] = None,
     days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How long the token is good for.")] = 90,
@@ -32,13 +32,13 @@ def log_in(
     """Log in to a server, once; later commands use the token that this saves."""
     from blueno.client import settings
 
-    address = settings.checked_server(server or _known_server(), shell.environ())
+    address = settings.checked_server(server or _known_server(), shell.variables())
     if token_stdin:
         token, number = sys.stdin.readline(4096).strip(), None
     else:
         token, number = _token_for_password(address, email, days)
     person = _person(address, token)
-    file = settings.save(settings.Settings(address, token, number), shell.environ())
+    file = settings.save(settings.Settings(address, token, number), shell.variables())
     shell.out(f"logged in to {address} as {person}; the token is in {file}")
 
 
@@ -49,11 +49,11 @@ def log_out() -> None:
     from blueno.client.http import Http
     from blueno.errors import BluenoError
 
-    saved = settings.load(shell.environ())
+    saved = settings.load(shell.variables())
     if saved is None:
         shell.say("nobody is logged in")
         return
-    settings.forget(shell.environ())
+    settings.forget(shell.variables())
     if saved.token_id is not None:
         http = Http(saved.server, saved.token)
         try:
@@ -69,8 +69,8 @@ def _known_server() -> str:
     from blueno import names
     from blueno.client import settings
 
-    named = shell.environ().get(names.ENV_SERVER)
-    saved = None if named else settings.load(shell.environ())
+    named = shell.variables().get(names.ENV_SERVER)
+    saved = None if named else settings.load(shell.variables())
     if not named and saved is None:
         raise typer.BadParameter("which server? Like this: blueno login https://blueno.example.org")
     return named or (saved.server if saved is not None else "")
@@ -100,7 +100,7 @@ def _token_for_password(address: str, email: str | None, days: int) -> tuple[str
             raise
         try:
             wanted = {"name": f"blueno login on {platform.node()[:60] or 'a computer'}", "expiresInDays": days}
-            made = Fields(http.send("POST", f"{API}/tokens", body=wanted, headers=ours), "token")
+            made = Fields(http.send("POST", f"{API}/tokens", body=wanted, headers=ours).body, "token")
             return made.text("token"), made.whole("id")
         finally:
             http.send("POST", f"{API}/logout", headers=ours)
@@ -116,7 +116,7 @@ def _person(address: str, token: str) -> str:
 
     http = Http(address, token)
     try:
-        answer: Any = http.get(f"{API}/session")
-        return plain(Fields(answer, "session").text("email"), 200)
+        answer = http.get(f"{API}/session")
+        return plain(Fields(answer.body, "session").text("email"), 200)
     finally:
         http.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from blueno import names
 from blueno.cli import shell
 from blueno.client import RunSummary
 from blueno.client.export import dump
@@ -20,4 +21,4 @@ def data(value: Any, output: shell.Output) -> None:
 
 def name(run: RunSummary) -> str:
     """As kubectl's `-o name`."""
-    return f"trainingrun.blueno.dev/{run.name}"
+    return f"{names.TRAINING_RUN_KIND.lower()}.{names.GROUP}/{run.name}"

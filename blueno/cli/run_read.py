@@ -35,7 +35,7 @@ def logs(
     namespace: Namespace = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Until the run has ended.")] = False,
     attempt: Annotated[int | None, typer.Option("--attempt", min=1, metavar="N", help="Else the latest.")] = None,
-    pod: Annotated[str | None, typer.Option("--pod", metavar="POD", help="Else the first of the attempt.")] = None,
+    pod: Annotated[str | None, typer.Option("--pod", metavar="POD", help="Else the one that began last.")] = None,
     tail: Annotated[bool, typer.Option("--tail", help="Only the newest 64 KiB, and what follows.")] = False,
 ) -> None:
     """Print what a run wrote, also after its pods have gone."""
@@ -58,7 +58,7 @@ def logs(
 def metrics(
     name: Name,
     metric: Annotated[
-        list[str] | None, typer.Argument(metavar="[METRIC]...", help="Only these.", show_default=False)
+        list[str] | None, typer.Argument(metavar="METRIC", help="Only these.", show_default=False)
     ] = None,
     namespace: Namespace = None,
     points: Annotated[int, typer.Option("--points", min=2, max=5000, help="At most so many of each.")] = 500,

@@ -109,7 +109,7 @@ def namespace_of(given: str | None) -> str | None:
     return given or os.environ.get(names.ENV_NAMESPACE) or None
 
 
-def environ() -> dict[str, str]:
+def variables() -> dict[str, str]:
     """The person's environment, for local runs."""
     return dict(os.environ)
 

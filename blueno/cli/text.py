@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -106,6 +107,7 @@ def describe(run: Run, now: datetime) -> list[str]:
         ("Created", _moment(run.created_at, now)),
         ("Started", _moment(run.started_at, now)),
         ("Ended", _moment(run.ended_at, now)),
+        ("Deleted", _moment(run.deleted_at, now)),
     ]
     lines = [f"{key + ':':13}{plain(value)}" for key, value in fields if value]
     lines += _section("Data sets", {key: value or "not pinned yet" for key, value in run.datasets.items()})
@@ -119,6 +121,7 @@ def describe(run: Run, now: datetime) -> list[str]:
 
 def curve(values: Sequence[float], width: int = 30) -> str:
     """A line of bars, the lowest value the lowest bar."""
+    values = [value for value in values if math.isfinite(value)]
     if not values:
         return ""
     step = max(1.0, len(values) / width)

@@ -30,6 +30,7 @@ WHOLE = 75.0  # seconds for one request; the server gives up on its own after 60
 LARGEST = 32 << 20  # bytes of an answer
 TRIES = 4  # of a GET; the pauses between them are about 0.5, 1 and 2 s, or what the server asks for
 LONGEST_PAUSE = 10.0  # seconds
+DELETED_AT = "Blueno-Deleted-At"
 _LATER = (429, 502, 503, 504)
 
 
@@ -41,6 +42,14 @@ class Limits:
     wait: float = WAIT
     whole: float = WHOLE
     pause: float = 0.5
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`body`: its JSON, None for 204. `deleted_at`: the header by which a run that is gone is still shown."""
+
+    body: Any
+    deleted_at: str | None = None
 
 
 class Http:
@@ -60,8 +69,8 @@ class Http:
         """Closes all connections."""
         self._client.close()
 
-    def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
-        """The JSON of an answer; tried again while the server is away. Raises as `send`."""
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> Answer:
+        """An answer; tried again while the server is away. Raises as `send`."""
         wanted = {key: value for key, value in (query or {}).items() if value is not None}
         for attempt in range(TRIES - 1):
             try:
@@ -79,27 +88,29 @@ class Http:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Any:
-        """The JSON of one answer, or None for 204.
+    ) -> Answer:
+        """One answer.
 
         Raises NotFound (404), Conflict (409), Rejected (400, 401, 403, 413, 422), Unavailable (no answer, 429, 5xx),
         BluenoError (what answers is not Blueno).
         """
         request = self._client.build_request(method, path, params=query or None, json=body, headers=headers)
-        status, media_type, retry_after, location, content = within(
+        status, headers, content = within(
             self._limits.whole, lambda: self._answer(request), f"{self.server} gave no whole answer in time"
         )
+        media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if 300 <= status < 400:
-            raise BluenoError(f"{self.server} sends us to {_place(location)}: if that is right, use that address")
+            place = _place(headers.get("Location", ""))
+            raise BluenoError(f"{self.server} sends us to {place}: if that is right, use that address")
         if status == 204:
-            return None
+            return Answer(None)
         if status >= 400:
-            raise self._error(status, media_type, retry_after, content)
+            raise self._error(status, media_type, _pause(headers.get("Retry-After", "")), content)
         if status not in (200, 201) or "json" not in media_type:
             raise self._not_blueno()
-        return self._json(content)
+        return Answer(self._json(content), headers.get(DELETED_AT))
 
-    def _answer(self, request: httpx.Request) -> tuple[int, str, float | None, str, bytes]:
+    def _answer(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
         try:
             answer = self._client.send(request, stream=True)
             try:
@@ -118,10 +129,7 @@ class Http:
             raise self._no_connection(error) from None
         except httpx.HTTPError as error:
             raise Unavailable(f"{self.server} gives no useful answer: {plain(str(error), 200)}") from None
-        seconds = answer.headers.get("Retry-After", "")
-        pause = float(seconds) if seconds.isascii() and seconds.isdigit() and len(seconds) < 6 else None
-        media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        return answer.status_code, media_type, pause, answer.headers.get("Location", ""), bytes(content)
+        return answer.status_code, answer.headers, bytes(content)
 
     def _no_connection(self, error: httpx.TransportError) -> BluenoError:
         why = plain(str(error), 200) or type(error).__name__
@@ -200,6 +208,10 @@ def _sentence(problem: Any) -> str:
         if isinstance(error, dict) and isinstance(error.get("field"), str) and isinstance(error.get("message"), str)
     ]
     return plain("; ".join(fields) if len(fields) > 1 else problem["detail"])
+
+
+def _pause(text: str) -> float | None:
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
 
 
 def _place(location: str) -> str:

@@ -69,12 +69,11 @@ def read(ask: Ask, ended: Callable[[], bool], wanted: Wanted) -> Iterator[str]:
                 yield f"\n[… {piece.first - place.after} bytes were not kept …]\n"
         if piece.text:
             yield piece.text
-        later = _next_attempt(piece, wanted)
         if piece.text and not piece.complete:
             over = False
-        elif later is not None and (piece.complete or not piece.text):
-            yield f"\n[… attempt {later} …]\n"
-            place, over = replace(wanted, attempt=later, pod=None, after=0), False
+        elif (later := _later(piece, wanted)) is not None:
+            yield f"\n[… attempt {later.attempt}, pod {later.pod} …]\n"
+            place, over = replace(wanted, attempt=later.attempt, pod=later.pod, after=0), False
             continue
         elif not wanted.follow or over:
             return
@@ -88,11 +87,21 @@ def read(ask: Ask, ended: Callable[[], bool], wanted: Wanted) -> Iterator[str]:
             place = replace(place, attempt=piece.attempt, pod=pod, after=max(piece.next, place.after or 0))
 
 
-def _next_attempt(piece: Piece, wanted: Wanted) -> int | None:
-    """The attempt to go on with: only when following, and when no attempt was asked for."""
-    if not wanted.follow or wanted.attempt is not None or piece.attempt is None:
+def _later(piece: Piece, wanted: Wanted) -> Part | None:
+    """The log to go on with when following: the pod that began next, unless a pod or attempt was asked for.
+
+    A pod of the same attempt only after the end of this one: pods that train together write at the same time. One of a
+    later attempt at once, since the log of a lost node never ends.
+    """
+    if not wanted.follow or wanted.pod is not None or piece.attempt is None:
         return None
-    return min((part.attempt for part in piece.parts if part.attempt > piece.attempt), default=None)
+    here = [number for number, part in enumerate(piece.parts) if (part.attempt, part.pod) == (piece.attempt, piece.pod)]
+    for part in piece.parts[here[0] + 1 :] if here else ():
+        if part.attempt == piece.attempt and not piece.complete:
+            continue
+        if wanted.attempt in (None, part.attempt):
+            return part
+    return None
 
 
 def _query(place: Wanted) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -15,13 +16,16 @@ from urllib.parse import quote
 from blueno.client import export, logs, specfile
 from blueno.client.reading import Fields
 from blueno.client.values import Metrics, Run, RunSummary
-from blueno.errors import BluenoError, Unavailable
+from blueno.errors import BluenoError, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from blueno.client.http import Http
 
 RUNS = "/api/v1/trainingruns"
-PAGE = 200
+PAGE = 200  # runs in one answer; the server gives no more
+AT_ONCE = 50  # metrics in one answer; the server gives no more
+SEEN = 15.0  # seconds until a run that was made is seen; the copy follows in 0.1 s when all is well
+SOON = 0.2
 LOOK = 2.0  # seconds between looks while waiting
 AWAY = 120.0  # seconds that the server may be away while we wait, as when it is updated
 
@@ -35,6 +39,7 @@ class Runs:
 
     def __init__(self, connection: Callable[[], Http]) -> None:
         self._connection = connection
+        self._made: dict[tuple[str, str], tuple[str, float]] = {}  # place → uid, and until when it may not be seen yet
 
     def submit(
         self,
@@ -54,7 +59,10 @@ class Runs:
         file = file.changed(name, parameters or {})
         place = namespace or file.namespace or "default"
         body = {"namespace": place, "name": file.name, "spec": file.spec, "dryRun": dry_run}
-        return Run.parse(self._connection().send("POST", RUNS, body=body))
+        run = Run.parse(self._connection().send("POST", RUNS, body=body).body)
+        if not dry_run:
+            self._made[place, file.name] = (run.uid, time.monotonic() + SEEN)
+        return run
 
     def list(
         self,
@@ -71,7 +79,7 @@ class Runs:
         cursor: str | None = None
         while limit is None or len(found) < limit:
             size = PAGE if limit is None else min(PAGE, limit - len(found))
-            answer = Fields(self._connection().get(RUNS, {**query, "limit": size, "cursor": cursor}), "answer")
+            answer = Fields(self._connection().get(RUNS, {**query, "limit": size, "cursor": cursor}).body, "answer")
             items = [RunSummary.parse(item.raw, f"items[{n}]") for n, item in enumerate(answer.each("items"))]
             found += items
             cursor = answer.text_or_none("next")
@@ -81,7 +89,20 @@ class Runs:
 
     def get(self, name: str, namespace: str = "default") -> Run:
         """One run, with all there is to know."""
-        return Run.parse(self._connection().get(_path(namespace, name)))
+        path = _path(namespace, name)
+        made = self._made.get((namespace, name))
+        while made is not None:
+            # The server reads a copy that follows the cluster: for a moment it has no run, or an earlier one's.
+            with suppress(NotFound):
+                run = self._get(path)
+                if run.uid == made[0]:
+                    del self._made[namespace, name]
+                    return run
+            if time.monotonic() > made[1]:
+                del self._made[namespace, name]
+                break
+            time.sleep(SOON)
+        return self._get(path)
 
     def wait(
         self,
@@ -109,6 +130,8 @@ class Runs:
                     seen(run)
                 if run.ended:
                     return run
+                if run.deleted_at is not None:
+                    raise NotFound(f"{namespace}/{name} was deleted before it had ended")
             left = LOOK if end is None else end - time.monotonic()
             if left <= 0:
                 raise NotInTime(f"{namespace}/{name} had not ended after {timeout:g} s; it goes on")
@@ -126,14 +149,14 @@ class Runs:
     ) -> Iterator[str]:
         """The log in pieces of text, as they are read: `"".join(…)` is the whole.
 
-        Of the latest attempt unless one is named; of its first pod unless one is named. `tail`: only the newest
-        64 KiB. `follow`: goes on until the run has ended, over attempts to come.
+        Of the latest attempt unless one is named; of the pod that began last unless one is named. `tail`: only the
+        newest 64 KiB. `follow`: goes on until the run has ended, over pods and attempts to come.
         """
-        path = _path(namespace, name)
+        path = self._seen(namespace, name)
         wanted = logs.Wanted(attempt, pod, None if tail else 0, follow)
         return logs.read(
-            lambda query: self._connection().get(f"{path}/logs", query),
-            lambda: self.get(name, namespace).ended,
+            lambda query: self._connection().get(f"{path}/logs", query).body,
+            lambda: _is_over(self.get(name, namespace)),
             wanted,
         )
 
@@ -141,11 +164,14 @@ class Runs:
         self, name: str, namespace: str = "default", *, names: Sequence[str] | None = None, points: int = 500
     ) -> Metrics:
         """What the run reported, each metric thinned out to at most `points`. names None: all of them."""
-        path = f"{_path(namespace, name)}/metrics"
-        if names is None:
-            names = Metrics.parse(self._connection().get(path, {"points": 1})).names
-        wanted = ",".join(names) or None
-        return Metrics.parse(self._connection().get(path, {"name": wanted, "points": points}))
+        path = f"{self._seen(namespace, name)}/metrics"
+        asked = list(names) if names is not None else None
+        found = self._metrics(path, None if asked is None else asked[:AT_ONCE], points)
+        for more in range(AT_ONCE, len(found.names if asked is None else asked), AT_ONCE):
+            part = self._metrics(path, (asked or found.names)[more : more + AT_ONCE], points)
+            raw = {**found.raw, "series": [*found.raw["series"], *part.raw["series"]]}
+            found = Metrics(found.names, (*found.series, *part.series), raw)
+        return found
 
     def suspend(self, name: str, namespace: str = "default") -> Run:
         """Stops it with SIGTERM and its grace period; `resume` starts the next attempt."""
@@ -169,7 +195,26 @@ class Runs:
         return export.to_yaml(run.name, run.namespace, run.spec)
 
     def _patch(self, namespace: str, name: str, change: Mapping[str, Any]) -> Run:
-        return Run.parse(self._connection().send("PATCH", _path(namespace, name), body=change))
+        return Run.parse(self._connection().send("PATCH", _path(namespace, name), body=change).body)
+
+    def _get(self, path: str) -> Run:
+        answer = self._connection().get(path)
+        more = {} if answer.deleted_at is None else {"deletedAt": answer.deleted_at}
+        return Run.parse({**answer.body, **more} if isinstance(answer.body, dict) else answer.body)
+
+    def _metrics(self, path: str, names: Sequence[str] | None, points: int) -> Metrics:
+        query = {"name": None if names is None else ",".join(names), "points": points}
+        return Metrics.parse(self._connection().get(path, query).body)
+
+    def _seen(self, namespace: str, name: str) -> str:
+        """The run's path, once the server shows a run that was just made."""
+        if (namespace, name) in self._made:
+            self.get(name, namespace)
+        return _path(namespace, name)
+
+
+def _is_over(run: Run) -> bool:
+    return run.ended or run.deleted_at is not None
 
 
 def _path(namespace: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -123,6 +124,7 @@ class Run(RunSummary):
     """Everything about one run. `spec` is the object's own, with the cluster's defaults."""
 
     spec: Mapping[str, Any] = field(repr=False)
+    deleted_at: datetime | None  # it is gone from the cluster; what was known of it is kept for some days
     image: str | None
     image_digest: str | None
     code_revision: str | None
@@ -136,6 +138,7 @@ class Run(RunSummary):
     def _more(cls, _fields: Fields) -> dict[str, Any]:
         return {
             "spec": _fields.free("spec"),
+            "deleted_at": _fields.time("deletedAt"),
             "image": _fields.text_or_none("image"),
             "image_digest": _fields.text_or_none("imageDigest"),
             "code_revision": _fields.text_or_none("codeRevision"),
@@ -149,7 +152,7 @@ class Run(RunSummary):
 
 @dataclass(frozen=True)
 class Series:
-    """One metric: points in the order of time, each (step or None, time, value)."""
+    """One metric: points in the order of time, each (step or None, time, value); NaN is a value."""
 
     name: str
     points: tuple[tuple[int | None, datetime | None, float], ...]
@@ -216,7 +219,7 @@ def _common(fields: Fields) -> dict[str, Any]:
 def _points(series: Fields) -> list[tuple[int | None, datetime | None, float]]:
     found = []
     for number, point in enumerate(series.raw.get("points") or ()):
-        values = point if isinstance(point, list) and len(point) == 3 else [None, None, None]
+        values = point if isinstance(point, list) and len(point) == 3 else ["no point"] * 3
         one = Fields(dict(zip(("step", "time", "value"), values, strict=True)), f"points[{number}]")
-        found.append((one.whole_or_none("step"), one.time("time"), one.number("value")))
+        found.append((one.whole_or_none("step"), one.time("time"), one.number("value", math.nan)))
     return found

@@ -83,7 +83,7 @@ def parse(body: Mapping[str, Any]) -> TrainingRun:
     return run
 
 
-def find_datasets(run: TrainingRun, given: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, Path]:
+def find_datasets(run: TrainingRun, given: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, Path]:
     """Directory of each data set: from --dataset, else from BLUENO_DATASET_<NAME>. Raises BluenoError with the way."""
     wanted = [use.name for use in run.datasets]
     for name in given:
@@ -92,7 +92,7 @@ def find_datasets(run: TrainingRun, given: Mapping[str, str], environ: Mapping[s
     found = {}
     for name in wanted:
         variable = names.ENV_DATASET_PREFIX + names.env_suffix(name)
-        text = given.get(name) or environ.get(variable)
+        text = given.get(name) or variables.get(variable)
         if not text:
             raise BluenoError(
                 f"the data set {name} is not on this machine: say where a copy lies with --dataset {name}=/path "
@@ -120,19 +120,19 @@ def _check_version(use: DatasetUse, place: Path) -> None:
 
 
 def make(
-    run: TrainingRun, spec: Mapping[str, Any], places: Places, environ: Mapping[str, str], given: Sequence[str] = ()
+    run: TrainingRun, spec: Mapping[str, Any], places: Places, variables: Mapping[str, str], given: Sequence[str] = ()
 ) -> Plan:
     """Everything that is needed to start it. Raises InvalidSpec and BluenoError.
 
-    `environ` is the caller's; what it has under names that Blueno sets is left out, the caller's token above all.
+    `variables` is the caller's; what it has under names that Blueno sets is left out, the caller's token above all.
     `given`: the variables of --env, which may stand for what the cluster would read from a Secret.
     """
     for name in given:
-        if name not in environ:
+        if name not in variables:
             raise BluenoError(f"--env {name}: {name} is not set in your shell: export it first")
-    secrets = {name: environ[name] for name in given}
+    secrets = {name: variables[name] for name in given}
     moved = _moves(run, places)
-    env = {key: value for key, value in environ.items() if not key.startswith(names.RESERVED_ENV)}
+    env = {key: value for key, value in variables.items() if not key.startswith(names.RESERVED_ENV)}
     ours = _own_env(run, places)
     said: dict[str, str] = dict(ours)
     for entry in run.container.env:

@@ -86,6 +86,9 @@ class RunsApi:
     metrics: dict[str, list[list[Any]]] = field(default_factory=dict)
     misbehave: list[Misbehave] = field(default_factory=list)  # each answers one request, before all else
     on_get: Callable[[dict[str, Any]], None] | None = None  # called with the run, before it is sent
+    deleted_at: str = ""  # shown for every run
+    late: float = 0.0  # seconds until a new run is seen: the real server reads a copy of the cluster
+    number: int = 0
     password: str = "right"
     tokens: list[int] = field(default_factory=list)
     url: str = ""
@@ -115,9 +118,7 @@ class RunsApi:
         if path[3:] == ["logs"]:
             return self._logs(request)
         if path[3:] == ["metrics"]:
-            wanted = request.query.get("name", "").split(",")
-            series = [{"name": n, "points": self.metrics[n]} for n in wanted if n in self.metrics]
-            return web.json_response({"names": sorted(self.metrics), "series": series})
+            return self._metrics(request)
         if request.method == "DELETE":
             del self.runs[path[1], path[2]]
             return web.Response(status=204)
@@ -125,11 +126,12 @@ class RunsApi:
             run["spec"] = run["spec"] | body
         elif self.on_get is not None:
             self.on_get(run)
-        return web.json_response(run)
+        headers = {"Blueno-Deleted-At": self.deleted_at} if self.deleted_at else {}
+        return web.json_response(run, headers=headers)
 
     def _create(self, body: dict[str, Any]) -> web.Response:
         key = (body["namespace"], body["name"])
-        if key in self.runs:
+        if key in self.runs and not self.deleted_at:
             return problem(409, "exists", f"there is a run {body['name']} already: choose another name")
         if body["namespace"] == "forbidden":
             return problem(403, "forbidden", "you may not create trainingruns in forbidden")
@@ -137,8 +139,13 @@ class RunsApi:
             errors = [{"field": "body.spec.image", "message": "is required"}]
             return problem(422, "invalid", "body.spec.image: is required", errors=errors)
         run = whole(body["name"], body["namespace"], spec={"shmSize": "2Gi", **body["spec"]}, state="pending")
+        self.number += 1
+        run["uid"] += f"-{self.number}"
         if not body["dryRun"]:
-            self.add(run)
+            if self.late:
+                asyncio.get_running_loop().call_later(self.late, self.add, run)
+            else:
+                self.add(run)
         return web.json_response(run, status=201)
 
     def _list(self, request: web.Request) -> web.Response:
@@ -148,7 +155,9 @@ class RunsApi:
             for run in self.runs.values()
             if query.get("namespace") in (None, run["namespace"]) and query.get("state") in (None, run["state"])
         ]
-        start, limit = int(query.get("cursor", 0)), int(query.get("limit", 50))
+        start, limit = int(query.get("cursor", 0)), int(query.get("limit", 100))
+        if not 1 <= limit <= 200:
+            return problem(422, "invalid", "query.limit: must be from 1 to 200")
         more = str(start + limit) if start + limit < len(found) else None
         return web.json_response({"items": found[start : start + limit], "next": more})
 
@@ -158,7 +167,7 @@ class RunsApi:
             for (a, p), t in sorted(self.text.items())
         ]
         attempt = int(request.query.get("attempt", max((a for a, _ in self.text), default=0)))
-        pod = request.query.get("pod") or min((p for a, p in self.text if a == attempt), default=None)
+        pod = request.query.get("pod") or max((p for a, p in self.text if a == attempt), default=None)
         if pod is None:
             nothing = {"attempt": None, "pod": None, "text": "", "first": 0, "next": 0, "complete": False}
             return web.json_response({"parts": parts, **nothing})
@@ -169,6 +178,16 @@ class RunsApi:
         end = first + len(piece)
         said = {"attempt": attempt, "pod": pod, "text": piece.decode(errors="replace"), "first": first, "next": end}
         return web.json_response({"parts": parts, **said, "complete": self.complete and end >= len(data)})
+
+    def _metrics(self, request: web.Request) -> web.Response:
+        if not 2 <= int(request.query.get("points", 500)) <= 5000:
+            return problem(422, "invalid", "query.points: must be from 2 to 5000")
+        named = request.query.get("name")
+        wanted = sorted(self.metrics)[:50] if named is None else named.split(",")
+        if len(wanted) > 50:
+            return problem(422, "invalid", "query.name: at most 50")
+        series = [{"name": n, "points": self.metrics[n]} for n in wanted if n in self.metrics]
+        return web.json_response({"names": sorted(self.metrics), "series": series})
 
     def _session(self, request: web.Request, path: list[str], body: Any) -> web.Response:
         bearer = request.headers.get("Authorization") == f"Bearer {TOKEN}"

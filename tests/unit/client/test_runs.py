@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -202,7 +203,7 @@ def test_following_over_attempts_until_the_end(api: RunsApi, client: Client) -> 
             run["state"] = "succeeded"
 
     api.complete, api.on_get = False, grow
-    assert "".join(client.runs.logs("digits", follow=True)) == "one\ntwo\n\n[… attempt 2 …]\nthree\nlast\n"
+    assert "".join(client.runs.logs("digits", follow=True)) == "one\ntwo\n\n[… attempt 2, pod q …]\nthree\nlast\n"
 
 
 def test_a_log_that_does_not_go_on(api: RunsApi, client: Client) -> None:
@@ -215,3 +216,67 @@ def test_a_log_that_does_not_go_on(api: RunsApi, client: Client) -> None:
     api.misbehave = [again] * 3
     with pytest.raises(BluenoError, match="repeats"):
         list(client.runs.logs("digits"))
+
+
+def test_the_pod_that_replaced_another_is_followed(api: RunsApi, client: Client) -> None:
+    api.add(whole())
+    looks = 0
+
+    def grow(run: dict[str, Any]) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            api.text[1, "b"] = b"second\n"  # while the first still writes: it is not left
+        elif looks == 2:
+            api.text[1, "a"] += b"more\n"
+            api.complete, run["state"] = True, "succeeded"
+
+    api.complete, api.on_get, api.text = False, grow, {(1, "a"): b"first\n"}
+    whole_log = "".join(client.runs.logs("digits", follow=True))
+    assert whole_log == "first\nmore\n\n[… attempt 1, pod b …]\nsecond\n"
+    assert "".join(client.runs.logs("digits", follow=True, pod="a")) == "first\nmore\n"
+
+
+def test_a_run_that_was_just_made_is_not_missing(api: RunsApi, client: Client, tmp_path: Path) -> None:
+    """Nor taken for an earlier one of its name, which the server still shows."""
+    (tmp_path / "run.yaml").write_text(RUN)
+    api.add(whole("digits", "team", state="failed"))
+    api.deleted_at, api.late, api.text = "2026-01-02T03:04:05.000Z", 0.3, {(1, "p"): b"x"}
+    made = client.runs.submit(tmp_path / "run.yaml")
+    found = client.runs.get("digits", "team")
+    assert (found.uid, found.state) == (made.uid, "pending")
+    api.deleted_at = ""
+    api.runs.clear()
+    client.runs.submit(tmp_path / "run.yaml", name="second")
+    assert list(client.runs.logs("second", "team")) == ["x"]
+
+
+def test_a_run_that_is_never_seen(
+    api: RunsApi, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run.yaml").write_text(RUN)
+    monkeypatch.setattr(runs, "SEEN", 0.2)
+    api.late = 60
+    client.runs.submit(tmp_path / "run.yaml")
+    with pytest.raises(NotFound):
+        client.runs.get("digits", "team")
+
+
+def test_waiting_for_a_run_that_was_deleted(api: RunsApi, client: Client) -> None:
+    api.add(whole())
+    api.deleted_at = "2026-01-02T03:04:05.000Z"
+    with pytest.raises(NotFound, match="was deleted before"):
+        client.runs.wait("digits")
+    api.text, api.complete = {(1, "p"): b"x"}, False
+    assert list(client.runs.logs("digits", follow=True)) == ["x"]
+
+
+def test_more_metrics_than_one_answer_holds(api: RunsApi, client: Client) -> None:
+    api.add(whole())
+    at = "2026-01-02T03:04:05.000Z"
+    api.metrics = {f"m{number:03}": [[1, at, number], [2, at, None]] for number in range(120)}
+    found = client.runs.metrics("digits")
+    assert [one.name for one in found.series] == list(found.names) == sorted(api.metrics)
+    assert len(found.raw["series"]) == 120
+    assert math.isnan(found.series[0].points[1][2])
+    assert len(client.runs.metrics("digits", names=[f"m{n:03}" for n in range(70)]).series) == 70

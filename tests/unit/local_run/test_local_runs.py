@@ -1,69 +1,16 @@
-"""`blueno run --local` with real processes: environment, resume after a kill, SIGTERM, exit codes, refusals."""
+"""`blueno run --local` with real processes: environment, data sets, secrets, exit codes, refusals."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
+import subprocess
 import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.unit.local_run.conftest import Bench
-
-ENVIRONMENT = """
-    import json, os, sys
-    print(json.dumps({"args": sys.argv[1:], "cwd": os.getcwd(), "env": dict(os.environ)}))
-"""
-# Counts to 5, a checkpoint for each step; waits at the step that the parameter names.
-COUNTS = """
-    import os, pathlib, signal, sys, time
-    place = pathlib.Path(os.environ["BLUENO_CHECKPOINT_DIR"])
-    start = os.environ.get("BLUENO_RESUME_FROM")
-    step = int((pathlib.Path(start) / "step").read_text()) if start else 0
-    print("begins at", step, "in attempt", os.environ["BLUENO_ATTEMPT"], flush=True)
-    def save():
-        made = place / f"step-{step:012d}"
-        made.mkdir()
-        (made / "step").write_text(str(step))
-    def stop(number, frame):
-        print("asked to stop", flush=True)
-        save()
-        sys.exit(143)
-    signal.signal(signal.SIGTERM, stop)
-    while step < 5:
-        step += 1
-        if not (place / f"step-{step:012d}").exists() and step != 4:
-            save()
-        print("step", step, flush=True)
-        if str(step) == os.environ.get("WAIT_AT"):
-            time.sleep(60)
-"""
-
-
-def read_until(stream: Any, text: str) -> None:
-    for line in stream:
-        if text in line:
-            return
-    raise AssertionError(f"never said: {text}")
-
-
-def is_there(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def until(what: Callable[[], Any], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
+from tests.unit.local_run.programs import COUNTS, ENVIRONMENT
 
 
 def test_a_program_finds_what_it_finds_in_a_pod(bench: Bench) -> None:
@@ -123,101 +70,6 @@ def test_secrets_are_refused_with_a_way_out(bench: Bench, kind: str) -> None:
     assert not any("hidden" in text for text in kept)
 
 
-def test_after_a_kill_it_goes_on_from_its_checkpoint(bench: Bench) -> None:
-    bench.write(COUNTS)
-    one = bench.start(WAIT_AT="3")
-    read_until(one.stdout, "step 3")
-    one.kill()  # of blueno itself: the program lives on and holds the run
-    one.wait()
-    again = bench.run()
-    assert again.returncode == 125
-    assert "is running already" in again.stderr
-    (program,) = [int(p.name) for p in Path("/proc").glob("[0-9]*") if runs_here(p, bench.folder)]
-    os.kill(program, signal.SIGKILL)
-    until(lambda: not is_there(program))
-    done = bench.run()
-    assert done.stdout == "begins at 3 in attempt 2\nstep 4\nstep 5\n"
-    assert "attempt 2, from step-000000000003" in done.stderr
-    assert done.returncode == 0
-
-
-def runs_here(process: Path, folder: Path) -> bool:
-    try:
-        return process.joinpath("cwd").readlink() == folder and b"train.py" in process.joinpath("cmdline").read_bytes()
-    except OSError:
-        return False
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_asked_to_stop_it_writes_a_checkpoint_and_goes_on_later(bench: Bench, number: signal.Signals) -> None:
-    bench.write(COUNTS)
-    one = bench.start(WAIT_AT="4")
-    read_until(one.stdout, "step 4")
-    one.send_signal(number)
-    out, errors = one.communicate(timeout=20)
-    assert out == "asked to stop\n"
-    assert one.returncode == 143
-    assert "stopping it: it has 30 s" in errors
-    assert bench.run().stdout == "begins at 4 in attempt 2\nstep 5\n"
-
-
-DEAF = """
-    import signal, subprocess, sys, time
-    signal.signal(signal.SIGTERM, lambda *_: print("no", flush=True))
-    child = subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, 1); time.sleep(60)"])
-    print("child", child.pid, flush=True)
-    while True:
-        time.sleep(60)
-"""
-
-
-def test_a_program_that_does_not_stop_is_killed_with_all_it_started(bench: Bench) -> None:
-    bench.write(DEAF, terminationGracePeriodSeconds=1)
-    one = bench.start()
-    assert one.stdout is not None
-    child = int(one.stdout.readline().split()[1])
-    began = time.monotonic()
-    one.send_signal(signal.SIGINT)
-    out, errors = one.communicate(timeout=20)
-    assert 1 <= time.monotonic() - began < 5
-    assert (one.returncode, out) == (137, "no\n")
-    assert "ending it now" in errors
-    until(lambda: not is_there(child))
-
-
-def test_a_second_ctrl_c_does_not_wait(bench: Bench) -> None:
-    bench.write(DEAF, terminationGracePeriodSeconds=60)
-    one = bench.start()
-    assert one.stdout is not None
-    one.stdout.readline()
-    one.send_signal(signal.SIGINT)
-    assert one.stdout.readline() == "no\n"
-    one.send_signal(signal.SIGINT)
-    one.communicate(timeout=10)
-    assert one.returncode == 137
-
-
-def test_a_deadline(bench: Bench) -> None:
-    bench.write(COUNTS, activeDeadlineSeconds=1)
-    done = bench.run(WAIT_AT="4")
-    assert done.returncode == 143
-    assert "activeDeadlineSeconds (1 s) is over" in done.stderr
-
-
-def test_children_end_with_the_program(bench: Bench) -> None:
-    bench.write(
-        """
-        import subprocess, sys
-        quiet = subprocess.DEVNULL
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdout=quiet, stderr=quiet)
-        print(child.pid)
-        """
-    )
-    done = bench.run()
-    assert done.returncode == 0
-    until(lambda: not is_there(int(done.stdout)))
-
-
 @pytest.mark.parametrize(
     ("command", "code", "why"),
     [
@@ -251,6 +103,12 @@ def test_begin_as_the_spec_says(bench: Bench) -> None:
     bench.write(COUNTS, checkpoint={"resume": "Never"})
     bench.run()
     assert bench.run().stdout.startswith("begins at 0 in attempt 2\n")
+    assert sorted(path.name for path in (bench.folder / "runs/digits").glob("c*")) == [
+        "checkpoints-a1",
+        "checkpoints-a2",
+    ]
+    bench.write(COUNTS)
+    bench.run()
     bench.write(COUNTS, checkpoint={"resume": "From", "from": {"run": "digits"}})
     assert bench.run("--name", "next").stdout == "begins at 5 in attempt 1\n"
     bench.write(COUNTS, checkpoint={"resume": "From", "from": {"run": "nothing"}})
@@ -266,6 +124,8 @@ def test_begin_as_the_spec_says(bench: Bench) -> None:
         ({"image": ""}, "spec.image"),
         ({"args": ["$(params.nope)"]}, "names no parameter"),
         ({"env": [{"name": "BLUENO_RUN", "value": "x"}]}, "set by Blueno"),
+        ({"activeDeadlineSeconds": "10"}, "spec.activeDeadlineSeconds: must be a whole"),
+        ({"checkpoint": {"resume": "Perhaps"}}, "must be Auto, Never or From"),
         ({"gpus": 1}, "spec: a field has another type"),
         ({"datasets": [{"name": "a", "mountPath": "/x/../y"}]}, "without .."),
     ],
@@ -319,3 +179,47 @@ def test_a_directory_that_cannot_be_written(bench: Bench) -> None:
     done = bench.run()
     assert done.returncode == 125
     assert "cannot be used" in done.stderr
+
+
+def test_report_and_checkpoint_of_the_library(bench: Bench) -> None:
+    bench.write(
+        """
+        import blueno
+        latest = blueno.checkpoint.latest()
+        step = latest.step + 1 if latest else 1
+        blueno.checkpoint.save(step, lambda folder: (folder / "weights").write_text(str(step)))
+        blueno.report(step=step, progress=1.0, loss=0.25)
+        """
+    )
+    assert bench.run().stdout == "step 1  100%  loss 0.25\n"
+    assert bench.run().stdout == "step 2  100%  loss 0.25\n"
+    assert (bench.folder / "runs/digits/checkpoints/step-000000000002/weights").read_text() == "2"
+
+
+def test_a_version_is_the_one_that_was_named(bench: Bench) -> None:
+    bench.write("", datasets=[{"name": "digits", "version": "a" * 16}])
+    copy = bench.folder / "copy"
+    copy.mkdir()
+    given = ("--dataset", f"digits={copy}")
+    assert "no sealed version of digits" in bench.run(*given).stderr
+    (copy / "manifest.json").write_text(json.dumps({"digest": "b" * 64}))
+    refused = bench.run(*given)
+    assert (refused.returncode, "is version bbbbbbbbbbbbbbbb" in refused.stderr) == (125, True)
+    (copy / "manifest.json").write_text(json.dumps({"digest": "a" * 64}))
+    assert bench.run(*given).returncode == 0
+
+
+def test_the_run_group_takes_local_wherever_it_stands(bench: Bench) -> None:
+    bench.write("print('ran')")
+    for words in (["run", "local", "run.yaml"], ["run", "--set", "a=1", "--name", "b", "--local", "run.yaml"]):
+        assert (
+            subprocess.run(
+                [sys.executable, "-m", "blueno.cli", *words],
+                env=bench.environment,
+                cwd=bench.folder,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            == "ran\n"
+        )

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Writes docs/cli.md from the commands' own `--help`; with --check only says whether it is stale.
+
+Run by `make golden`, and (its `render`) by tests/unit/cli/test_documents.py. Calls blueno/cli.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+# After the path is set: this runs without an installation.
+from blueno.cli.app import app, runs  # noqa: E402
+from blueno.cli.shell import Exit  # noqa: E402
+
+WIDTH = 100
+
+INTRO = """\
+# The command line
+
+Made by `hack/cli_docs.py` from the commands' own `--help`: do not edit, run `make golden`.
+
+```sh not-run: installs into your Python
+pip install 'blueno[client]'
+```
+
+installs `blueno`, and the same as `kubectl-blueno`, so that `kubectl blueno run ls` works too. In Python:
+[client.md](client.md).
+
+## Which server, and who
+
+`blueno login https://…` asks for email and password, changes them into a token that is good for 90 days, and keeps only
+the token, in `~/.config/blueno/config.json` (or below `XDG_CONFIG_HOME`), which nobody else may read. `blueno logout`
+makes it useless. Scripts and CI set variables instead:
+
+| variable | meaning |
+|---|---|
+| `BLUENO_SERVER` | Address of the server. |
+| `BLUENO_TOKEN` | A token of the page Tokens. One that `blueno login` saved goes only to the server it came from. |
+| `BLUENO_NAMESPACE` | Namespace when there is no `-n`; else it is `default`. |
+| `BLUENO_ALLOW_HTTP` | `1`: tokens may travel unencrypted, as in a cluster; else `http://` is for this machine only. |
+| `SSL_CERT_FILE` | Certificates to trust, when an authority of your own issued the server's. |
+| `NO_COLOR` | No colours. There are none either when the output is not a terminal. |
+
+## In scripts
+
+Results go to standard output, everything else to standard error. `-o json`, `-o yaml` and `-o name` are for programs;
+what others wrote (names, messages, logs) cannot command your terminal. Reading is tried again while the server is away,
+changes never are. What a command ends with:
+
+| exit code | meaning |
+|---|---|
+"""
+
+CODES = {
+    Exit.DONE: "Done; with `wait` and `--wait`: the run succeeded.",
+    Exit.FAILED: "An error that has no number of its own.",
+    Exit.USAGE: "Wrong arguments, or a file or field that cannot be; the message names it.",
+    Exit.NOT_FOUND: "There is no such run, or you may not see it.",
+    Exit.NOT_PERMITTED: "Not logged in, or not permitted.",
+    Exit.UNAVAILABLE: "The server does not answer, after several tries where that is safe.",
+    Exit.CONFLICT: "The name is taken, or somebody else changed it first.",
+    Exit.RUN_FAILED: "`wait` and `--wait`: the run failed.",
+    Exit.NOT_IN_TIME: "`wait --timeout`: it had not ended; it goes on.",
+    Exit.LOCAL: "`run local`: not started. Else the program's own code: 126 and 127 when it cannot be started or is "
+    "not found, 128 + number after a signal.",
+    Exit.INTERRUPTED: "Ctrl-C.",
+    Exit.BROKEN_PIPE: "Whoever read the output has left.",
+}
+
+LOCAL = """\
+## On this machine
+
+`blueno run --local run.yaml` runs the program of a TrainingRun as a process: the same YAML, command, arguments,
+parameters and variables, read by the same code as in the operator. **No container is started**: the program uses the
+Python, packages and GPUs of this machine, and starts in the directory of the YAML file.
+
+- **Data sets**: `--dataset digits=/path`, or `BLUENO_DATASET_DIGITS` in your environment: a directory with a
+  `manifest.json` in it, such as a copy of a version. When the run names a version, it has to be that one.
+- **Outputs** go to `./runs/<name>/`, checkpoints to `./runs/<name>/checkpoints/`. Both are the same in every attempt:
+  run it again after a crash, and `BLUENO_RESUME_FROM` names the newest checkpoint. `--name` makes another run;
+  `--start-over` puts the old directory aside. It does not go on with another command or other parameters.
+- **Paths of the pod** in command, arguments and variables are replaced: `/workspace/dataset/digits` (or its
+  `mountPath`), `/workspace/output`, and `/workspace/code`, which is the directory of the YAML file.
+- **Ctrl-C** sends SIGTERM to the program and all it started, as a suspended run gets it, and waits
+  `terminationGracePeriodSeconds`; again Ctrl-C ends it at once. `activeDeadlineSeconds` counts, too.
+- **Secrets** are not read from the cluster: a variable with `valueFrom` is refused until you hand over your own with
+  `--env NAME`. Your environment is passed on, except for what Blueno sets by itself and your token.
+- **What needs a cluster** (image, GPUs, resources, several nodes, queues) is left out, and said in a line each.
+- `blueno.report` prints its numbers, and `blueno.checkpoint` works as in a pod.
+
+## Commands
+"""
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    """Every command as it is typed, in the order of the help."""
+    yield ()
+    for command in app.registered_commands:
+        yield (str(command.name),)
+    yield ("run",)
+    for command in runs.registered_commands:
+        yield ("run", str(command.name))
+
+
+def helps() -> Iterator[tuple[str, str]]:
+    """(command, its --help as a person sees it on a terminal of WIDTH columns)."""
+    environ = {**os.environ, "COLUMNS": str(WIDTH), "PYTHONPATH": str(ROOT)}
+    for words in commands():
+        call = [sys.executable, "-m", "blueno.cli", *words, "--help"]
+        done = subprocess.run(call, env=environ, capture_output=True, text=True, check=True)
+        yield " ".join(("blueno", *words)), "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+
+
+def render() -> str:
+    """The whole page."""
+    codes = "".join(f"| {code.value} | {CODES[code]} |\n" for code in Exit)
+    parts = [f"### {command}\n\n```text\n{text}\n```\n" for command, text in helps()]
+    return "\n".join([INTRO + codes, LOCAL, *parts])
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the page, or with --check returns 1 when it is stale."""
+    page, target = render(), ROOT / "docs" / "cli.md"
+    if "--check" not in arguments:
+        target.write_text(page)
+        return 0
+    if target.is_file() and target.read_text() == page:
+        return 0
+    print("docs/cli.md is stale: run `make golden`")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
