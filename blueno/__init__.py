@@ -1,20 +1,44 @@
-"""Blueno: image data sets as Kubernetes objects. `open_dataset` reads what was prepared."""
+"""Blueno: image data sets as Kubernetes objects, and training runs that read them.
+
+`open_dataset` reads what was prepared; `report` and `checkpoint` are for programs that train.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from blueno import checkpoint
+    from blueno.client import Client
     from blueno.data.dataset import open_dataset
+    from blueno.reporting import report
 
 __version__ = "0.1.0"
-__all__ = ["open_dataset"]
+__all__ = ["Client", "checkpoint", "open_dataset", "report"]
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the reader, and with it numpy and pyarrow, only when somebody asks for it."""
+    """Loads the reader (numpy, pyarrow), the client (httpx, PyYAML) and the others only when somebody asks for them."""
     if name == "open_dataset":
         from blueno.data.dataset import open_dataset
 
         return open_dataset
+    if name == "Client":
+        return _client()
+    if name == "report":
+        from blueno.reporting import report
+
+        return report
+    if name == "checkpoint":
+        import importlib
+
+        return importlib.import_module("blueno.checkpoint")
     raise AttributeError(f"module 'blueno' has no attribute {name!r}")
+
+
+def _client() -> Any:
+    try:
+        from blueno.client import Client
+    except ModuleNotFoundError as error:
+        raise ImportError(f"the client needs {error.name}: pip install 'blueno[client]'", name=error.name) from None
+    return Client

@@ -19,7 +19,11 @@ class InvalidSpec(BluenoError):
 
 
 class NotFound(BluenoError):
-    """The thing asked for does not exist (HTTP 404)."""
+    """The thing asked for does not exist (HTTP 404). `said` is the other side's own sentence, when it gave one."""
+
+    def __init__(self, message: str, said: str = "") -> None:
+        super().__init__(message)
+        self.said = said
 
 
 class Conflict(BluenoError):
@@ -38,8 +42,13 @@ class Unavailable(BluenoError):
 
 
 class Rejected(BluenoError):
-    """The API server refused what we built (400, 403, 422): a bug of ours or a missing right."""
+    """The API server refused what it was sent (400, 403, 422): a bug of ours, a missing right, or a person's mistake.
 
-    def __init__(self, message: str, status: int) -> None:
+    `said` is its own sentence, `causes` are the (path, message) of the fields that it names.
+    """
+
+    def __init__(self, message: str, status: int, said: str = "", causes: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(message)
         self.status = status
+        self.said = said or message
+        self.causes = causes

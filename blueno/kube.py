@@ -1,8 +1,9 @@
 """The few API verbs Blueno uses, on plain dict manifests.
 
-Called by controllers/ (writer, sweep, reports, lease, keys); calls aiohttp. The configuration (kubeconfig, in-cluster
-token, TLS) is `kubernetes.aio`'s; the calls are ours, because the generated client costs 1.8 ms of CPU a call against
-0.7 and drops fields it does not know (measured with TLS, see docs/adr/0004-api-client.md).
+Called by controllers/ (writer, sweep, reports, lease, keys) and webui/ (access reviews, training runs); calls aiohttp.
+The configuration (kubeconfig, in-cluster token, TLS) is `kubernetes.aio`'s; the calls are ours, because the generated
+client costs 1.8 ms of CPU a call against 0.7 and drops fields it does not know (measured with TLS, see
+docs/adr/0004-api-client.md).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ Manifest = Mapping[str, Any]
 
 CALL_TIMEOUT = 30.0  # seconds for a whole call
 PAGE = 500
+CAUSES = 20  # fields that a refusal names
 _PARTIAL = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -59,10 +61,16 @@ class Cluster:
         except NotFound:
             return None
 
-    async def create(self, resource: Resource, manifest: Manifest) -> dict[str, Any]:
-        """Raises Conflict when the name is taken."""
-        path = resource.path(manifest["metadata"].get("namespace"))
-        return await self._call("POST", path, manifest, query={"fieldManager": names.FIELD_MANAGER})
+    async def create(
+        self, resource: Resource, manifest: Manifest, *, manager: str = names.FIELD_MANAGER, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Raises Conflict when the name is taken. `dry_run`: everything is checked and nothing kept.
+
+        A field that the schema does not know is refused from every `manager` but the operator, whose manifests are
+        made for API servers old and new.
+        """
+        query = {"fieldManager": manager, **_strictness(manager), **({"dryRun": "All"} if dry_run else {})}
+        return await self._call("POST", resource.path(manifest["metadata"].get("namespace")), manifest, query=query)
 
     async def replace(self, resource: Resource, manifest: Manifest) -> dict[str, Any]:
         """PUT with the manifest's resourceVersion: Conflict when somebody was faster."""
@@ -73,10 +81,19 @@ class Cluster:
     async def merge(
         self, resource: Resource, namespace: str | None, name: str, patch: Manifest, sub: str | None = None
     ) -> dict[str, Any]:
-        """JSON merge-patch of the object or of its subresource `sub`."""
-        query = {"fieldManager": names.FIELD_MANAGER}
+        """JSON merge-patch of the object or of its subresource `sub`, by the operator."""
+        return await self._patch(resource.path(namespace, name, sub), patch, names.FIELD_MANAGER)
+
+    async def change(
+        self, resource: Resource, namespace: str, name: str, patch: Manifest, manager: str
+    ) -> dict[str, Any]:
+        """JSON merge-patch of the object, by somebody else: unknown fields are refused."""
+        return await self._patch(resource.path(namespace, name), patch, manager)
+
+    async def _patch(self, path: str, patch: Manifest, manager: str) -> dict[str, Any]:
+        query = {"fieldManager": manager, **_strictness(manager)}
         kind = "application/merge-patch+json"
-        return await self._call("PATCH", resource.path(namespace, name, sub), patch, query=query, content_type=kind)
+        return await self._call("PATCH", path, patch, query=query, content_type=kind)
 
     async def delete(self, resource: Resource, namespace: str | None, name: str, uid: str | None = None) -> None:
         """Background deletion of just this object (`uid`), if it is still there."""
@@ -164,17 +181,30 @@ def _ssl_context(configuration: kube_client.Configuration) -> ssl.SSLContext:
     return context
 
 
+def _strictness(manager: str) -> dict[str, str]:
+    return {} if manager == names.FIELD_MANAGER else {"fieldValidation": "Strict"}
+
+
 def _error(what: str, status: int, raw: bytes, retry_after: str | None) -> Exception:
     """The error of blueno.errors for an answer of 400 or more."""
     try:
-        message = str(json.loads(raw)["message"])
+        answer = json.loads(raw)
+        message = str(answer["message"])
     except (ValueError, KeyError, TypeError):
-        message = raw[:200].decode(errors="replace")
+        answer, message = {}, raw[:200].decode(errors="replace")
     text = f"{what}: {status} {message}"
     if status == 404:
-        return NotFound(text)
+        return NotFound(text, message)
     if status == 409:
         return Conflict(text)
     if status in (401, 429) or status >= 500:
         return Unavailable(text, float(retry_after) if retry_after and retry_after.isdecimal() else None)
-    return Rejected(text, status)
+    return Rejected(text, status, message, _causes(answer))
+
+
+def _causes(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """(path, message) of the fields that a Status names."""
+    details = answer.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    found = [cause for cause in causes or () if isinstance(cause, dict)] if isinstance(causes, list) else []
+    return tuple((str(cause.get("field") or ""), str(cause.get("message") or "")) for cause in found[:CAUSES])

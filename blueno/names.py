@@ -114,7 +114,14 @@ ENV_TRAINER_URL: Final = "KUBEFLOW_TRAINER_SERVER_URL"
 ENV_TRAINER_CA: Final = "KUBEFLOW_TRAINER_SERVER_CA_CERT"  # path
 ENV_TRAINER_TOKEN: Final = "KUBEFLOW_TRAINER_SERVER_TOKEN"  # path
 TRAINING_REPORT_PATH: Final = "/v1/training"  # of the report endpoint
+TRAINING_POINTS_PATH: Final = "/v1/training/points"  # of the report endpoint, for the recorder
 RESERVED_ENV: Final = ("BLUENO_", "KUBEFLOW_TRAINER_", "PET_", "JAX_", "TF_CONFIG")  # prefixes that are ours to set
+
+# What the client and the command line read --------------------------------------------------------------
+ENV_SERVER: Final = "BLUENO_SERVER"  # address of the web process
+ENV_TOKEN: Final = "BLUENO_TOKEN"
+ENV_NAMESPACE: Final = "BLUENO_NAMESPACE"  # instead of -n
+ENV_ALLOW_HTTP: Final = "BLUENO_ALLOW_HTTP"  # "1": a token may travel unencrypted
 
 # On the volume ------------------------------------------------------------------------------------
 OWNER_FILE: Final = "owner.json"

@@ -1,4 +1,4 @@
-"""What was said at the report endpoint about one Dataset, in plain values. Pure.
+"""What was said at the report endpoint about one object, in plain values. Pure.
 
 Kept by controllers/reports.py, handed by the engine to a kind's `plan`.
 """
@@ -10,6 +10,7 @@ from datetime import datetime
 
 from blueno.resources.indexing import IndexReport
 from blueno.resources.outcome import Progress
+from blueno.resources.training_report import TrainingReport
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Heard:
     progress: Progress | None = None  # of the preparation pod
     index: IndexReport | None = None  # of the recorder, about the version that was current then
     serve_until: datetime | None = None  # the data server is wanted till then
+    training: TrainingReport | None = None  # of a run's pods, of the latest attempt that was heard
 
 
 NOTHING = Heard()

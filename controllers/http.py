@@ -13,9 +13,11 @@ from pathlib import Path
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from controllers.answers import BODY_LIMIT
 from controllers.keys import ReportKeys
-from controllers.reports import BODY_LIMIT, Reports
+from controllers.reports import Reports
 
+SHUTDOWN_SECONDS = 2.0  # for requests under way: the recorder may be waiting for points
 IDLE_SECONDS = 10.0  # a connection that sends nothing, not even a whole header, is closed after this
 
 Alive = Callable[[], Awaitable[str]]  # "" when alive, else what is wrong
@@ -44,7 +46,7 @@ async def serve_reports(port: int, keys: ReportKeys, reports: Reports) -> web.Ap
 
 
 async def _listen(app: web.Application, port: int, tls: ssl.SSLContext | None) -> web.AppRunner:
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_SECONDS)
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_SECONDS, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     await web.TCPSite(runner, None, port, ssl_context=tls).start()
     return runner

@@ -120,8 +120,9 @@ async def _start(config: OperatorConfig) -> Operator:
     operator.source = Source(operator.cache, queue, *(kind.interested for kind in kinds))
     operator.sweep = Sweep(operator.cluster, operator.cache, queue, operator.source, config.allow_host_path)
     operator.mirror = Mirror(config.database_url_file, lambda: lease.epoch)
-    operator.cache.observe(names.DATASET_KIND, operator.mirror.changed)
     fleet = Fleet(operator.cache)
+    for shown in names.KINDS:
+        operator.cache.observe(shown, operator.mirror.observer(shown))
     await operator.sweep.fill()
     operator.mirror.start()
     demand.look(_served(operator.cache), datetime.now(UTC))

@@ -1,8 +1,9 @@
-"""Datasets as rows in PostgreSQL, for people and for search. Nothing that the operator decides rests on it.
+"""Datasets and TrainingRuns as rows in PostgreSQL, for people and for search. No decision of the operator rests on it.
 
-`changed` is called by the cache on the event loop and only notes the newest state of an object (see pending.py); one
-thread of its own writes (blueno/db/mirror.py). While PostgreSQL is away nothing piles up: when it is back, a full copy
-brings everything, what was deleted meanwhile included. Started and stopped by controllers/lifecycle.py.
+What `observer` gives is called by the cache on the event loop and only notes the newest state of an object (see
+pending.py); one thread of its own writes (blueno/db/mirror.py). While PostgreSQL is away nothing piles up: when it is
+back, a full copy brings everything, what was deleted meanwhile included. Started and stopped by
+controllers/lifecycle.py.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from blueno import names
 from blueno.db.config import DatabaseConfig
 from blueno.db.errors import QueryRefused, SchemaMismatch, SchemaMissing
 from blueno.db.mirror import Entry, MirrorSession, Reborn, Stale, Unstorable
 from blueno.errors import BluenoError
-from controllers.cache import Body
-from controllers.dataset.project import project_row
+from controllers.cache import Body, Observer
+from controllers.dataset import project as datasets
 from controllers.metrics import MIRROR_LAG, MIRROR_ROWS, MIRROR_STATE, MIRROR_UP
 from controllers.pending import BATCH, Changes, Pending
+from controllers.training_run import project as training_runs
 
 log = logging.getLogger("blueno.mirror")
 
@@ -29,6 +33,11 @@ PRUNE_SECONDS = 60.0
 FIRST_PAUSE, LAST_PAUSE = 0.2, 5.0  # between two tries
 STOP_SECONDS = 3.0
 STATEMENT_TIMEOUT_MS = 10_000
+
+PROJECTIONS: Mapping[str, Callable[[Body], dict[str, Any]]] = {
+    names.DATASET_KIND: datasets.project_row,
+    names.TRAINING_RUN_KIND: training_runs.project_row,
+}
 
 
 class Mirror:
@@ -43,9 +52,11 @@ class Mirror:
         self._prune_at = 0.0
         MIRROR_LAG.set_function(self._changes.lag)
 
-    def changed(self, body: Body, gone: bool) -> None:
-        """An observer of the cache. Never blocks: notes the state and returns."""
-        self._changes.put(body, gone)
+    def observer(self, kind: str) -> Observer:
+        """For the cache, of objects of this kind (one of PROJECTIONS). Never blocks: notes the state and returns."""
+        if kind not in PROJECTIONS:
+            raise KeyError(kind)
+        return lambda body, gone: self._changes.put(kind, body, gone)
 
     def start(self) -> None:
         """Begin writing; the cache has to be whole by now, because what it lacks counts as deleted."""
@@ -125,7 +136,8 @@ class Mirror:
             return session.write([_entry(pending) for pending in batch], copying)
         except Unstorable as error:
             if len(batch) == 1:
-                log.error("mirror: Dataset %s/%s is left out: %s", batch[0].namespace, batch[0].name, error)
+                lost = batch[0]
+                log.error("mirror: %s %s/%s is left out: %s", lost.kind, lost.namespace, lost.name, error)
                 return 0
             half = len(batch) // 2
             return self._write(session, batch[:half], copying) + self._write(session, batch[half:], copying)
@@ -139,8 +151,8 @@ class Mirror:
 
 
 def _entry(pending: Pending) -> Entry:
-    row = project_row(pending.body) if pending.body is not None else None
-    return Entry(pending.uid, pending.namespace, pending.name, row, pending.turns)
+    row = PROJECTIONS[pending.kind](pending.body) if pending.body is not None else None
+    return Entry(pending.kind, pending.uid, pending.namespace, pending.name, row, pending.turns)
 
 
 def _batches(entries: list[Pending]) -> Iterator[list[Pending]]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from blueno.resources.conditions import parse_time
-from blueno.resources.history import Turn
+from blueno.resources.history import DELETED, TOLD, Turn
+from blueno.resources.row import said
 from controllers.cache import Body
-from controllers.dataset.project import ready_turn
 
 GATHER_SECONDS = 0.02  # between two transactions: the first change goes at once, those that follow go together
 BATCH = 500
@@ -27,6 +27,7 @@ DELETIONS_KEPT = 4096  # until they are written
 class Pending:
     """What is to be written of one object. `body` None: it is gone."""
 
+    kind: str
     uid: str
     namespace: str
     name: str
@@ -48,7 +49,7 @@ class Changes:
 
     def __init__(self) -> None:
         self._turn = threading.Condition()
-        self._all: dict[str, Body] = {}
+        self._all: dict[str, tuple[str, Body]] = {}  # uid → kind and newest state
         self._waiting: dict[str, Pending] = {}  # oldest first
         self._taken_since: float | None = None  # of the oldest change that is being written
         self._deletions = 0  # of those waiting
@@ -56,23 +57,23 @@ class Changes:
         self._incomplete = False  # deletions were dropped
         self._stopped = False
 
-    def put(self, body: Body, gone: bool) -> None:
-        """An object has changed."""
+    def put(self, kind: str, body: Body, gone: bool) -> None:
+        """An object of a kind in TOLD has changed."""
         meta = body["metadata"]
         uid = meta["uid"]
         now, clock = datetime.now(UTC), time.monotonic()
         with self._turn:
             if gone:
-                turn = Turn(now, "Deleted", "True", "Deleted", "")
-                new = Pending(uid, meta["namespace"], meta["name"], None, (turn,), clock)
+                turn = Turn(now, DELETED, "True", DELETED, "")
+                new = Pending(kind, uid, meta["namespace"], meta["name"], None, (turn,), clock)
             elif uid in self._all:
-                new = _as_seen(body, now, clock)
+                new = _as_seen(kind, body, now, clock)
             else:  # at a start of ours, most likely: nobody saw how it came to this
-                new = _as_it_stands(body, now, clock)
+                new = _as_it_stands(kind, body, now, clock)
             if gone:
                 self._all.pop(uid, None)
             else:
-                self._all[uid] = body
+                self._all[uid] = (kind, body)
             before = self._waiting.get(uid)
             self._waiting[uid] = new if before is None else before.followed_by(new)
             self._count_deletions(before, new)
@@ -108,9 +109,9 @@ class Changes:
             waiting, self._waiting = self._waiting, {}
             self._deletions, self._incomplete = 0, False
             self._taken_since = min((entry.since for entry in waiting.values()), default=None)
-            bodies = list(self._all.items())
+            known = list(self._all.items())
         gone = [entry for entry in waiting.values() if entry.body is None]
-        return gone + [waiting.get(uid) or _as_it_stands(body, now, clock) for uid, body in bodies]
+        return gone + [waiting.get(uid) or _as_it_stands(kind, body, now, clock) for uid, (kind, body) in known]
 
     def written(self) -> None:
         """What was taken is safe."""
@@ -148,16 +149,16 @@ class Changes:
             self._deletions, self._incomplete = 0, True
 
 
-def _as_seen(body: Body, now: datetime, clock: float) -> Pending:
+def _as_seen(kind: str, body: Body, now: datetime, clock: float) -> Pending:
     """An object that has just changed."""
-    shown, meta = ready_turn(body), body["metadata"]
-    turns = () if shown is None else (Turn(now, "Ready", *shown[:3]),)
-    return Pending(meta["uid"], meta["namespace"], meta["name"], body, turns, clock)
+    shown, meta = said(body, TOLD[kind]), body["metadata"]
+    turns = () if shown is None else (Turn(now, TOLD[kind], *shown[:3]),)
+    return Pending(kind, meta["uid"], meta["namespace"], meta["name"], body, turns, clock)
 
 
-def _as_it_stands(body: Body, now: datetime, clock: float) -> Pending:
+def _as_it_stands(kind: str, body: Body, now: datetime, clock: float) -> Pending:
     """An object of which no change was seen: its reason counts from when the condition says it does."""
-    shown, meta = ready_turn(body), body["metadata"]
+    shown, meta = said(body, TOLD[kind]), body["metadata"]
     since = parse_time(shown[3]) if shown is not None else None
-    turns = () if shown is None else (Turn(since or now, "Ready", *shown[:3], derived=True),)
-    return Pending(meta["uid"], meta["namespace"], meta["name"], body, turns, clock)
+    turns = () if shown is None else (Turn(since or now, TOLD[kind], *shown[:3], derived=True),)
+    return Pending(kind, meta["uid"], meta["namespace"], meta["name"], body, turns, clock)

@@ -1,41 +1,39 @@
 """The report endpoint: HTTPS, where our own processes tell the operator what they do and what they need.
 
 Served by controllers/http.py, started by lifecycle.py. Preparation pods say how far they are: token → pod uid → its
-labels → the Dataset, work and attempt it may speak for, and no other. The web process says what is looked at; the
-recorder asks to read data sets and says what it has loaded: both are known by their ServiceAccounts.
+labels → the Dataset, work and attempt it may speak for, and no other; training pods are heard in the same way
+(training_reports.py). The web process says what is looked at; the recorder asks to read data sets, says what it has
+loaded, and takes the points of training runs: both are known by their ServiceAccounts.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from aiohttp import web
 
 from blueno import names
 from blueno.kube import Cluster
-from blueno.resources.api import PODS
 from blueno.resources.indexing import IndexReport, dataset_of
 from blueno.resources.outcome import Progress
+from controllers.answers import problem, read_body
 from controllers.cache import Body, Cache
-from controllers.callers import Caller, Callers
+from controllers.callers import Callers
 from controllers.demand import Demand
 from controllers.heard import Heard
+from controllers.owners import find_owner
 from controllers.queue import WorkQueue
+from controllers.training_reports import TrainingReports
 
-BODY_LIMIT = 8192  # bytes
-BODY_SECONDS = 5.0
 PODS_KEPT = 4096
 MIN_INTERVAL = 0.5  # seconds between two reports of one pod
 LOOKED_LIMIT = 100  # data sets in one "looked"
+NO_POD = "the token is not valid for the audience blueno-report, or its pod is gone"
 UNREADABLE_SECONDS = 30  # when the recorder may ask again for a data set that cannot be read now
-
-_Told = TypeVar("_Told")
 
 
 class Reports:
@@ -51,11 +49,12 @@ class Reports:
         self._progress: dict[str, Progress] = {}
         self._index: dict[str, IndexReport] = {}
         self._heard: OrderedDict[str, float] = OrderedDict()  # pod uid: when
+        self._training = TrainingReports(cluster, cache, lambda uid: queue.add((names.TRAINING_RUN_KIND, uid)))
 
-    def latest(self, dataset_uid: str) -> Heard:
-        """What was last said about a Dataset."""
-        until = self._demand.until(dataset_uid, datetime.now(UTC))
-        return Heard(self._progress.get(dataset_uid), self._index.get(dataset_uid), until)
+    def latest(self, uid: str) -> Heard:
+        """What was last said about a Dataset or a TrainingRun."""
+        until = self._demand.until(uid, datetime.now(UTC))
+        return Heard(self._progress.get(uid), self._index.get(uid), until, self._training.latest(uid))
 
     def routes(self) -> list[web.RouteDef]:
         """Everything the endpoint answers."""
@@ -65,33 +64,33 @@ class Reports:
             web.post("/v1/index", self.index),
             web.post("/v1/index/done", self.index_done),
             web.post("/v1/indexed", self.indexed),
+            web.post(names.TRAINING_REPORT_PATH, self.training),
+            web.post(names.TRAINING_POINTS_PATH, self.points),
         ]
 
     async def progress(self, request: web.Request) -> web.Response:
         """204; 400 bad body, 401 bad token, 409 not the attempt this pod works on, 429 too often."""
         caller = await self._callers.identify(request)
         if caller is None or not caller.pod_uid:
-            return _problem(401, "the token is not valid for the audience blueno-report, or its pod is gone")
+            return problem(401, NO_POD)
         now = time.monotonic()
         if now - self._heard.get(caller.pod_uid, -MIN_INTERVAL) < MIN_INTERVAL:
-            return _problem(429, "at most one report in half a second")
+            return problem(429, "at most one report in half a second")
         self._remember(caller.pod_uid, now)
-        report = await _body(request, Progress.from_dict)
+        report = await read_body(request, Progress.from_dict)
         if isinstance(report, web.Response):
             return report
-        pod = await self._pod(caller)
-        if pod is None:
-            return _problem(409, "this pod was not made by Blueno")
-        labels = pod["metadata"]["labels"]
+        owned = await find_owner(self._cluster, self._cache, caller, names.DATASET_KIND)
+        if owned is None:
+            return problem(409, "this pod was not made by Blueno for a Dataset of its namespace")
+        labels, uid, dataset = owned.labels, owned.uid, owned.body
         if (labels.get(names.WORK_LABEL), labels.get(names.ATTEMPT_LABEL)) != (report.work, str(report.attempt)):
-            return _problem(409, "this pod works on another attempt")
-        uid = labels[names.OWNER_UID]
-        dataset = self._cache.get(names.DATASET_KIND, uid)
+            return problem(409, "this pod works on another attempt")
         if dataset is None:
-            return _problem(409, "its Dataset is gone")
+            return problem(409, "its Dataset is gone")
         work = dataset["status"].get("work") or {}
         if work.get("hash") == report.work and work.get("attempt", 0) > report.attempt:
-            return _problem(409, "a later attempt has taken over")
+            return problem(409, "a later attempt has taken over")
         self._progress[uid] = report
         self._news(uid)
         return web.Response(status=204)
@@ -101,12 +100,12 @@ class Reports:
         refused = await self._refuse_all_but(names.WEB, request)
         if refused is not None:
             return refused
-        uids = await _body(request, _uids)
+        uids = await read_body(request, _uids)
         if isinstance(uids, web.Response):
             return uids
         known = [uid for uid in uids if self._cache.get(names.DATASET_KIND, uid) is not None]
         if uids and not known:
-            return _problem(404, "none of these Datasets exists")
+            return problem(404, "none of these Datasets exists")
         for uid in self._demand.look(known, datetime.now(UTC)):
             self._news(uid)
         return web.Response(status=204)
@@ -145,33 +144,44 @@ class Reports:
         refused = await self._refuse_all_but(names.RECORDER, request)
         if refused is not None:
             return refused
-        report = await _body(request, IndexReport.from_dict)
+        report = await read_body(request, IndexReport.from_dict)
         if isinstance(report, web.Response):
             return report
         dataset = self._cache.get(names.DATASET_KIND, report.dataset)
         if dataset is None:
-            return _problem(404, "there is no such Dataset")
+            return problem(404, "there is no such Dataset")
         if (dataset["status"].get("version") or {}).get("digest") == report.digest:
             self._index[report.dataset] = report
             self._news(report.dataset)
         return web.Response(status=204)
+
+    async def training(self, request: web.Request) -> web.Response:
+        """A training pod: how far it is, its metrics, its checkpoint. 401; else see TrainingReports.report."""
+        caller = await self._callers.identify(request)
+        if caller is None or not caller.pod_uid:
+            return problem(401, NO_POD)
+        return await self._training.report(request, caller)
+
+    async def points(self, request: web.Request) -> web.Response:
+        """The recorder: what did training runs say since? 200, perhaps after a while; 400, 401."""
+        return await self._refuse_all_but(names.RECORDER, request) or await self._training.points(request)
 
     async def _asked(self, request: web.Request) -> tuple[str, Body] | web.Response:
         """The Dataset that the recorder asks about."""
         refused = await self._refuse_all_but(names.RECORDER, request)
         if refused is not None:
             return refused
-        uid = await _body(request, dataset_of)
+        uid = await read_body(request, dataset_of)
         if isinstance(uid, web.Response):
             return uid
         dataset = self._cache.get(names.DATASET_KIND, uid)
-        return (uid, dataset) if dataset is not None else _problem(404, "there is no such Dataset")
+        return (uid, dataset) if dataset is not None else problem(404, "there is no such Dataset")
 
     async def _refuse_all_but(self, account: str, request: web.Request) -> web.Response | None:
         caller = await self._callers.identify(request)
         if caller is not None and (caller.namespace, caller.account) == (self._namespace, account):
             return None
-        return _problem(401, f"the token is not one of ServiceAccount {account} for the audience blueno-report")
+        return problem(401, f"the token is not one of ServiceAccount {account} for the audience blueno-report")
 
     def _news(self, uid: str) -> None:
         """Look at this Dataset; and let what was said about gone ones not pile up."""
@@ -183,15 +193,6 @@ class Reports:
         if len(self._demand) > 2 * exist + 16:
             self._demand.forget(datetime.now(UTC))
         self._queue.add((names.DATASET_KIND, uid))
-
-    async def _pod(self, caller: Caller) -> Body | None:
-        """The caller's pod, from the cache or (its watch event may be slower than its report) the API server."""
-        pod = self._cache.get(PODS.kind, caller.pod_uid)
-        if pod is None:
-            pod = await self._cluster.get(PODS, caller.namespace, caller.pod)
-        if pod is None or pod["metadata"]["uid"] != caller.pod_uid:
-            return None
-        return pod if names.OWNER_UID in (pod["metadata"].get("labels") or {}) else None
 
     def _remember(self, pod_uid: str, now: float) -> None:
         self._heard[pod_uid] = now
@@ -205,19 +206,3 @@ def _uids(body: Mapping[str, Any]) -> list[str]:
     if not isinstance(uids, list) or len(uids) > LOOKED_LIMIT or not all(isinstance(uid, str) for uid in uids):
         raise ValueError(f"datasets must be a list of at most {LOOKED_LIMIT} uids")
     return uids
-
-
-async def _body(request: web.Request, parse: Callable[[Any], _Told]) -> _Told | web.Response:
-    """What `parse` makes of the JSON body, or the answer that says why it is none."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return parse(json.loads(await request.read()))
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        return _problem(400, f"not understood: {error}")
-    except TimeoutError:
-        return _problem(408, "the body did not arrive in time")
-
-
-def _problem(status: int, detail: str) -> web.Response:
-    text = json.dumps({"status": status, "detail": detail})
-    return web.Response(status=status, text=text, content_type="application/problem+json")

@@ -1,5 +1,5 @@
-"""What a person may see: SubjectAccessReviews of the API server, and the person's own list of namespaces. Both must
-agree.
+"""What a person may see and do: SubjectAccessReviews of the API server, and the person's own list of namespaces. Both
+must agree.
 
 Called by pipeline.py, api/ and stream.py; asks blueno/kube.py. A person is user `blueno:<email>` in group
 `blueno:<role>`. Answers are kept 10 s (yes) or 5 s (no); when the API server does not answer, nobody sees anything
@@ -20,7 +20,7 @@ from blueno import names
 from blueno.db import people
 from blueno.errors import BluenoError
 from blueno.kube import Cluster
-from blueno.resources.api import ACCESS_REVIEWS, DATASETS
+from blueno.resources.api import ACCESS_REVIEWS, DATASETS, TRAINING_RUNS, Resource
 from webui.auth import Identity
 from webui.problems import later
 
@@ -30,6 +30,7 @@ YES_SECONDS = 10.0
 NO_SECONDS = 5.0
 KEPT = 20_000  # answers
 REVIEW_SECONDS = 5.0
+LISTED = (DATASETS, TRAINING_RUNS)
 CONTENT = "content"  # the virtual subresource that stands for pixels and bytes
 
 ListNamespaces = Callable[[], Awaitable[list[str]]]
@@ -42,6 +43,7 @@ class Question:
     email: str
     role: str
     verb: str
+    resource: Resource
     namespace: str = ""
     name: str = ""
     sub: str = ""
@@ -51,23 +53,25 @@ class Access:
     """Asks each question once at a time and remembers the answer."""
 
     def __init__(self, cluster: Cluster, list_namespaces: ListNamespaces) -> None:
-        """`list_namespaces` names those that hold a data set."""
+        """`list_namespaces` names those that hold anything of ours."""
         self._cluster = cluster
         self._list_namespaces = list_namespaces
         self._answers: OrderedDict[Question, tuple[float, bool]] = OrderedDict()
         self._asking: dict[Question, asyncio.Task[bool]] = {}
 
-    async def may_get(self, who: Identity, namespace: str, name: str, sub: str = "") -> bool:
-        """Whether this data set (or its content) may be shown. Raises Problem 503."""
+    async def may(
+        self, who: Identity, verb: str, resource: Resource, namespace: str, name: str = "", sub: str = ""
+    ) -> bool:
+        """Whether the person may do this to an object (or its subresource). Raises Problem 503."""
         if not who.may_enter(namespace):
             return False
-        return await self._ask(Question(who.email, who.role, "get", namespace, name, sub))
+        return await self._ask(Question(who.email, who.role, verb, resource, namespace, name, sub))
 
-    async def namespaces(self, who: Identity) -> tuple[str, ...] | None:
-        """Those whose data sets may be listed, sorted; None stands for all. Raises Problem 503."""
+    async def namespaces(self, who: Identity, resource: Resource) -> tuple[str, ...] | None:
+        """Those whose objects of this kind may be listed, sorted; None stands for all. Raises Problem 503."""
         if not who.namespaces:
             return ()
-        everywhere = await self._ask(Question(who.email, who.role, "list"))
+        everywhere = await self._ask(Question(who.email, who.role, "list", resource))
         if people.EVERY_NAMESPACE not in who.namespaces:
             candidates = sorted(set(who.namespaces))
             if everywhere:
@@ -76,9 +80,14 @@ class Access:
             return None
         else:
             candidates = sorted(await self._list_namespaces())
-        asked = [self._ask(Question(who.email, who.role, "list", namespace)) for namespace in candidates]
+        asked = [self._ask(Question(who.email, who.role, "list", resource, namespace)) for namespace in candidates]
         allowed = await asyncio.gather(*asked)
         return tuple(namespace for namespace, yes in zip(candidates, allowed, strict=True) if yes)
+
+    async def listed(self, who: Identity) -> dict[str, tuple[str, ...] | None]:
+        """`namespaces` by kind, of everything that lists show. Raises Problem 503."""
+        found = await asyncio.gather(*(self.namespaces(who, resource) for resource in LISTED))
+        return {resource.kind: namespaces for resource, namespaces in zip(LISTED, found, strict=True)}
 
     async def _ask(self, question: Question) -> bool:
         until, yes = self._answers.get(question, (0.0, False))
@@ -114,9 +123,9 @@ class Access:
 
 def _manifest(question: Question) -> dict[str, Any]:
     attributes = {
-        "group": DATASETS.group,
-        "version": DATASETS.version,
-        "resource": DATASETS.plural,
+        "group": question.resource.group,
+        "version": question.resource.version,
+        "resource": question.resource.plural,
         "subresource": question.sub,
         "verb": question.verb,
         "namespace": question.namespace,

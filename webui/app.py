@@ -85,6 +85,7 @@ def _services(config: WebConfig, keys: Keys, cluster: Cluster, registry: Registr
     return Services(
         config=config,
         keys=keys,
+        cluster=cluster,
         database=database,
         passwords=passwords,
         doorkeeper=Doorkeeper(config, keys, database, passwords),

@@ -12,17 +12,21 @@ import logging
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import psycopg2
 
+from blueno import names
 from blueno.db.changes import CHANNEL, Change, Stream, select_changes, select_stream
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import Connection, Cursor, as_blueno_error, connect
 from blueno.db.datasets import select_datasets_by_uid
 from blueno.db.tombstones import select_names
+from blueno.db.training_runs import select_runs_by_uid
 from blueno.errors import BluenoError
+from webui.run_views import run_summary
 from webui.views import summary
 
 log = logging.getLogger("blueno.web.listen")
@@ -38,6 +42,7 @@ class Event:
     """A change, ready to be sent: `text` is the whole server-sent event."""
 
     seq: int
+    kind: str
     uid: str
     namespace: str
     text: bytes
@@ -136,26 +141,38 @@ def make_events(cursor: Cursor, stream: str, changes: list[Change]) -> tuple[Eve
         last[change.uid] = change
     if not last:
         return ()
-    rows = {row.uid: row for row in select_datasets_by_uid(cursor, list(last))}
-    gone = [uid for uid in last if uid not in rows]
+    objects = _objects(cursor, last)
+    gone = [uid for uid in last if uid not in objects]
     known = select_names(cursor, gone) if gone else {}
     events = []
     for uid, change in last.items():
-        row = rows.get(uid)
-        if row is None and uid not in known:
+        found = objects.get(uid)
+        if found is None and uid not in known:
             continue  # pruned since: nobody can be showing it
         body = {
             "kind": change.kind,
-            "op": "delete" if row is None else "upsert",
+            "op": "delete" if found is None else "upsert",
             "uid": uid,
             "namespace": change.namespace,
-            "name": known[uid] if row is None else row.name,
-            "object": None if row is None else summary(row),
+            "name": known[uid] if found is None else found["name"],
+            "object": found,
         }
         data = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         text = f"event: change\nid: {stream}-{change.seq}\ndata: {data}\n\n".encode()
-        events.append(Event(change.seq, uid, change.namespace, text))
+        events.append(Event(change.seq, change.kind, uid, change.namespace, text))
     return tuple(events)
+
+
+def _objects(cursor: Cursor, last: Mapping[str, Change]) -> dict[str, dict[str, Any]]:
+    """uid → what lists show of it, of those that live."""
+    found: dict[str, dict[str, Any]] = {}
+    datasets = [uid for uid, change in last.items() if change.kind == names.DATASET_KIND]
+    runs = [uid for uid, change in last.items() if change.kind == names.TRAINING_RUN_KIND]
+    if datasets:
+        found |= {row.uid: summary(row) for row in select_datasets_by_uid(cursor, datasets)}
+    if runs:
+        found |= {row.uid: run_summary(row) for row in select_runs_by_uid(cursor, runs)}
+    return found
 
 
 def _wait(connection: Connection) -> None:

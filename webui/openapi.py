@@ -30,7 +30,7 @@ def document(registry: Registry, version: str) -> dict[str, Any]:
         "info": {
             "title": "Blueno",
             "version": version,
-            "description": "Image data sets: what was prepared, and the samples in it.",
+            "description": "Image data sets: what was prepared, the samples in it, and the runs that train on them.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
@@ -92,7 +92,7 @@ def _responses(route: Route) -> dict[str, Any]:
     problems |= {403: "not allowed"}
     if route.permission is Permission.CONTENT:
         problems |= {409: "not indexed yet", 410: "version removed", 416: "no such range", 502: "data server failed"}
-    if route.method in ("POST", "DELETE"):
+    if route.method in ("POST", "PATCH", "DELETE"):
         problems |= {401: "not let in", 409: "not possible as things are"}
     for status, about in sorted(problems.items()):
         responses.setdefault(str(status), {"description": about, "content": _PROBLEM})

@@ -21,8 +21,8 @@ from webui.auth import COOKIE, COOKIE_SECONDS
 from webui.call import Call
 from webui.headers import OPENER_POLICY, secured
 from webui.limits import Buckets
-from webui.problems import Problem, later, not_found
-from webui.routes import Answer, Permission, Route
+from webui.problems import Problem, gone, later, not_found
+from webui.routes import OF_AN_OBJECT, Answer, Permission, Route
 from webui.server import peer
 from webui.services import Services
 
@@ -33,6 +33,7 @@ AT_ONCE = 256  # requests in hand, streams not counted
 ANSWER_SECONDS = 60.0
 _NOT_AUDITED = (400, 408, 413, 415, 417, 422, 429)
 DATA = (Permission.LIST, Permission.READ, Permission.CONTENT)
+_WRITES = {Permission.CREATE: "create", Permission.CHANGE: "patch", Permission.DELETE: "delete"}
 
 
 class Pipeline:
@@ -139,17 +140,26 @@ class Pipeline:
             raise Problem(403, "forbidden", "only administrators may do this")
 
     async def _permit(self, call: Call, route: Route) -> None:
-        """Whether the person may see this data set: 404 if not, as if it were not there."""
+        """Whether the person may see this object: 404 if not, as if it were not there; and may do that to it: 403."""
         if route.permission in DATA:
             age = self._services.hub.stale_seconds()
             if age is not None:
                 call.headers["Blueno-Stale-Seconds"] = str(int(age))
-        if route.permission not in (Permission.READ, Permission.CONTENT):
+        access, about, name = self._services.access, route.about, ""
+        if route.permission is Permission.CREATE:
+            call.values = {**call.values, "namespace": call.body["namespace"], "name": call.body["name"]}
+        elif route.permission in OF_AN_OBJECT:
+            name, sub = call.values["name"], CONTENT if route.permission is Permission.CONTENT else ""
+            if not await access.may(call.person, "get", about, call.values["namespace"], name, sub):
+                raise gone(about)
+        verb = _WRITES.get(route.permission)
+        if verb is None:
             return
-        sub = CONTENT if route.permission is Permission.CONTENT else ""
-        namespace, name = call.values["namespace"], call.values["name"]
-        if not await self._services.access.may_get(call.person, namespace, name, sub):
-            raise not_found("there is no such data set, or you may not see it")
+        namespace = call.values["namespace"]
+        if not await access.may(
+            call.person, verb, about, namespace, name
+        ):  # no name yet in a `create`, as in Kubernetes
+            raise Problem(403, "forbidden", f"you may not {verb} {about.plural} in the namespace {namespace}")
 
     def _static(self, call: Call, segments: tuple[str, ...]) -> web.StreamResponse:
         if call.request.method not in ("GET", "HEAD"):

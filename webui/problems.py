@@ -11,7 +11,11 @@ from typing import Any
 
 from aiohttp import web
 
+from blueno import names
+from blueno.resources.api import Resource
+
 MEDIA_TYPE = "application/problem+json"
+_WORDS = {names.DATASET_KIND: "data set", names.TRAINING_RUN_KIND: "training run"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,11 @@ class Problem(Exception):
 def not_found(what: str = "there is nothing here") -> Problem:
     """Also for what a person may not see: the answer must not tell the two apart."""
     return Problem(404, "not_found", what)
+
+
+def gone(about: Resource) -> Problem:
+    """There is no such object, or it may not be seen."""
+    return not_found(f"there is no such {_WORDS[about.kind]}, or you may not see it")
 
 
 def invalid(errors: Sequence[FieldError]) -> Problem:

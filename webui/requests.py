@@ -56,10 +56,10 @@ def query_values(route: Route, raw_query: str) -> dict[str, Any]:
             given[name] = _decoded(value.replace("+", " "), "query")
     values = {}
     for name, param in known.items():
-        values[name] = param.default
+        values[param.key or name] = param.default
         if name in given:
             try:
-                values[name] = param.kind.parse(given[name])
+                values[param.key or name] = param.kind.parse(given[name])
             except Wrong as error:
                 errors += [FieldError(f"query.{name}{e.field}", e.message) for e in error.errors]
     if errors:

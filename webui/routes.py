@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from blueno.resources.api import DATASETS, Resource
 from webui.kinds import Kind, Object
 
 if TYPE_CHECKING:
@@ -29,18 +30,25 @@ class Permission(enum.Enum):
     PERSON = "person"  # whoever is logged in
     ADMIN = "admin"  # role admin
     LIST = "list"  # logged in; the handler shows only namespaces that may be listed
-    READ = "read"  # get datasets {namespace}/{name}
+    READ = "read"  # get {namespace}/{name} of the route's kind
     CONTENT = "content"  # get datasets/content {namespace}/{name}: pixels and bytes
+    CREATE = "create"  # create {namespace}/{name}, which the body names
+    CHANGE = "change"  # get and patch {namespace}/{name}
+    DELETE = "delete"  # get and delete {namespace}/{name}
+
+
+OF_AN_OBJECT = (Permission.READ, Permission.CONTENT, Permission.CHANGE, Permission.DELETE)
 
 
 @dataclass(frozen=True)
 class Param:
-    """A query parameter; it may stand once."""
+    """A query parameter; it may stand once. Handlers find it under `key`, or under its name when that is empty."""
 
     name: str
     kind: Kind
     default: Any = None
     about: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ Handler = Callable[["Call"], Awaitable[Answer | web.StreamResponse]]
 
 @dataclass(frozen=True)
 class Route:
-    """One method of one path. `audit` is the verb of its audit rows; empty: none."""
+    """One method of one path. `audit` is the verb of its audit rows; empty: none. `about` is its objects' kind."""
 
     method: str
     path: str
@@ -81,6 +89,7 @@ class Route:
     kinds: Mapping[str, Kind] = field(default_factory=dict)  # of the path's parameters
     audit: str = ""
     streams: bool = False  # may answer for longer than a minute
+    about: Resource = DATASETS
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -104,8 +113,13 @@ class Registry:
                 raise TypeError(f"{route.method} {route.path} declares no permission")
             if set(route.names) != set(route.kinds):
                 raise TypeError(f"{route.method} {route.path}: its parameters and their kinds differ")
-            if route.permission in (Permission.READ, Permission.CONTENT) and route.names[:2] != ("namespace", "name"):
+            if route.permission in OF_AN_OBJECT and route.names[:2] != ("namespace", "name"):
                 raise TypeError(f"{route.method} {route.path}: its permission is about a namespace and a name")
+            if route.permission is Permission.CREATE and not {"namespace", "name"} <= set(_fields(route)):
+                raise TypeError(f"{route.method} {route.path}: its body must name what is created")
+            # Or a query could name another object than the one whose permission is asked for.
+            if set(route.names) & {param.key or param.name for param in route.query}:
+                raise TypeError(f"{route.method} {route.path}: a query parameter would hide one of the path")
             if (route.method, route.path) in seen:
                 raise TypeError(f"{route.method} {route.path} is declared twice")
             seen.add((route.method, route.path))
@@ -126,6 +140,10 @@ class Registry:
                 return route, values, ()
             known += ["GET", "HEAD"] if route.method == "GET" else [route.method]
         return None, {}, tuple(known)
+
+
+def _fields(route: Route) -> tuple[str, ...]:
+    return tuple(route.body.fields) if route.body is not None else ()
 
 
 def _match(pattern: tuple[str, ...], segments: tuple[str, ...]) -> dict[str, str] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from blueno.resources.run_row import STATES
+
 Schema = dict[str, Any]
 
 _TEXT: Final[Schema] = {"type": "string"}
@@ -67,6 +69,54 @@ _DETAIL: Schema = {
     "conditions": list_of(_ANY),
     "volume": maybe(_ANY),
     "spec": _ANY,
+}
+
+_RUN_SUMMARY: Schema = {
+    "uid": _TEXT,
+    "namespace": _TEXT,
+    "name": _TEXT,
+    "state": {"type": "string", "enum": list(STATES)},
+    "reason": _TEXT,
+    "message": _TEXT,
+    "stalled": _BOOL,
+    "suspended": _BOOL,
+    "progress": maybe(obj(percentage=_WHOLE, estimatedRemainingSeconds=maybe(_WHOLE))),
+    "metrics": list_of(obj(name=_TEXT, value=_TEXT)),
+    "objective": maybe(obj(name=_TEXT, direction=_TEXT)),
+    "datasets": list_of(obj(name=_TEXT, digest=maybe(_TEXT))),
+    "parameters": {"type": "object", "additionalProperties": _TEXT},
+    "gpus": _WHOLE,
+    "nodes": list_of(_TEXT),
+    "numNodes": _WHOLE,
+    "gpuSeconds": _WHOLE,
+    "attempt": _WHOLE,
+    "restarts": _WHOLE,
+    "queue": maybe(_TEXT),
+    "startedAt": maybe(_TIME),
+    "endedAt": maybe(_TIME),
+    "managedBy": maybe(_TEXT),
+    "createdAt": _TIME,
+    "changedAt": _TIME,
+}
+_RUN_DETAIL: Schema = {
+    "pending": maybe(obj(reason=_TEXT, message=_TEXT, since=maybe(_TEXT))),
+    "conditions": list_of(_ANY),
+    "image": _TEXT,
+    "imageDigest": maybe(_TEXT),
+    "codeRevision": maybe(_TEXT),
+    "command": list_of(_TEXT),
+    "args": list_of(_TEXT),
+    "outputs": maybe(obj(claimName=_TEXT, path=_TEXT)),
+    "checkpoint": maybe(obj(path=_TEXT, step=maybe(_WHOLE), time=maybe(_TEXT))),
+    "failure": maybe(obj(reason=_TEXT, exitCode=maybe(_WHOLE), pod=maybe(_TEXT), lastLines=list_of(_TEXT))),
+    "jobName": maybe(_TEXT),
+    "spec": _ANY,
+}
+_POINT: Schema = {  # [step or null, time, value or null]
+    "type": "array",
+    "prefixItems": [maybe(_WHOLE), _TIME, maybe({"type": "number"})],
+    "minItems": 3,
+    "maxItems": 3,
 }
 
 SCHEMAS: Final[dict[str, Schema]] = {
@@ -144,6 +194,27 @@ SCHEMAS: Final[dict[str, Schema]] = {
         next=maybe(_TEXT),
         previous=maybe(_TEXT),
         version=_VERSION,
+    ),
+    "RunSummary": obj(**_RUN_SUMMARY),
+    "Run": obj(**_RUN_SUMMARY, **_RUN_DETAIL),
+    "Runs": obj(items=list_of(ref("RunSummary")), next=maybe(_TEXT)),
+    "RunMetrics": obj(names=list_of(_TEXT), series=list_of(obj(name=_TEXT, points=list_of(_POINT)))),
+    "RunLogs": obj(
+        parts=list_of(
+            obj(
+                attempt=_WHOLE,
+                pod=_TEXT,
+                bytes=_WHOLE,
+                complete=_BOOL,
+                gap=maybe(obj(**{"from": _WHOLE, "to": _WHOLE})),
+            )
+        ),
+        attempt=maybe(_WHOLE),
+        pod=maybe(_TEXT),
+        text=_TEXT,
+        first=_WHOLE,
+        next=_WHOLE,
+        complete=_BOOL,
     ),
     "About": _ANY,
     "Health": obj(status=_TEXT),

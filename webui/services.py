@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from blueno.kube import Cluster
 from webui.access import Access
 from webui.auth import Doorkeeper
 from webui.config import WebConfig
@@ -28,6 +29,7 @@ class Services:
 
     config: WebConfig
     keys: Keys
+    cluster: Cluster
     database: Database
     passwords: Passwords
     doorkeeper: Doorkeeper

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from webui.auth import Identity
 from webui.listen import Event, News
@@ -26,12 +26,13 @@ STALE_SECONDS = 15.0  # of silence of the mirror, after which answers say how ol
 TICK_SECONDS = 0.5
 
 Clock = Callable[[], float]
+Allowed = Mapping[str, tuple[str, ...] | None]  # kind → namespaces; None stands for all of them
 
 
 class Client:
-    """One open stream. `allowed` None stands for every namespace."""
+    """One open stream."""
 
-    def __init__(self, identity: Identity, allowed: tuple[str, ...] | None) -> None:
+    def __init__(self, identity: Identity, allowed: Allowed) -> None:
         self.identity = identity
         self.allowed = allowed
         self.queue: dict[str, Event] = {}
@@ -39,12 +40,14 @@ class Client:
         self.health = True  # is to be told how things are
         self.news = asyncio.Event()
 
-    def may_see(self, namespace: str) -> bool:
-        return self.allowed is None or namespace in self.allowed
+    def may_see(self, event: Event) -> bool:
+        """Nothing of a kind that nobody asked about."""
+        namespaces = self.allowed.get(event.kind, ())
+        return namespaces is None or event.namespace in namespaces
 
     def put(self, event: Event) -> None:
         """Takes the place of an older event of the same object, at the end."""
-        if not self.may_see(event.namespace):
+        if not self.may_see(event):
             return
         self.queue.pop(event.uid, None)
         self.queue[event.uid] = event
@@ -109,7 +112,7 @@ class Hub:
 
     # For clients ---------------------------------------------------------------------------------------
 
-    def join(self, identity: Identity, allowed: tuple[str, ...] | None) -> Client:
+    def join(self, identity: Identity, allowed: Allowed) -> Client:
         """Raises Problem 429 or 503 when there are too many."""
         if self._closing or len(self._clients) >= CLIENTS:
             raise later("overloaded", "too many event streams are open", 5.0)

@@ -78,7 +78,10 @@ _ONE = f"""
 SELECT document, {_COLUMNS} {_LIVE} AND namespace = %s AND name = %s ORDER BY created_at DESC, uid LIMIT 1
 """
 _BY_UID = f"SELECT {_COLUMNS} {_LIVE} AND uid = ANY(%s::uuid[])"
-_NAMESPACES = "SELECT DISTINCT namespace FROM projection.dataset WHERE deleted_at IS NULL ORDER BY namespace"
+_NAMESPACES = """
+SELECT namespace FROM projection.dataset WHERE deleted_at IS NULL UNION
+SELECT namespace FROM projection.training_run WHERE deleted_at IS NULL ORDER BY namespace
+"""
 _HISTORY = """
 SELECT id, at, condition, status, reason, message FROM record.history
 WHERE uid = %(uid)s::uuid AND (%(before)s::bigint IS NULL OR id < %(before)s) ORDER BY id DESC LIMIT %(limit)s
@@ -119,12 +122,12 @@ def select_datasets_by_uid(cursor: Cursor, uids: Sequence[str]) -> list[DatasetR
 
 
 def select_namespaces(cursor: Cursor) -> list[str]:
-    """Namespaces with a live data set."""
+    """Namespaces with a live data set or training run."""
     cursor.execute(_NAMESPACES)
     return [namespace for (namespace,) in cursor.fetchall()]
 
 
 def select_history(cursor: Cursor, uid: str, before: int | None, limit: int) -> list[HistoryRow]:
-    """What a data set's conditions said, newest first; `before` is the last `id` of the page before."""
+    """What an object's conditions said, newest first; `before` is the last `id` of the page before."""
     cursor.execute(_HISTORY, {"uid": uid, "before": before, "limit": limit})
     return [HistoryRow(*row) for row in cursor.fetchall()]

@@ -1,4 +1,4 @@
-"""What the operator's mirror writes: rows of Datasets, the log of changes, the history of reasons.
+"""What the operator's mirror writes: rows of objects (tables.py), the log of changes, the history of reasons.
 
 Called by controllers/mirror.py from its one thread; calls connect.py and migrate.py. Every transaction begins by taking
 the row of projection.stream: it is the fence (an operator whose Lease epoch is behind writes nothing), the heartbeat,
@@ -21,23 +21,16 @@ from blueno.db.config import DatabaseConfig
 from blueno.db.connect import Connection, Cursor, connect
 from blueno.db.errors import SchemaMissing, as_blueno_error
 from blueno.db.migrate import check, ensure_projection
+from blueno.db.tables import FORGET_LINEAGE, TABLES, WRITE_LINEAGE, Table
 from blueno.errors import BluenoError
-from blueno.resources.history import Turn
+from blueno.resources.history import DELETED, Turn
 
-KIND = "Dataset"
 LOG_ROWS = 1_000_000
 LOG_HOURS = 24
-TOMBSTONE_DAYS = 7
 PRUNED_AT_ONCE = 10_000
 RECENT_TURNS = 64  # of one object, among which a turn that was written already is looked for
 
-# What people see of a Dataset: when none of it differs, nothing has changed.
-_SEEN = (
-    *("namespace", "name", "display_name", "ready", "reconciling", "stalled", "reason", "message", "stage"),
-    *("percentage", "remaining_seconds", "samples", "bytes", "classes", "version_digest", "version_sequence"),
-    *("indexed_digest", "managed_by", "document"),
-)
-COLUMNS = ("uid", "rv", "generation", "created_at", *_SEEN)
+Line = tuple[str, str, str, str]  # of change_log: kind, uid, namespace, op
 
 _TAKE = """
 UPDATE projection.stream SET heartbeat_at = clock_timestamp(), fence = %(epoch)s
@@ -48,40 +41,16 @@ _BEGIN = """
 UPDATE projection.stream SET fence = %(epoch)s, resync = resync + 1, heartbeat_at = clock_timestamp()
 WHERE fence <= %(epoch)s RETURNING id, resync
 """
-# In a full copy the cluster is right also when its numbers are lower than ours (it was restored from a backup).
-_UPSERT = f"""
-INSERT INTO projection.dataset AS stored ({", ".join(COLUMNS)}, resync) VALUES %s
-ON CONFLICT (uid) DO UPDATE SET
-    {", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])},
-    resync = excluded.resync,
-    deleted_at = NULL,
-    changed_at = CASE WHEN stored.deleted_at IS NULL
-        AND ({", ".join(f"stored.{name}" for name in _SEEN)})
-            IS NOT DISTINCT FROM ({", ".join(f"excluded.{name}" for name in _SEEN)})
-        THEN stored.changed_at ELSE now() END
-WHERE stored.rv < excluded.rv OR stored.deleted_at IS NOT NULL
-    OR (stored.rv > excluded.rv AND stored.resync < excluded.resync)
-RETURNING uid::text, namespace, changed_at = now()
-"""  # noqa: S608  # our constants
-_TOUCH = "UPDATE projection.dataset SET resync = %s WHERE uid = ANY(%s::uuid[]) AND resync < %s"
-_BURY = """
-UPDATE projection.dataset SET deleted_at = now(), changed_at = now()
-WHERE uid = ANY(%s::uuid[]) AND deleted_at IS NULL RETURNING uid::text, namespace
-"""
-_BURY_UNSEEN = """
-UPDATE projection.dataset SET deleted_at = now(), changed_at = now()
-WHERE deleted_at IS NULL AND resync < %s RETURNING uid::text, namespace, name, now()
-"""
 _LOG = "INSERT INTO projection.change_log (kind, uid, namespace, op) VALUES %s RETURNING seq"
 _NOTIFY = "SELECT pg_notify(%s, %s)"
 _DONE = "UPDATE projection.stream SET resynced_at = now() WHERE id = %s"
 # `derived` turns were not watched but read off the object: a time that cannot be true is replaced by now.
 _HISTORY = f"""
 INSERT INTO record.history (kind, uid, namespace, name, at, condition, status, reason, message)
-SELECT '{KIND}', new.uid, new.namespace, new.name,
+SELECT new.kind, new.uid, new.namespace, new.name,
     CASE WHEN new.derived AND new.at <= last.at THEN now() ELSE new.at END,
     new.condition, new.status, new.reason, new.message
-FROM (VALUES %s) AS new (uid, namespace, name, nth, derived, at, condition, status, reason, message)
+FROM (VALUES %s) AS new (kind, uid, namespace, name, nth, derived, at, condition, status, reason, message)
 LEFT JOIN LATERAL (
     SELECT at, condition, status, reason FROM record.history WHERE uid = new.uid ORDER BY id DESC LIMIT 1
 ) AS last ON true
@@ -97,18 +66,16 @@ WHERE (new.nth > 0 OR (last.condition, last.status, last.reason)
     )
 ORDER BY new.uid, new.nth
 """  # noqa: S608  # our constants
-_TURN = "(%s::uuid, %s::text, %s::text, %s::int, %s::bool, %s::timestamptz, %s::text, %s::text, %s::text, %s::text)"
+_TURN = (
+    "(%s::text, %s::uuid, %s::text, %s::text, %s::int, %s::bool, %s::timestamptz, "
+    "%s::text, %s::text, %s::text, %s::text)"
+)
 _PRUNE_LOG = f"""
 DELETE FROM projection.change_log WHERE seq IN (
     SELECT seq FROM (SELECT seq, at FROM projection.change_log ORDER BY seq LIMIT {PRUNED_AT_ONCE}) AS oldest
     WHERE at < now() - interval '{LOG_HOURS} hours'
         OR seq <= (SELECT max(seq) FROM projection.change_log) - {LOG_ROWS}
 )
-"""  # noqa: S608  # our constants
-# Only when the recorder has put away what it had loaded of it.
-_PRUNE_BURIED = f"""
-DELETE FROM projection.dataset AS buried WHERE deleted_at < now() - interval '{TOMBSTONE_DAYS} days'
-    AND NOT EXISTS (SELECT FROM projection.version WHERE dataset_uid = buried.uid)
 """  # noqa: S608  # our constants
 
 
@@ -128,6 +95,7 @@ class Unstorable(BluenoError):
 class Entry:
     """One object as it is now (`row`: column → value) or no more (None), and its turns since the last entry."""
 
+    kind: str
     uid: str
     namespace: str
     name: str
@@ -160,27 +128,41 @@ class MirrorSession:
 
     def write(self, entries: Sequence[Entry], copying: bool = False) -> int:
         """One transaction; how many objects really changed. Without entries it is a heartbeat. Raises Unstorable."""
+        by_kind: dict[str, list[Entry]] = {}
+        for entry in entries:
+            by_kind.setdefault(entry.kind, []).append(entry)
         with self._transaction() as cursor:
-            changes = _upsert(cursor, entries, self._resync)
-            gone = [entry.uid for entry in entries if entry.row is None]
-            if gone:
-                cursor.execute(_BURY, (gone,))
-                changes += [(KIND, uid, namespace, "delete") for uid, namespace in cursor.fetchall()]
-            if copying:
-                there = [entry.uid for entry in entries if entry.row is not None]
-                cursor.execute(_TOUCH, (self._resync, there, self._resync))
+            changes: list[Line] = []
+            for kind, some in by_kind.items():
+                changes += self._write_some(cursor, TABLES[kind], some, copying)
             _append_history(cursor, entries)
             _log(cursor, changes)
         return len(changes)
 
+    def _write_some(self, cursor: Cursor, table: Table, entries: Sequence[Entry], copying: bool) -> list[Line]:
+        """Entries of one kind; lines for change_log."""
+        changes = _upsert(cursor, table, entries, self._resync)
+        gone = [entry.uid for entry in entries if entry.row is None]
+        if gone:
+            cursor.execute(table.bury, (gone,))
+            changes += [(table.kind, uid, namespace, "delete") for uid, namespace in cursor.fetchall()]
+        if copying:
+            there = [entry.uid for entry in entries if entry.row is not None]
+            cursor.execute(table.touch, (self._resync, there, self._resync))
+        return changes
+
     def finish_copy(self) -> int:
         """Bury what the full copy did not see: it was deleted while nobody watched. How many that were."""
         with self._transaction() as cursor:
-            cursor.execute(_BURY_UNSEEN, (self._resync,))
-            buried = cursor.fetchall()
-            told = [Entry(u, ns, n, None, (Turn(at, "Deleted", "True", "Deleted", ""),)) for u, ns, n, at in buried]
+            told: list[Entry] = []
+            for kind, table in TABLES.items():
+                cursor.execute(table.bury_unseen, (self._resync,))
+                told += [
+                    Entry(kind, uid, namespace, name, None, (Turn(at, DELETED, "True", DELETED, ""),))
+                    for uid, namespace, name, at in cursor.fetchall()
+                ]
             _append_history(cursor, told)
-            _log(cursor, [(KIND, entry.uid, entry.namespace, "delete") for entry in told])
+            _log(cursor, [(entry.kind, entry.uid, entry.namespace, "delete") for entry in told])
             cursor.execute(_DONE, (self._id,))
         return len(told)
 
@@ -189,7 +171,8 @@ class MirrorSession:
         with self._transaction() as cursor:
             cursor.execute(_PRUNE_LOG)
             more = cursor.rowcount >= PRUNED_AT_ONCE
-            cursor.execute(_PRUNE_BURIED)
+            for table in TABLES.values():
+                cursor.execute(table.prune)
         return more
 
     def close(self) -> None:
@@ -255,18 +238,23 @@ def _require_schemas(connection: Connection) -> None:
         raise as_blueno_error(error) from error
 
 
-def _upsert(cursor: Cursor, entries: Sequence[Entry], resync: int) -> list[tuple[str, str, str, str]]:
+def _upsert(cursor: Cursor, table: Table, entries: Sequence[Entry], resync: int) -> list[Line]:
     """Lines for change_log, of the rows in which something that people see has changed."""
-    rows = [(*(entry.row[name] for name in COLUMNS), resync) for entry in entries if entry.row is not None]
+    rows = [(*(entry.row[name] for name in table.columns), resync) for entry in entries if entry.row is not None]
     if not rows:
         return []
-    written = execute_values(cursor, _UPSERT, rows, page_size=len(rows), fetch=True)
-    return [(KIND, uid, namespace, "upsert") for uid, namespace, changed in written if changed]
+    written = execute_values(cursor, table.upsert, rows, page_size=len(rows), fetch=True)
+    changed = [(uid, namespace) for uid, namespace, is_news in written if is_news]
+    if changed and table.lineage:
+        uids = {"uids": [uid for uid, _ in changed]}
+        cursor.execute(FORGET_LINEAGE, uids)
+        cursor.execute(WRITE_LINEAGE, uids)
+    return [(table.kind, uid, namespace, "upsert") for uid, namespace in changed]
 
 
 def _append_history(cursor: Cursor, entries: Sequence[Entry]) -> None:
     rows = [
-        (entry.uid, entry.namespace, entry.name, nth, turn.derived, turn.at, *turn.says, turn.message)
+        (entry.kind, entry.uid, entry.namespace, entry.name, nth, turn.derived, turn.at, *turn.says, turn.message)
         for entry in entries
         for nth, turn in enumerate(entry.turns)
     ]
@@ -274,7 +262,7 @@ def _append_history(cursor: Cursor, entries: Sequence[Entry]) -> None:
         execute_values(cursor, _HISTORY, rows, template=_TURN, page_size=1000)
 
 
-def _log(cursor: Cursor, changes: Sequence[tuple[str, str, str, str]]) -> None:
+def _log(cursor: Cursor, changes: Sequence[Line]) -> None:
     """The log, and one notification for all of it."""
     if not changes:
         return

@@ -5,16 +5,13 @@ Posts Progress (blueno/resources/outcome.py) to `<report url>/v1/progress` from 
 
 from __future__ import annotations
 
-import http.client
-import json
 import logging
 import math
-import ssl
 import threading
 import time
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
+from blueno.posting import Endpoint, post
 from blueno.prep.config import PrepConfig
 from blueno.resources.outcome import Progress
 
@@ -141,22 +138,8 @@ class Reporter:
                 return
 
     def _post(self) -> None:
-        url = urlsplit(self._config.report_url)
-        token = self._config.token_file.read_text().strip() if self._config.token_file.exists() else ""
-        connection: http.client.HTTPConnection
-        if url.scheme == "https":
-            authority = self._config.report_ca_file
-            context = ssl.create_default_context(cafile=str(authority) if authority.exists() else None)
-            connection = http.client.HTTPSConnection(url.hostname or "", url.port, timeout=5, context=context)
-        else:
-            connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=5)
-        body = json.dumps(self._progress.report(self._work, self._config.attempt).to_dict())
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-        try:
-            connection.request("POST", url.path.rstrip("/") + "/v1/progress", body, headers)
-            answer = connection.getresponse()
-            answer.read(1024)
-            if answer.status >= 400:
-                raise ConnectionError(f"HTTP {answer.status}")
-        finally:
-            connection.close()
+        config = self._config
+        endpoint = Endpoint(config.report_url.rstrip("/") + "/v1/progress", config.token_file, config.report_ca_file)
+        answer = post(endpoint, self._progress.report(self._work, config.attempt).to_dict())
+        if answer.status >= 400:
+            raise ConnectionError(f"HTTP {answer.status}")

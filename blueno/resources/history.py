@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+from blueno import names
+
+DELETED: Final = "Deleted"  # condition and reason of an object's last turn
+# Kind → the condition that says where an object stands: its turns are the object's history.
+TOLD: Final[Mapping[str, str]] = MappingProxyType({names.DATASET_KIND: "Ready", names.TRAINING_RUN_KIND: "Succeeded"})
 
 
 @dataclass(frozen=True)
@@ -11,7 +20,7 @@ class Turn:
     """A condition got this status and reason. `derived`: read off the object, not seen happen."""
 
     at: datetime
-    condition: str  # Ready, or Deleted
+    condition: str  # the kind's in TOLD, or DELETED
     status: str
     reason: str
     message: str

@@ -156,7 +156,9 @@ def node_lost(pod: PodView) -> str:
 def trouble(run: TrainingRun, pod: PodView, profiles: Mapping[str, AcceleratorProfile]) -> tuple[str, str]:
     """Why a pod does not start, in words a person can act on."""
     if pod.trouble == "image":
-        return Reason.IMAGE_PULL_FAILED, f"the node cannot get {run.container.image}: {pod.detail}; check spec.image"
+        secrets = f" and the pull secrets {', '.join(run.container.pull_secrets)}" if run.container.pull_secrets else ""
+        text = f"the node cannot get {run.container.image}: {pod.detail}; check spec.image{secrets}"
+        return Reason.IMAGE_PULL_FAILED, text
     if pod.trouble == "container":
         return Reason.STARTING, f"the container cannot start: {pod.detail}"
     gpus, detail = placed(run.placement, profiles).gpus, pod.detail.lower()

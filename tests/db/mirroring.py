@@ -12,7 +12,7 @@ import psycopg2
 from blueno import names
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import as_blueno_error, connect
-from blueno.db.mirror import COLUMNS
+from blueno.db.tables import DATASETS
 from blueno.errors import Unavailable
 from controllers.cache import Cache
 from controllers.mirror import Mirror
@@ -29,7 +29,8 @@ class Mirrored:
         self.epoch = epoch
         self.cache = Cache()
         self.mirror = Mirror(database.url_file, lambda: self.epoch)
-        self.cache.observe(names.DATASET_KIND, self.mirror.changed)
+        for kind in names.KINDS:
+            self.cache.observe(kind, self.mirror.observer(kind))
 
     def start(self) -> Mirrored:
         self.mirror.start()
@@ -72,7 +73,7 @@ class Mirrored:
 
     def live(self) -> dict[str, tuple[Any, ...]]:
         """uid → everything that a rebuild has to bring back."""
-        columns = ", ".join(COLUMNS)
+        columns = ", ".join(DATASETS.columns)
         rows = self.read(f"SELECT {columns} FROM projection.dataset WHERE deleted_at IS NULL")
         return {str(row[0]): row[1:] for row in rows}
 

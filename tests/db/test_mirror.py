@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from blueno import names
 from blueno.db.changes import CHANNEL
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import Connection
 from blueno.db.datasets import select_dataset, select_history
-from blueno.db.mirror import KIND, TOMBSTONE_DAYS, Entry, MirrorSession
+from blueno.db.mirror import Entry, MirrorSession
+from blueno.db.tables import TOMBSTONE_DAYS
 from blueno.resources.conditions import parse_time
 from blueno.resources.history import Turn
 from controllers import mirror as module
@@ -161,7 +163,7 @@ def test_a_batch_that_was_written_without_our_knowing_is_not_told_twice(database
     """The connection breaks after COMMIT was sent: nobody knows, and everything is written again."""
     m = make()
     turns = tuple(Turn(NOW + timedelta(seconds=n), "Ready", "False", r, "") for n, r in enumerate("ABA"))
-    entry = Entry(A, "lab", "mnist", None, turns)
+    entry = Entry(names.DATASET_KIND, A, "lab", "mnist", None, turns)
     for _ in range(3):
         session = MirrorSession(database, lambda: 1)
         session.write([entry])
@@ -173,7 +175,18 @@ def test_a_derived_time_that_cannot_be_true_becomes_now(database: DatabaseConfig
     """A reason changes without its condition's clock: the turn is younger than the one before it."""
     session = MirrorSession(database, lambda: 1)
     for reason in ("Pending", "Preparing"):
-        session.write([Entry(A, "lab", "mnist", None, (Turn(NOW, "Ready", "False", reason, "", derived=True),))])
+        session.write(
+            [
+                Entry(
+                    names.DATASET_KIND,
+                    A,
+                    "lab",
+                    "mnist",
+                    None,
+                    (Turn(NOW, "Ready", "False", reason, "", derived=True),),
+                )
+            ]
+        )
     session.close()
     rows = make().read("SELECT reason, at > %s FROM record.history ORDER BY id", NOW)
     assert rows == [("Pending", False), ("Preparing", True)]
@@ -287,7 +300,3 @@ def smaller(what: str, by: str) -> str:
 
     assert what in mirror._PRUNE_LOG
     return mirror._PRUNE_LOG.replace(what, by)
-
-
-def test_the_kind_is_the_one_that_readers_know() -> None:
-    assert KIND == "Dataset"

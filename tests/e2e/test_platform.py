@@ -24,19 +24,21 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "rbac.txt"
 OPERATOR = "system:serviceaccount:blueno-system:blueno-operator"
+WEB = "system:serviceaccount:blueno-system:blueno-web"
 
 
-def rights(cluster: Kube, namespace: str) -> list[str]:
-    """`kubectl auth can-i --list` of the operator, without what everybody may do."""
-    listed = cluster.inside(namespace).run("auth", "can-i", "--list", f"--as={OPERATOR}")
+def rights(cluster: Kube, namespace: str, account: str = OPERATOR) -> list[str]:
+    """`kubectl auth can-i --list` of an account, without what everybody may do."""
+    listed = cluster.inside(namespace).run("auth", "can-i", "--list", f"--as={account}")
     lines = [re.sub(r"\s+", " ", line).strip() for line in listed.splitlines()[1:]]
     return sorted(line for line in lines if not line.startswith(("[", "selfsubject")))
 
 
-def test_the_operator_has_exactly_these_rights(cluster: Kube, request: pytest.FixtureRequest) -> None:
+def test_operator_and_web_process_have_exactly_these_rights(cluster: Kube, request: pytest.FixtureRequest) -> None:
     text = ""
     for namespace in ("default", "blueno-system"):
         text += f"# in {namespace}\n" + "\n".join(rights(cluster, namespace)) + "\n"
+    text += "# the web process\n" + "\n".join(rights(cluster, "default", WEB)) + "\n"
     if os.environ.get("UPDATE_GOLDEN") or request.config.getoption("--update-golden", default=False):
         GOLDEN.write_text(text)
     assert text == GOLDEN.read_text()

@@ -1,7 +1,8 @@
-"""The one corner of the Kubernetes API that the web process uses: SubjectAccessReviews, decided by the test.
+"""The corner of the Kubernetes API that the web process uses: SubjectAccessReviews, decided by the test, and objects.
 
 `rules` are like RBAC's: who (user or group), verb, resource with subresource, namespace ("" for a cluster-wide
-grant), name ("" for all). A test may break it (`status`), hang it (`hold`), and read what was asked.
+grant), name ("" for all). A test may break reviews (`status`), hang them (`hold`), and read what was asked. Objects are
+kept by `api`, an ApiServer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from kubernetes.aio import client as kube_client
 
 from blueno.kube import Cluster
 from blueno.resources.api import ACCESS_REVIEWS
+from tests.fakes.api_server import ApiServer
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Rule:
     subject: str
     namespace: str = ""  # "" for all
     verbs: tuple[str, ...] = ("get", "list", "watch")
-    resources: tuple[str, ...] = ("datasets", "datasets/content")
+    resources: tuple[str, ...] = ("datasets", "datasets/content", "trainingruns")
     name: str = ""
 
     def allows(self, spec: dict[str, Any]) -> bool:
@@ -49,6 +51,7 @@ class AccessServer:
     rules: list[Rule] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)  # specs of the reviews
     status: int = 201
+    api: ApiServer = field(default_factory=ApiServer)
     hold: asyncio.Event = field(default_factory=asyncio.Event)  # cleared: answers wait
 
     def __post_init__(self) -> None:
@@ -59,6 +62,7 @@ class AccessServer:
         """Listens on a free local port while the block runs."""
         app = web.Application()
         app.add_routes([web.post(ACCESS_REVIEWS.path(), self._review)])
+        app.router.add_route("*", "/{path:.*}", self.api.handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

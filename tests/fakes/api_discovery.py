@@ -20,11 +20,19 @@ SERVED = (
 
 
 class Refused(Exception):
-    """An answer of 400 or more."""
+    """An answer of 400 or more. `causes` are the (field, message) of a Status."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, causes: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(message)
         self.status = status
+        self.causes = causes
+
+    @property
+    def body(self) -> Body:
+        """The Status."""
+        found = [{"field": field, "message": message} for field, message in self.causes]
+        details = {"details": {"causes": found}} if found else {}
+        return {"kind": "Status", "status": "Failure", "message": str(self), "code": self.status, **details}
 
 
 @dataclass

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from aiohttp import web
@@ -58,6 +59,7 @@ class ApiServer:
     fail: Callable[[str, str], int | None] = lambda verb, path: None  # status to answer instead
     slow: Callable[[str, str], float] = lambda verb, path: 0.0  # seconds until a request takes effect
     done: Callable[[Seen], None] = lambda seen: None  # told of a request that took effect, before it is answered
+    judge: Callable[[Body, Mapping[str, str]], None] = lambda body, query: None  # raises Refused for a bad object
     watches_down: bool = False
     url: str = ""
     _log: list[tuple[int, str, Body]] = field(default_factory=list)  # version, type, object
@@ -69,7 +71,7 @@ class ApiServer:
     async def serving(self) -> AsyncIterator[ApiServer]:
         """Listen on a free local port while the block runs."""
         app = web.Application(client_max_size=1 << 21)
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.router.add_route("*", "/{path:.*}", self.handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -118,7 +120,7 @@ class ApiServer:
 
     # Storage -----------------------------------------------------------------------------------------
 
-    def _create(self, resource: Resource, body: Body) -> Body:
+    def _create(self, resource: Resource, body: Body, query: Mapping[str, str] = MappingProxyType({})) -> Body:
         meta = body.setdefault("metadata", {})
         namespace = meta.get("namespace", "") if resource.namespaced else ""
         name = meta.get("name") or f"{meta['generateName']}{next(self._versions)}"
@@ -129,9 +131,10 @@ class ApiServer:
             raise Refused(409, f'{resource.plural} "{name}" already exists')
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         meta |= {"name": name, "uid": str(uuid.uuid4()), "creationTimestamp": now, "generation": 1}
+        self.judge(body, query)
         if resource.kind in names.KINDS:
             body.setdefault("status", {"observedGeneration": -1})
-        return self._store(resource, body, "ADDED")
+        return body if query.get("dryRun") else self._store(resource, body, "ADDED")
 
     def _store(self, resource: Resource, body: Body, kind: str = "MODIFIED") -> Body:
         """Keep a new state, tell the watches; a deleted object without finalizers goes. A no-op changes nothing."""
@@ -166,7 +169,7 @@ class ApiServer:
 
     # HTTP --------------------------------------------------------------------------------------------
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         verb, path = request.method, request.path
         raw = await request.read()
         body = json.loads(raw) if raw else None
@@ -180,8 +183,7 @@ class ApiServer:
             answer = self._answer(verb, path, request, body)
             code = 201 if verb == "POST" else 200
         except Refused as error:
-            code = error.status
-            answer = {"kind": "Status", "status": "Failure", "message": str(error), "code": code}
+            code, answer = error.status, error.body
         self.requests.append(Seen(verb, path, dict(request.query), body, code))
         self.done(self.requests[-1])
         return web.json_response(answer, status=code)
@@ -196,7 +198,7 @@ class ApiServer:
         if target.name is None:
             if verb == "POST":
                 body["metadata"].setdefault("namespace", target.namespace)
-                return self._create(target.resource, body)
+                return self._create(target.resource, body, request.query)
             return self._list(target, request)
         namespace = (target.namespace or "") if target.resource.namespaced else ""
         known = self.objects.get((target.resource.kind, namespace, target.name))
@@ -220,6 +222,7 @@ class ApiServer:
         for key in ("uid", "resourceVersion"):
             if after["metadata"][key] != known["metadata"][key]:
                 raise Refused(409, f"the {key} does not match")
+        self.judge(after, request.query)
         split = "status" in known or target.sub == "status"
         if split and target.sub == "status":
             after = {**copy.deepcopy(known), "status": after.get("status", {})}

@@ -1,4 +1,4 @@
-"""Data sets in the database, written by the operator's own mirror code. Used by tests/web."""
+"""Data sets and training runs in the database, written by the operator's own mirror code. Used by tests/web."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+from blueno import names
 from blueno.db.config import DatabaseConfig
 from blueno.db.mirror import Entry, MirrorSession, Turn
+from blueno.resources.row import said
+from controllers.training_run.project import project_row
+from tests.runs import a_run
 
 _versions = itertools.count(1000)
 
@@ -36,9 +40,24 @@ class Mirrored:
         self._session.write(entries)
         return [entry.uid for entry in entries]
 
+    def put_run(self, name: str = "train", namespace: str = "lab", **fields: Any) -> str:
+        """A training run as it is from now on (`fields` as in tests/runs.py); its uid."""
+        body = a_run(name, namespace, **fields)
+        uid: str = body["metadata"]["uid"]
+        shown = said(body, "Succeeded")
+        turns = () if shown is None else (Turn(datetime.now(UTC), "Succeeded", *shown[:3]),)
+        self._session.write([Entry(names.TRAINING_RUN_KIND, uid, namespace, name, project_row(body), turns)])
+        return uid
+
+    def remove_run(self, name: str = "train", namespace: str = "lab") -> None:
+        """It is deleted."""
+        turn = Turn(datetime.now(UTC), "Deleted", "True", "Deleted", "")
+        uid = a_run(name, namespace)["metadata"]["uid"]
+        self._session.write([Entry(names.TRAINING_RUN_KIND, uid, namespace, name, None, (turn,))])
+
     def remove(self, namespace: str = "lab", name: str = "digits") -> None:
         """It is deleted."""
-        self._session.write([Entry(uid_of(namespace, name), namespace, name, None, ())])
+        self._session.write([Entry(names.DATASET_KIND, uid_of(namespace, name), namespace, name, None, ())])
 
     def beat(self) -> None:
         """A heartbeat."""
@@ -72,4 +91,4 @@ def _entry(namespace: str, name: str, fields: dict[str, Any]) -> Entry:
     }
     row["document"] = json.dumps({"spec": spec, "status": fields.get("status", {})})
     turns = tuple(Turn(datetime.now(UTC), "Ready", "False", reason, "m") for reason in fields.get("turns", ()))
-    return Entry(str(row["uid"]), namespace, name, row, turns)
+    return Entry(names.DATASET_KIND, str(row["uid"]), namespace, name, row, turns)

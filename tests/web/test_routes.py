@@ -6,18 +6,22 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from blueno.db.connect import Cursor
+from blueno.db.run_logs_write import Budget, append_log, open_log
 from tests.fakes.access import AccessServer, Rule
+from tests.runs import a_run, run_uid
 from tests.web.mirrored import Mirrored
 from tests.web.prepared import Prepared
 from tests.web.site import Browser, Reply, Site
 from tests.web.stand_in import DataServerStandIn
 from webui.api import ROUTES
 from webui.kinds import Object, Text
-from webui.routes import Permission, Registry, Route
+from webui.routes import Param, Permission, Registry, Route
 from webui.routes import Reply as Declared
 
 LAB = {"namespace": "lab", "name": "digits", "row": "1", "email": "nobody@example.org", "id": "1"}
@@ -28,7 +32,18 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/users": {"email": "e@example.org", "password": "0123456789", "role": "viewer"},
     "/api/v1/users/{email}/password": {"password": "0123456789"},
     "/api/v1/tokens": {"name": "t"},
+    "/api/v1/trainingruns": {"namespace": "lab", "name": "new", "spec": {"image": "i"}},
+    "/api/v1/trainingruns/{namespace}/{name}": {"suspend": True},
 }
+LET_IN = {  # by permission; all others: 200
+    "open": (200, 401, 403, 429),
+    "person": (200, 201, 204, 404),
+    "admin": (403,),
+    "create": (201,),
+    "change": (200,),
+    "delete": (204,),
+}
+WRITES = {"create": (403,), "change": (403, 404), "delete": (403, 404)}  # what a stranger to the namespace is told
 
 
 async def document(site: Site) -> dict[str, Any]:
@@ -48,7 +63,7 @@ def operations(api: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 async def ask(browser: Browser, method: str, path: str, names: dict[str, str]) -> Reply:
-    return await browser.ask(method, path.format(**names), BODIES.get(path) if method == "POST" else None)
+    return await browser.ask(method, path.format(**names), BODIES.get(path) if method in ("POST", "PATCH") else None)
 
 
 async def test_who_is_let_in(
@@ -58,8 +73,11 @@ async def test_who_is_let_in(
     mirrored.put(
         "lab", "digits", message=SECRET, display_name=SECRET, version_digest=prepared.digest, version_sequence=1
     )
+    mirrored.put_run("digits", message=SECRET, spec={"parameters": {"x": SECRET}})
+    site.sql(write_log, run_uid("digits"), SECRET)
     data_server.body = json.dumps(SECRET).encode()
     access.rules[:] = [Rule("blueno:here@example.org", "lab"), Rule("blueno:there@example.org", "other")]
+    access.rules.append(Rule("blueno:here@example.org", "lab", verbs=("create", "patch", "delete")))
     anonymous, garbage = site.browser(), site.browser(Authorization="Bearer blueno_" + "x" * 43)
     here = await site.logged_in("here@example.org", "viewer", "lab", "other")
     there = await site.logged_in("there@example.org", "viewer", "lab", "other")
@@ -75,17 +93,17 @@ async def test_who_is_let_in(
             reply = await ask(stranger, method, path, LAB)
             assert reply.status in (200, 401, 403, 429) if open_to_all else reply.status == 401, (method, path, reply)
             assert SECRET.encode() not in reply.raw, (method, path)
+        if kind in WRITES and kind != "create":
+            access.api.objects.setdefault(("TrainingRun", "lab", "digits"), a_run("digits"))
         reply = await ask(here, method, path, LAB)
-        expected = {"open": (200, 401, 403, 429), "admin": (403,)}.get(kind, (200, 201, 204, 404))
         if path != "/api/v1/logout":
-            assert reply.status in expected, (method, path, reply)
-        if kind in ("read", "content", "list"):
-            assert reply.status == 200, (method, path, reply)
+            assert reply.status in LET_IN.get(kind, (200,)), (method, path, reply)
         for other in (there, unlisted):
             if path == "/api/v1/logout":
                 continue
             reply = await ask(other, method, path, LAB)
             assert SECRET.encode() not in reply.raw, (method, path, other)
+            assert kind not in WRITES or reply.status in WRITES[kind], (method, path, reply)
             if kind in ("read", "content"):
                 assert (reply.status, reply.code) == (404, "not_found"), (method, path, reply)
                 missing = await ask(other, method, path, LAB | {"name": "none"})
@@ -97,6 +115,13 @@ async def test_who_is_let_in(
             continue
         reply = await ask(await revoked(site), method, path, LAB)
         assert reply.status == 401, (method, path)
+
+
+def write_log(cursor: Cursor, uid: str, text: str) -> None:
+    """One pod's log."""
+    log = open_log(cursor, uid, 1, "lab", "pod", "uid")
+    raw = text.encode()
+    append_log(cursor, log.id, 0, raw, replace(log.place, taken=len(raw)), Budget())
 
 
 async def revoked(site: Site) -> Browser:
@@ -111,8 +136,12 @@ async def revoked(site: Site) -> Browser:
     return browser
 
 
-async def test_content_needs_more_than_reading(site: Site, prepared: Prepared, access: AccessServer) -> None:
-    access.rules[:] = [Rule("blueno:viewer", resources=("datasets",))]
+async def test_content_needs_more_than_reading(
+    site: Site, prepared: Prepared, mirrored: Mirrored, access: AccessServer
+) -> None:
+    access.rules[:] = [Rule("blueno:viewer", resources=("datasets", "trainingruns"))]
+    mirrored.put_run("digits")
+    site.sql(write_log, run_uid("digits"), "text")
     browser = await site.logged_in()
     for method, path, operation in operations(await document(site)):
         if operation["x-permission"] == "content":
@@ -158,6 +187,9 @@ def a_route(**changes: Any) -> Route:
         ({"permission": "open"}, "no permission"),
         ({"kinds": {}}, "kinds differ"),
         ({"permission": Permission.READ}, "namespace and a name"),
+        ({"permission": Permission.DELETE}, "namespace and a name"),
+        ({"permission": Permission.CREATE}, "name what is created"),
+        ({"query": (Param("name", Text()),)}, "would hide"),
     ],
 )
 def test_a_careless_route_fails_at_start(changes: dict[str, Any], what: str) -> None:

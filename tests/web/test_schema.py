@@ -24,9 +24,12 @@ from blueno.db import people
 from tests import pg
 from tests.fakes.access import AccessServer, Rule
 from tests.fakes.data_server import PRIVATE, serving
+from tests.runs import a_run, run_uid
 from tests.web import prepared as preparation
+from tests.web.judged import judge
 from tests.web.mirrored import Mirrored
 from tests.web.site import Site, start
+from tests.web.test_routes import write_log
 from webui.api import ROUTES
 from webui.auth import new_token
 from webui.config import WebConfig
@@ -42,6 +45,7 @@ API.config.generation.update(modes=[GenerationMode.POSITIVE, GenerationMode.NEGA
 # A parameter may be refused for what the document cannot say (low without high, a cursor of nobody's); that no login is
 # ignored is told by test_routes.py: this check sends its bad login next to our good one.
 EXCLUDED = CHECKS.get_by_names(["positive_data_acceptance", "ignored_auth"])
+WRITES = ("create", "patch", "delete")
 STREAM = "/api/v1/events"  # never ends for who is let in
 
 
@@ -88,11 +92,16 @@ class Thread:
             mirrored = Mirrored(database)
             stack.callback(mirrored.close)
             preparation.load(sealed, database, mirrored, turns=["One", "Two"])
+            mirrored.put_run("digits", message="m")
+            access = AccessServer(rules=[Rule("blueno:admin"), Rule("blueno:admin", verbs=WRITES)])
+            access.api.judge = judge
             config = WebConfig(database=database, keys=folder, static=self.top, http_port=0, metrics_port=0)
-            site = await stack.enter_async_context(start(config, AccessServer(rules=[Rule("blueno:admin")])))
+            site = await stack.enter_async_context(start(config, access))
             served = await stack.enter_async_context(serving(sealed.place, dataset=sealed.uid))
             site.data_server_url = served.url
             self._give_token(site)
+            access.api.put(a_run("digits"))
+            site.sql(write_log, run_uid("digits"), "text")
             self.url = site.url
             self._ready.set()
             await self._stop.wait()

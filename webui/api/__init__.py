@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from webui.api import datasets, document, events, pixels, samples, session, tokens, users
+from webui.api import (
+    datasets,
+    document,
+    events,
+    pixels,
+    run_records,
+    samples,
+    session,
+    tokens,
+    training_run_writes,
+    training_runs,
+    users,
+)
 from webui.routes import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -13,5 +25,8 @@ ROUTES: tuple[Route, ...] = (
     *datasets.ROUTES,
     *samples.ROUTES,
     *pixels.ROUTES,
+    *training_runs.ROUTES,
+    *training_run_writes.ROUTES,
+    *run_records.ROUTES,
     *events.ROUTES,
 )

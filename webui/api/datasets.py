@@ -9,14 +9,13 @@ from blueno.db.datasets import (
     select_datasets,
     select_history,
 )
+from blueno.resources.api import DATASETS
 from webui import views
 from webui.api.parameters import CURSOR, LIMIT, NAMESPACE, OBJECT
 from webui.call import Call
 from webui.kinds import Text
-from webui.problems import not_found
+from webui.problems import gone
 from webui.routes import Answer, Param, Permission, Reply, Route
-
-GONE = "there is no such data set, or you may not see it"
 
 
 async def datasets(call: Call) -> Answer:
@@ -25,7 +24,7 @@ async def datasets(call: Call) -> Answer:
     wanted, text = values["namespace"], values["q"]
     scope = ("datasets", person.person_id, wanted, text)
     after = call.services.cursors.read(scope, values["cursor"]) if values["cursor"] else None
-    allowed = await call.services.access.namespaces(person)
+    allowed = await call.services.access.namespaces(person, DATASETS)
     if wanted is not None:
         allowed = (wanted,) if allowed is None or wanted in allowed else ()
     if allowed == ():
@@ -42,7 +41,7 @@ async def dataset(call: Call) -> Answer:
     """Everything its page shows."""
     found = await call.read(select_dataset, call.values["namespace"], call.values["name"])
     if found is None:
-        raise not_found(GONE)
+        raise gone(DATASETS)
     return Answer(views.detail(*found))
 
 
@@ -61,7 +60,7 @@ async def the_dataset(call: Call) -> DatasetRow:
     """The data set that the path names; the pipeline has asked whether it may be seen. Raises Problem 404."""
     found = await call.read(select_dataset, call.values["namespace"], call.values["name"])
     if found is None:
-        raise not_found(GONE)
+        raise gone(DATASETS)
     return found[0]
 
 

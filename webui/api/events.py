@@ -38,7 +38,7 @@ _HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control":
 
 async def events(call: Call) -> Answer | web.StreamResponse:
     """Until the client hangs up, logs out, or this process ends."""
-    allowed = await call.services.access.namespaces(call.person)
+    allowed = await call.services.access.listed(call.person)
     if call.request.method == "HEAD":
         return Answer(None, 200, _HEADERS)
     hub = call.services.hub
@@ -70,7 +70,7 @@ async def _resume(call: Call, client: Client, last: str) -> None:
     if missed is None:
         client.begin_anew()
         return
-    merged = {event.uid: event for event in missed if client.may_see(event.namespace)}
+    merged = {event.uid: event for event in missed if client.may_see(event)}
     for event in client.queue.values():  # came in meanwhile
         if event.uid not in merged or merged[event.uid].seq < event.seq:
             merged[event.uid] = event
@@ -123,7 +123,7 @@ class Writer:
             identity = await services.doorkeeper.again(client.identity)
             if identity is None:
                 return False
-            allowed = await services.access.namespaces(identity)
+            allowed = await services.access.listed(identity)
         except Problem:
             return True  # `_trusted` counts from the last good answer
         client.identity = identity

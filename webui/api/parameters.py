@@ -12,7 +12,10 @@ from webui.routes import Param
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 NAMESPACE: Final = Text(max=63, min=1, pattern=_LABEL, hint="must be the name of a namespace")
 NAME: Final = Text(max=63, min=1, pattern=_LABEL, hint="must be the name of a data set")
+DATASET: Final = NAME
+RUN_NAME: Final = Text(max=63, min=1, pattern=_LABEL, hint="must be the name of a training run")
 OBJECT: Final[dict[str, Kind]] = {"namespace": NAMESPACE, "name": NAME}
+RUN: Final[dict[str, Kind]] = {"namespace": NAMESPACE, "name": RUN_NAME}
 
 EMAIL: Final = Text(
     max=200,

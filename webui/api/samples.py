@@ -21,11 +21,12 @@ from blueno.db.samples import (
     select_version,
     select_versions,
 )
-from webui.api.datasets import GONE, the_dataset
+from blueno.resources.api import DATASETS
+from webui.api.datasets import the_dataset
 from webui.api.parameters import CURSOR, LIMIT, OBJECT, ROW, VERSION
 from webui.call import Call
 from webui.kinds import Text, Whole
-from webui.problems import FieldError, Problem, invalid, not_found
+from webui.problems import FieldError, Problem, gone, invalid, not_found
 from webui.routes import Answer, Param, Permission, Reply, Route
 from webui.views import label_text, time_text
 
@@ -109,7 +110,7 @@ def locate(cursor: Cursor, values: Mapping[str, Any]) -> tuple[DatasetRow, Versi
     indexed yet."""
     found = select_dataset(cursor, values["namespace"], values["name"])
     if found is None:
-        raise not_found(GONE)
+        raise gone(DATASETS)
     row, digest = found[0], values["version"]
     version = select_version(cursor, row.uid, digest)
     if version is not None:

@@ -32,6 +32,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // What is fetched only when it is needed lies apart: hack/frontend weighs what a first visit fetches.
+    rolldownOptions: { output: { chunkFileNames: "assets/later/[name]-[hash].js" } },
   },
   worker: { format: "es" },
   test: { include: ["tests/**/*.test.ts", "tests/**/*.test.tsx"], environment: "node" },

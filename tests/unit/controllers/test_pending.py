@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from blueno import names
 from blueno.resources.history import Turn
 from controllers import pending as module
 from controllers.pending import BATCH, Changes, Pending
 from tests.make import UID, a_body
+
+KIND = names.DATASET_KIND
 
 
 def ready(
@@ -22,7 +25,7 @@ def ready(
 
 def put(changes: Changes, uid: str = UID, reason: str = "Pending", gone: bool = False, **more: Any) -> dict[str, Any]:
     body = a_body(f"d-{uid[:8]}", uid=uid, status=ready(reason, **more))
-    changes.put(body, gone)
+    changes.put(KIND, body, gone)
     return body
 
 
@@ -51,7 +54,7 @@ def test_a_message_alone_is_no_turn() -> None:
 
 def test_an_object_without_a_status_has_no_turn() -> None:
     changes = Changes()
-    changes.put(a_body(), gone=False)
+    changes.put(KIND, a_body(), gone=False)
     (entry,) = changes.take(0)
     assert entry.turns == ()
     (entry,) = changes.take_everything()
@@ -134,7 +137,7 @@ def test_deletions_are_counted_once(again: bool) -> None:
         put(changes, "a", gone=True)
     if again:
         changes.put_back(changes.take(0))
-        changes.put_back([Pending("b", "lab", "b", None, (), 0.0)])
+        changes.put_back([Pending(KIND, "b", "lab", "b", None, (), 0.0)])
     assert changes._deletions == len(changes._waiting)
     changes.take(0)
     assert changes._deletions == 0

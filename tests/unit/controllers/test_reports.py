@@ -14,12 +14,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from blueno import names
 from blueno.kube import Cluster
 from blueno.resources.outcome import Progress
-from controllers import callers
+from controllers import answers, callers
 from controllers import reports as module
+from controllers.answers import BODY_LIMIT
 from controllers.cache import Cache
 from controllers.demand import Demand
 from controllers.queue import WorkQueue
-from controllers.reports import BODY_LIMIT, Reports
+from controllers.reports import Reports
 from tests.fakes.api_server import ApiServer
 from tests.make import UID, WORK, a_body, a_report, a_status
 
@@ -186,7 +187,7 @@ async def test_a_long_body_is_413(bench: Bench) -> None:
 
 
 async def test_a_slow_body_is_408(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(answers, "BODY_SECONDS", 0.05)
 
     async def dribble() -> AsyncIterator[bytes]:
         yield b"{"

@@ -15,10 +15,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from blueno import names
 from blueno.kube import Cluster
 from controllers import reports as module
+from controllers.answers import BODY_LIMIT
 from controllers.cache import Cache
 from controllers.demand import LEASE_SECONDS, Demand
 from controllers.queue import WorkQueue
-from controllers.reports import BODY_LIMIT, Reports
+from controllers.reports import Reports
 from tests.fakes.api_server import ApiServer
 from tests.make import UID, VERSION, a_body, a_status
 

@@ -96,6 +96,24 @@ def test_a_bundle_that_grew_too_large_is_refused(
         frontend.check()
 
 
+def test_what_is_fetched_later_has_a_limit_of_its_own(
+    checkout: Path, ran: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frontend.build()
+    later = checkout / "static" / "assets" / "later"
+    later.mkdir(parents=True)
+    first = frontend.bundle_size()
+    (later / "plot-1.js").write_text("console.log(2)")
+    assert frontend.bundle_size() == first
+    assert frontend.bundle_size(whole=True) > first
+    monkeypatch.setattr(frontend, "WHOLE_LIMIT", first)
+    with pytest.raises(Refused, match="all pages are"):
+        frontend.check()
+    # A chunk that the first page names is fetched with it.
+    (checkout / "static" / "index.html").write_text('<link rel="modulepreload" href="/assets/later/plot-1.js">')
+    assert frontend.bundle_size() > first
+
+
 def test_a_missing_node_says_how_to_get_it(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Without:
         returncode, stdout = 1, ""

@@ -1,4 +1,5 @@
 // The web process's JSON, as types. Nothing here runs; endpoints.ts says which address answers with what.
+import type { RunSummary } from "./api-runs";
 
 export type Role = "admin" | "editor" | "viewer";
 
@@ -191,7 +192,8 @@ export interface ChangeEvent {
   uid: string;
   namespace: string;
   name: string;
-  object: DatasetSummary | null;
+  /** A summary of the kind that `kind` names; null when the object is gone. */
+  object: DatasetSummary | RunSummary | null;
 }
 
 export interface HealthEvent {

@@ -6,6 +6,7 @@ import { GalleryPage } from "./gallery/page";
 import { health } from "./health";
 import { useTitle } from "./lib/hooks";
 import { useKeys } from "./lib/keys";
+import { lazy } from "./lib/lazy";
 import { useStore } from "./lib/store";
 import { DatasetPage } from "./pages/dataset";
 import { DatasetsPage } from "./pages/datasets";
@@ -13,6 +14,7 @@ import { LoginPage, SetupPage } from "./pages/entrance";
 import { TokensPage } from "./pages/tokens";
 import { UsersPage } from "./pages/users";
 import { href, location, navigate } from "./router";
+import { RunsPage } from "./runs/list";
 import { loadSession, session, signOut } from "./session";
 import { setTheme, theme, type Theme } from "./theme";
 import { Banner } from "./ui/banner";
@@ -27,6 +29,9 @@ const THEMES: readonly { value: Theme; text: string; icon: IconName }[] = [
   { value: "light", text: "Light", icon: "sun" },
   { value: "dark", text: "Dark", icon: "moon" },
 ];
+
+// With charts and logs it is as big as the others together.
+const RunPage = lazy(() => import("./runs/page").then((module) => module.RunPage));
 
 const STREAM_WORDS = {
   connecting: "Connecting",
@@ -86,6 +91,7 @@ function Bar({ who, help }: { who: Session; help: () => void }): JSX.Element {
       </a>
       <nav aria-label="Main">
         {link("/datasets", "Data sets", path === "/" || path.startsWith("/datasets"))}
+        {link("/runs", "Runs", path === "/runs" || path.startsWith("/runs/"))}
         {link("/gallery", "Gallery", path === "/gallery")}
         {who.role === "admin" && link("/users", "Users", path === "/users", "wide")}
       </nav>
@@ -147,6 +153,9 @@ function Page({ who }: { who: Session }): JSX.Element {
   if (first === "" || path === "/datasets") return <DatasetsPage />;
   if (first === "datasets" && namespace && name && more === undefined)
     return <DatasetPage key={path} namespace={namespace} name={name} />;
+  if (path === "/runs") return <RunsPage />;
+  if (first === "runs" && namespace && name && more === undefined)
+    return <RunPage key={path} namespace={namespace} name={name} />;
   if (path === "/gallery") return <GalleryPage />;
   if (path === "/users" && who.role === "admin") return <UsersPage />;
   if (path === "/tokens") return <TokensPage />;
@@ -168,6 +177,7 @@ function SignedIn({ who }: { who: Session }): JSX.Element {
     "?": () => setHelp(true),
     "g d": () => navigate("/datasets"),
     "g g": () => navigate("/gallery"),
+    "g r": () => navigate("/runs"),
   });
   // Whoever listens hears that the page is another one: the focus goes to its beginning.
   const [shown, setShown] = useState(path);

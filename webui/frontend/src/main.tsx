@@ -14,6 +14,7 @@ import "./styles/components.css";
 import "./styles/shell.css";
 import "./styles/datasets.css";
 import "./styles/dataset.css";
+import "./styles/runs.css";
 import "./styles/grid.css";
 import "./styles/gallery.css";
 import "./styles/viewer.css";

@@ -1,5 +1,14 @@
 // Addresses of this application's own pages.
 
-export function datasetPath(of: { namespace: string; name: string }): string {
+interface Named {
+  namespace: string;
+  name: string;
+}
+
+export function datasetPath(of: Named): string {
   return `/datasets/${encodeURIComponent(of.namespace)}/${encodeURIComponent(of.name)}`;
+}
+
+export function runPath(of: Named): string {
+  return `/runs/${encodeURIComponent(of.namespace)}/${encodeURIComponent(of.name)}`;
 }

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blueno import names
-from blueno.db.mirror import COLUMNS
-from controllers.dataset.project import clean, managed_by, project_row, ready_turn
+from blueno.db.tables import DATASETS
+from blueno.resources.row import clean, managed_by, said
+from controllers.dataset.project import project_row
 from tests.make import UID, VERSION, a_body, a_status
 
 CONDITIONS = [
@@ -31,7 +32,7 @@ FULL = a_status(
 def test_every_column_has_its_value() -> None:
     body = a_body(status=FULL, displayName="Digits", meta={"resourceVersion": "4711", "generation": 3})
     row = project_row(body)
-    assert set(row) == set(COLUMNS)
+    assert set(row) == set(DATASETS.columns)
     document = json.loads(row.pop("document"))
     assert document == {"spec": body["spec"], "status": body["status"]}
     assert row == {
@@ -64,12 +65,12 @@ def test_an_object_that_nobody_has_looked_at_yet() -> None:
     row = project_row(a_body())
     assert (row["ready"], row["reason"], row["message"], row["version_digest"]) == (False, "", "", None)
     bare = {"metadata": {"uid": UID, "namespace": "lab", "name": "mnist"}}
-    assert set(project_row(bare)) == set(COLUMNS)
-    assert ready_turn(bare) is None
+    assert set(project_row(bare)) == set(DATASETS.columns)
+    assert said(bare, "Ready") is None
 
 
 def test_the_turn_of_the_ready_condition() -> None:
-    assert ready_turn(a_body(status=FULL)) == ("True", "Available", "m", "t")
+    assert said(a_body(status=FULL), "Ready") == ("True", "Available", "m", "t")
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-// Parts of a data set's page that are lists: conditions, versions, history.
+// Parts of a page that are lists: conditions and history of any object, versions of a data set.
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Condition, HistoryEntry, Listing, Version } from "../api";
-import { asProblem, isAbort, type Problem } from "../client";
-import { listHistory, type Named } from "../endpoints";
+import { asProblem, isAbort, type Problem, type Query } from "../client";
+import type { Fetching, Named } from "../endpoints";
 import { count, moment, size, stamp } from "../lib/format";
 import { useAge } from "../lib/hooks";
 import { useQuery, type QueryResult } from "../lib/query";
@@ -22,13 +22,16 @@ function Ago({ at }: { at: string }): JSX.Element {
   );
 }
 
-/** True is good news, except for the two conditions that say something is going on or wrong. */
+/** True is good news, except for the conditions that say something is going on, at rest or wrong. */
 function conditionLook(of: Condition): { tone: string; icon: IconName } {
   if (of.status === "Unknown") return { tone: "idle", icon: "clock" };
   if (of.type === "Stalled")
     return of.status === "True" ? { tone: "bad", icon: "error" } : { tone: "idle", icon: "minus" };
   if (of.type === "Reconciling")
     return of.status === "True" ? { tone: "busy", icon: "busy" } : { tone: "idle", icon: "minus" };
+  if (of.type === "Suspended") return { tone: "idle", icon: of.status === "True" ? "pause" : "minus" };
+  if (of.type === "Succeeded" && of.status === "False") return { tone: "bad", icon: "error" };
+  if (of.type === "PodsReady" && of.status === "False") return { tone: "idle", icon: "minus" };
   return of.status === "True" ? { tone: "ok", icon: "check" } : { tone: "warn", icon: "clock" };
 }
 
@@ -138,10 +141,18 @@ export function Versions({ of, query }: { of: Named; query: QueryResult<Listing<
 
 const HISTORY_PAGE = 20;
 
-/** What was said about the data set, newest first; `revision` changes when there is more to say. */
-export function History({ of, revision }: { of: Named; revision: number }): JSX.Element {
-  const at = `${of.namespace}/${of.name}`;
-  const head = useQuery(`history ${at} ${revision}`, (how) => listHistory(of, { limit: HISTORY_PAGE }, how));
+interface HistoryProps {
+  of: Named;
+  /** Changes when there is more to say. */
+  revision: number;
+  list: (of: Named, query: Query, how?: Fetching) => Promise<Listing<HistoryEntry>>;
+  kind: string;
+}
+
+/** What was said about an object, newest first. */
+export function History({ of, revision, list, kind }: HistoryProps): JSX.Element {
+  const at = `${kind} ${of.namespace}/${of.name}`;
+  const head = useQuery(`history ${at} ${revision}`, (how) => list(of, { limit: HISTORY_PAGE }, how));
   const [older, setOlder] = useState<{ items: HistoryEntry[]; next: string | null } | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   useEffect(() => setOlder(null), [at]);
@@ -149,7 +160,7 @@ export function History({ of, revision }: { of: Named; revision: number }): JSX.
   const more = (): void => {
     if (!next) return;
     setProblem(null);
-    listHistory(of, { limit: HISTORY_PAGE, cursor: next }).then(
+    list(of, { limit: HISTORY_PAGE, cursor: next }).then(
       (page) => setOlder({ items: [...(older?.items ?? []), ...page.items], next: page.next ?? null }),
       (error: unknown) => isAbort(error) || setProblem(asProblem(error)),
     );

@@ -1,13 +1,15 @@
 // One data set: where it stands now, what it holds, what happened to it.
 import type { JSX } from "preact";
-import { useEffect, useReducer } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import type { Dataset } from "../api";
-import { getDataset, listVersions, type Named } from "../endpoints";
+import { getDataset, listHistory, listVersions, type Named } from "../endpoints";
 import { useTitle } from "../lib/hooks";
 import { useQuery, type QueryResult } from "../lib/query";
 import { galleryQuery } from "../gallery/state";
-import { onChanges } from "../live/connect";
+import { changesOf, useRevision } from "../live/revision";
+import { KIND } from "../names";
 import { href } from "../router";
+import { RunsOf } from "../runs/of-dataset";
 import { copyText } from "../ui/copy";
 import { Bones, ErrorNote, WaitingNote } from "../ui/errors";
 import { Icon } from "../ui/icons";
@@ -17,40 +19,11 @@ import { About, Bad, Now } from "./dataset-about";
 import { Conditions, History, Versions } from "./dataset-parts";
 import { asKubectl, asPython, asYaml } from "./snippets";
 
-// A preparation writes its status every five seconds; more often than this the whole page is not fetched.
-const REFETCH_EVERY = 1000;
-
 /** Keeps a fetched data set up to date: at once from the event, the rest by asking again soon. */
 function useLiveDataset(of: Named): { detail: QueryResult<Dataset>; revision: number } {
-  const key = `${of.namespace}/${of.name}`;
-  const detail = useQuery(`dataset ${key}`, (how) => getDataset(of, how), { fresh: true });
-  const revision = useRevision(of, detail.reload);
+  const detail = useQuery(`dataset ${of.namespace}/${of.name}`, (how) => getDataset(of, how), { fresh: true });
+  const revision = useRevision(changesOf(KIND, of), detail.reload);
   return { detail, revision };
-}
-
-/** Counts changes of a data set, at most one a second; calls back for each. */
-function useRevision(of: Named, changed: () => void): number {
-  const [revision, setRevision] = useReducer((n: number, _action: void) => n + 1, 0);
-  useEffect(() => {
-    let timer = 0;
-    let last = 0;
-    const run = (): void => {
-      timer = 0;
-      last = Date.now();
-      changed();
-      setRevision();
-    };
-    const stop = onChanges((batch) => {
-      const mine =
-        batch.reset || [...batch.changes.values()].some((c) => c.namespace === of.namespace && c.name === of.name);
-      if (mine && !timer) timer = window.setTimeout(run, Math.max(0, last + REFETCH_EVERY - Date.now()));
-    });
-    return () => {
-      stop();
-      window.clearTimeout(timer);
-    };
-  }, [of.namespace, of.name, changed]);
-  return revision;
 }
 
 function Head({ of }: { of: Dataset }): JSX.Element {
@@ -136,7 +109,8 @@ export function DatasetPage({ namespace, name }: Named): JSX.Element {
               <Now of={data} />
               <Bad of={data} />
               <Versions of={of} query={versions} />
-              <History of={of} revision={revision} />
+              <RunsOf of={data} />
+              <History of={of} revision={revision} list={listHistory} kind="data set" />
             </div>
             <div class="stack">
               <About of={data} />

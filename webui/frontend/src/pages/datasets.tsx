@@ -1,32 +1,30 @@
 // The list of data sets, alive: what `kubectl get datasets -A` says, without asking again.
-import { Component, type JSX } from "preact";
-import { memo } from "../lib/memo";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import type { JSX } from "preact";
+import { useMemo, useRef } from "preact/hooks";
 import type { DatasetSummary } from "../api";
-import { count, plural, size } from "../lib/format";
-import { useAge, useSettled, useTitle } from "../lib/hooks";
-import { useKeys } from "../lib/keys";
-import { useStore } from "../lib/store";
 import { galleryQuery } from "../gallery/state";
-import { MOST_ROWS, useDatasets } from "../live/datasets";
-import { matches } from "../live/rows";
+import { count, plural, size } from "../lib/format";
+import { useSettled, useTitle } from "../lib/hooks";
+import { useKeys } from "../lib/keys";
+import { memo } from "../lib/memo";
+import { useStore } from "../lib/store";
+import { DATASETS } from "../live/kinds";
+import { MOST_ROWS, useLiveList } from "../live/list";
 import { datasetPath } from "../paths";
 import { href, location, navigate } from "../router";
 import { CopyButton } from "../ui/copy";
 import { Bones, ErrorNote } from "../ui/errors";
 import { Icon } from "../ui/icons";
+import { Age, Choose, Find, Heads, Rows, useAnnouncements, useSeen } from "../ui/live-table";
 import { Progress, Status } from "../ui/status";
-import { announce } from "../ui/toast";
 import { EXAMPLE } from "./snippets";
 
-function Age({ at }: { at: string }): JSX.Element {
-  const { text, title } = useAge(at);
-  return (
-    <time dateTime={at} title={title}>
-      {text}
-    </time>
-  );
-}
+const HEADS = [
+  { name: "Name" },
+  { name: "Status" },
+  ...["Samples", "Size", "Version", "Age"].map((name) => ({ name, look: "num" })),
+  { name: "Samples in the gallery", hidden: true },
+];
 
 const Row = memo(function Row({ of }: { of: DatasetSummary }): JSX.Element {
   const troubled = !of.ready || of.stalled;
@@ -84,31 +82,6 @@ const Row = memo(function Row({ of }: { of: DatasetSummary }): JSX.Element {
   );
 });
 
-const CHUNK = 50;
-
-/** Some rows of the table: rendered again only when one of them is another one. A change then costs its fifty
- * neighbours, not two thousand. */
-class Rows extends Component<{ rows: readonly DatasetSummary[] }> {
-  override shouldComponentUpdate(next: { rows: readonly DatasetSummary[] }): boolean {
-    const now = this.props.rows;
-    return now.length !== next.rows.length || now.some((row, i) => row !== next.rows[i]);
-  }
-
-  override render(): JSX.Element {
-    return (
-      <tbody role="rowgroup">
-        {this.props.rows.map((row) => (
-          <Row key={row.uid} of={row} />
-        ))}
-      </tbody>
-    );
-  }
-}
-
-function chunks(rows: readonly DatasetSummary[]): (readonly DatasetSummary[])[] {
-  return Array.from({ length: Math.ceil(rows.length / CHUNK) }, (_, i) => rows.slice(i * CHUNK, (i + 1) * CHUNK));
-}
-
 function Empty(): JSX.Element {
   return (
     <div class="card empty">
@@ -130,35 +103,19 @@ function Empty(): JSX.Element {
   );
 }
 
-/** Reads out what a listener would want to know: other words, not each percent. */
-function useAnnouncements(rows: readonly DatasetSummary[] | null): void {
-  const before = useRef<Map<string, string> | null>(null);
-  useEffect(() => {
-    if (!rows) return;
-    const now = new Map(rows.map((row) => [row.uid, row.reason]));
-    for (const row of before.current ? rows : []) {
-      const old = before.current?.get(row.uid);
-      if (old !== undefined && old !== row.reason) announce(`${row.displayName || row.name}: ${row.reason}`);
-    }
-    before.current = now;
-  }, [rows]);
-}
-
 export function DatasetsPage(): JSX.Element {
   useTitle("Data sets");
   const { query } = useStore(location);
   const namespace = query.get("namespace") ?? "";
   const text = query.get("q") ?? "";
   // The server is asked once the typing rests; what is here already is filtered at once.
-  const list = useDatasets({ namespace, text: useSettled(text, 250) });
+  const list = useLiveList(DATASETS, { namespace, text: useSettled(text, 250) });
   const shown = useMemo(
-    () => list.rows?.filter((row) => matches(row, { namespace, text })) ?? null,
+    () => list.rows?.filter((row) => DATASETS.matches(row, { namespace, text })) ?? null,
     [list.rows, namespace, text],
   );
-  const namespaces = useRef(new Set<string>());
-  for (const row of list.rows ?? []) namespaces.current.add(row.namespace);
-  if (namespace) namespaces.current.add(namespace);
-  useAnnouncements(list.rows);
+  const namespaces = useSeen((list.rows ?? []).map((row) => row.namespace), namespace);
+  useAnnouncements(list.rows, (row) => row.displayName || row.name);
   const find = useRef<HTMLInputElement>(null);
   const set = (key: string, value: string): void => {
     const next = new URLSearchParams(location.get().query);
@@ -179,34 +136,15 @@ export function DatasetsPage(): JSX.Element {
           </span>
         )}
         <div class="tools push">
-          <div class="find">
-            <Icon name="search" />
-            <input
-              ref={find}
-              class="input"
-              type="search"
-              aria-label="Filter data sets"
-              placeholder="Filter by name"
-              value={text}
-              onInput={(event) => set("q", event.currentTarget.value)}
-              onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
-            />
-            <kbd aria-hidden="true">/</kbd>
-          </div>
-          {(namespaces.current.size > 1 || namespace) && (
-            <select
-              class="input namespace"
-              aria-label="Namespace"
+          <Find field={find} label="Filter data sets" value={text} set={(value) => set("q", value)} />
+          {(namespaces.length > 1 || namespace) && (
+            <Choose
+              label="Namespace"
+              all="All namespaces"
               value={namespace}
-              onChange={(event) => set("namespace", event.currentTarget.value)}
-            >
-              <option value="">All namespaces</option>
-              {[...namespaces.current].sort().map((name) => (
-                <option key={name} value={name}>
-                  {name}
-                </option>
-              ))}
-            </select>
+              set={(value) => set("namespace", value)}
+              choices={namespaces}
+            />
           )}
         </div>
       </div>
@@ -229,27 +167,9 @@ export function DatasetsPage(): JSX.Element {
       )}
       {shown && shown.length > 0 && (
         <div class="card">
-          <table class="table datasets" role="table" aria-label="Data sets">
-            <thead role="rowgroup">
-              <tr role="row">
-                {["Name", "Status"].map((name) => (
-                  <th key={name} role="columnheader" scope="col">
-                    {name}
-                  </th>
-                ))}
-                {["Samples", "Size", "Version", "Age"].map((name) => (
-                  <th key={name} class="num" role="columnheader" scope="col">
-                    {name}
-                  </th>
-                ))}
-                <th role="columnheader" scope="col">
-                  <span class="hidden-text">Samples in the gallery</span>
-                </th>
-              </tr>
-            </thead>
-            {chunks(shown).map((rows, i) => (
-              <Rows key={i} rows={rows} />
-            ))}
+          <table class="table rows datasets" role="table" aria-label="Data sets">
+            <Heads names={HEADS} />
+            <Rows rows={shown} row={Row} />
           </table>
         </div>
       )}

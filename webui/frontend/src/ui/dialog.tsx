@@ -73,13 +73,18 @@ export function Dialog({ title, onClose, children }: DialogProps): JSX.Element {
 interface ConfirmProps {
   title: string;
   verb: string;
+  /** What the button that does nothing is called. */
+  dismiss?: string;
+  /** Whether something is lost by it. */
+  danger?: boolean;
   children: ComponentChildren;
   act: () => Promise<void>;
   onClose: () => void;
 }
 
-/** Asks before something that cannot be undone. */
-export function Confirm({ title, verb, children, act, onClose }: ConfirmProps): JSX.Element {
+/** Asks before something is done that others notice or that cannot be undone. */
+export function Confirm(props: ConfirmProps): JSX.Element {
+  const { title, verb, dismiss = "Cancel", danger = true, children, act, onClose } = props;
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
   const go = (): void => {
@@ -95,9 +100,9 @@ export function Confirm({ title, verb, children, act, onClose }: ConfirmProps): 
       {problem && <ErrorNote problem={problem} />}
       <div class="actions">
         <button type="button" class="btn" onClick={onClose} autofocus>
-          Cancel
+          {dismiss}
         </button>
-        <button type="button" class="btn danger" onClick={go} disabled={busy}>
+        <button type="button" class={`btn ${danger ? "danger" : "primary"}`} onClick={go} disabled={busy}>
           {verb}
         </button>
       </div>

@@ -12,6 +12,7 @@ const KEYS: readonly { title: string; keys: readonly [string[], string][] }[] = 
       [["/"], "To the filter"],
       [["g", "d"], "Data sets"],
       [["g", "g"], "Gallery"],
+      [["g", "r"], "Training runs"],
       [["Esc"], "Close, or choose nothing"],
     ],
   },

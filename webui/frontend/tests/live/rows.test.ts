@@ -1,6 +1,15 @@
 import { describe, expect, it } from "vitest";
 import type { ChangeEvent, DatasetSummary } from "../../src/api";
-import { applyBatch, compare, matches } from "../../src/live/rows";
+import type { RunSummary } from "../../src/api-runs";
+import { DATASETS, RUNS, type DatasetFilter, type RunFilter } from "../../src/live/kinds";
+import { applyBatch as apply } from "../../src/live/rows";
+
+const { compare, matches } = DATASETS;
+const applyBatch = (
+  rows: readonly DatasetSummary[],
+  changes: ReadonlyMap<string, ChangeEvent>,
+  filter: DatasetFilter,
+): readonly DatasetSummary[] => apply(rows, changes, DATASETS, filter);
 
 function row(name: string, more: Partial<DatasetSummary> = {}): DatasetSummary {
   return {
@@ -110,4 +119,50 @@ describe("the filter", () => {
       matches(row("a"), { namespace: "default", text: "" }),
       matches(row("a"), { namespace: "b", text: "" }),
     ]).toEqual([true, false]));
+});
+
+function run(name: string, more: Partial<RunSummary> = {}): RunSummary {
+  return {
+    uid: `uid-${name}`,
+    namespace: "default",
+    name,
+    state: "running",
+    reason: "Running",
+    datasets: [{ name: "digits", digest: null }],
+    createdAt: "2026-01-01T00:00:00.000Z",
+    changedAt: "2026-01-01T00:00:00.000Z",
+    ...more,
+  } as RunSummary;
+}
+const at = (second: number): string => `2026-01-01T00:00:0${second}.000Z`;
+const change = (object: RunSummary): [string, ChangeEvent] => [
+  object.uid,
+  { kind: "TrainingRun", op: "upsert", uid: object.uid, namespace: "default", name: object.name, object },
+];
+const EVERY: RunFilter = { namespace: "", text: "", dataset: "", state: "" };
+
+describe("two kinds on one stream", () => {
+  const sets = [row("a")];
+  const runs = [run("b", { createdAt: at(5) }), run("a", { createdAt: at(1) })];
+  it("does not mix them up", () => {
+    const both = new Map([...batch(row("a", { reason: "Preparing", ...later })), change(run("new", later))]);
+    expect(names(applyBatch(sets, both, ALL))).toEqual(["a"]);
+    const after = apply(runs, new Map(both), RUNS, EVERY);
+    expect(after.map((one) => one.name)).toEqual(["b", "a", "new"]);
+    expect(after[1]).toBe(runs[1]); // uid-a is the data set's change, not the run's
+  });
+  it("puts the newest run first", () => {
+    const after = apply(runs, new Map([change(run("c", { createdAt: at(3) }))]), RUNS, EVERY);
+    expect(after.map((one) => one.name)).toEqual(["b", "c", "a"]);
+  });
+  it("takes a run out when it is no longer in the state asked for", () => {
+    const filter = { ...EVERY, state: "running" };
+    expect(apply(runs, new Map([change(run("a", { state: "failed", ...later }))]), RUNS, filter)).toEqual([runs[0]]);
+  });
+  it("knows the data set by its whole name", () =>
+    expect(["digits", "digit", ""].map((dataset) => RUNS.matches(run("a"), { ...EVERY, dataset }))).toEqual([
+      true,
+      false,
+      true,
+    ]));
 });

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 const css = readFileSync(new URL("../../src/styles/tokens.css", import.meta.url), "utf8");
 
 function variables(block: string): Record<string, string> {
-  return Object.fromEntries([...block.matchAll(/--([a-z-]+): (#[0-9a-f]{6});/g)].map((m) => [m[1], m[2]])) as Record<
+  return Object.fromEntries([...block.matchAll(/--([a-z0-9-]+): (#[0-9a-f]{6});/g)].map((m) => [m[1], m[2]])) as Record<
     string,
     string
   >;
@@ -59,5 +59,8 @@ describe.each([
     expect(ratio(of("edge"), of(ground))).toBeGreaterThanOrEqual(3);
     expect(ratio(of("accent"), of(ground))).toBeGreaterThanOrEqual(3);
   });
+  it.each([1, 2, 3, 4, 5, 6])("line %i of a chart is seen", (line) =>
+    expect(ratio(of(`series-${line}`), of("surface"))).toBeGreaterThanOrEqual(3),
+  );
   it("progress is seen on its track", () => expect(ratio(of("bar-on"), of("bar"))).toBeGreaterThanOrEqual(3));
 });

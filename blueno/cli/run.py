@@ -1,0 +1,100 @@
+"""`blueno run submit`, `ls` and `wait`. Registered by app.py; calls blueno/client."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from blueno.cli import shell
+from blueno.cli.options import File, Format, Name, Namespace, Set
+from blueno.cli.shell import Output
+
+
+@shell.command
+def submit(
+    file: File,
+    namespace: Namespace = None,
+    parameters: Set = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="The server checks everything and makes nothing.")] = False,
+    output: Format = Output.NAME,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it has ended; 7 when it failed.")] = False,
+) -> int | None:
+    """Start a run from a YAML file.
+
+    `--dry-run -o yaml` prints what to keep in Git, with --set filled in.
+    """
+    from blueno.cli import printing, watching
+    from blueno.client import export
+
+    chosen = shell.pairs(parameters or (), "--set KEY=VALUE")
+    with shell.client() as client:
+        run = client.runs.submit(file, namespace=shell.namespace_of(namespace), parameters=chosen, dry_run=dry_run)
+        if output is Output.YAML:
+            shell.out(export.to_yaml(run.name, run.namespace, run.spec).rstrip("\n"))
+        elif output is Output.JSON:
+            printing.data(run.raw, output)
+        else:
+            shell.out(printing.name(run) + (" (dry run)" if dry_run else ""))
+        if wait and not dry_run:
+            sys.stdout.flush()
+            return watching.wait(client, run.name, run.namespace, None)
+    return None
+
+
+@shell.command
+def ls(
+    namespace: Namespace = None,
+    everywhere: Annotated[bool, typer.Option("-A", "--all-namespaces", help="Of all that you may see.")] = False,
+    state: Annotated[
+        str | None,
+        typer.Option("--state", metavar="STATE", help="pending, running, suspended, succeeded or failed."),
+    ] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Those that read it.")] = None,
+    output: Format = Output.TABLE,
+    watch: Annotated[bool, typer.Option("-w", "--watch", help="Go on until Ctrl-C.")] = False,
+) -> int | None:
+    """List runs, newest first, with the GPU hours they have used."""
+    from blueno.cli import printing, watching
+    from blueno.client.values import STATES
+
+    if state is not None and state not in STATES:
+        raise typer.BadParameter(f"{state!r} is none of {', '.join(STATES)}", param_hint="--state")
+    if watch and output is not Output.TABLE:
+        raise typer.BadParameter("goes with the table only", param_hint="--watch")
+    place = None if everywhere else shell.namespace_of(namespace) or "default"
+    with shell.client() as client:
+        if watch:
+            return watching.watch(
+                lambda: client.runs.list(namespace=place, state=state, dataset=dataset, limit=500),
+                with_namespace=everywhere,
+            )
+        runs = client.runs.list(namespace=place, state=state, dataset=dataset)
+    if output is Output.TABLE:
+        if not runs:
+            shell.say(f"no runs in {place or 'any namespace'}")
+            return None
+        for line in watching.table(runs, with_namespace=everywhere, colours=shell.has_colours(sys.stdout)):
+            shell.out(line)
+    elif output is Output.NAME:
+        for run in runs:
+            shell.out(printing.name(run))
+    else:
+        printing.data([run.raw for run in runs], output)
+    return None
+
+
+@shell.command
+def wait(
+    name: Name,
+    namespace: Namespace = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", min=0, help="Then give up with 8; the run goes on.")
+    ] = None,
+) -> int | None:
+    """Wait until a run has ended: 0 when it succeeded, 7 when it failed."""
+    from blueno.cli import watching
+
+    with shell.client() as client:
+        return watching.wait(client, name, shell.namespace_of(namespace) or "default", timeout)

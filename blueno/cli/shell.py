@@ -1,0 +1,135 @@
+"""The person's side of a command: errors in words, exit codes, colours, settings. Used by all of blueno/cli."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from enum import IntEnum, StrEnum
+from typing import IO, TYPE_CHECKING, ParamSpec
+
+import typer
+
+from blueno import names
+from blueno.errors import BluenoError, Conflict, InvalidSpec, NotFound, Rejected, Unavailable
+
+if TYPE_CHECKING:
+    from blueno.client import Client
+
+P = ParamSpec("P")
+
+
+class Exit(IntEnum):
+    """What a command ends with; docs/cli.md tells people. Their numbers stay."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2  # typer's own number for wrong arguments
+    NOT_FOUND = 3
+    NOT_PERMITTED = 4
+    UNAVAILABLE = 5
+    CONFLICT = 6
+    RUN_FAILED = 7
+    NOT_IN_TIME = 8
+    LOCAL = 125  # a local run was not started; else its own exit code, 126 and 127 as a shell's
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+class Output(StrEnum):
+    """-o"""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+
+def command(function: Callable[P, int | None]) -> Callable[P, None]:
+    """Makes a function a command: what it returns is the exit code, and its errors are told in words."""
+
+    @functools.wraps(function)
+    def told(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = function(*args, **kwargs) or Exit.DONE
+            sys.stdout.flush()
+        except BluenoError as error:
+            say(f"blueno: {error}")
+            code = exit_code(error)
+        except KeyboardInterrupt:
+            code = Exit.INTERRUPTED
+        except BrokenPipeError:
+            # Whoever read us has gone (`blueno run ls | head -1`): nothing more may be written, not at exit either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = Exit.BROKEN_PIPE
+        raise typer.Exit(int(code))
+
+    return told
+
+
+def exit_code(error: BluenoError) -> Exit:
+    """Of an error."""
+    if isinstance(error, TimeoutError):
+        return Exit.NOT_IN_TIME
+    if isinstance(error, Rejected):
+        return Exit.NOT_PERMITTED if error.status in (401, 403) else Exit.USAGE
+    kinds: dict[type[BluenoError], Exit] = {
+        InvalidSpec: Exit.USAGE,
+        NotFound: Exit.NOT_FOUND,
+        Conflict: Exit.CONFLICT,
+        Unavailable: Exit.UNAVAILABLE,
+    }
+    return next((code for kind, code in kinds.items() if isinstance(error, kind)), Exit.FAILED)
+
+
+def say(text: str) -> None:
+    """One line for the person, on standard error; a closed one does not matter."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        return
+
+
+def out(text: str) -> None:
+    """A result, on standard output. Signs that the terminal's encoding lacks are replaced."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+
+
+def client() -> Client:
+    """The server of the person's settings. Raises BluenoError with what to do when there is none."""
+    from blueno.client import Client
+
+    return Client()
+
+
+def namespace_of(given: str | None) -> str | None:
+    """-n, else BLUENO_NAMESPACE, else None."""
+    return given or os.environ.get(names.ENV_NAMESPACE) or None
+
+
+def environ() -> dict[str, str]:
+    """The person's environment, for local runs."""
+    return dict(os.environ)
+
+
+def is_terminal(stream: IO[str]) -> bool:
+    """Whether a person looks at it, and it can do more than print lines."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def has_colours(stream: IO[str]) -> bool:
+    """Colours only for people who want them: https://no-color.org."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    """`KEY=VALUE` texts as a dictionary. Raises BadParameter."""
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f"{text!r} is not written as {option}", param_hint=option.split()[0])
+        found[key] = value
+    return found
