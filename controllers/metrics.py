@@ -30,7 +30,7 @@ MIRROR_STATE = Enum(
 )
 MIRROR_LAG = Gauge("blueno_mirror_lag_seconds", "Age of the oldest change that is not in PostgreSQL yet")
 MIRROR_ROWS = Counter("blueno_mirror_changes", "Changes written to PostgreSQL")
-EVENTS_SEEN = Counter("blueno_watch_events", "Watch events received", ["kind"])
 TRAINING_REPORTS = Counter("blueno_training_reports", "Reports of training pods, by the answer's status", ["status"])
 TRAINING_POINTS_WAITING = Gauge("blueno_training_values_waiting", "Values of metrics the recorder has not taken yet")
 TRAINING_POINTS_LOST = Counter("blueno_training_points_lost", "Points dropped because the recorder did not come")
+EVENTS_SEEN = Counter("blueno_watch_events", "Watch events received", ["kind"])

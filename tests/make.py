@@ -17,10 +17,10 @@ from blueno.resources.outcome import Outcome, Progress
 from blueno.resources.work import Work
 from controllers.dataset.build import prepare_hash, short_hash
 from controllers.dataset.observe import ClaimView, JobView, Observed, ServerView
-from controllers.world import World
 from controllers.heard import Heard
 from controllers.pods import PodView
 from controllers.step import Ref
+from controllers.world import World
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 UID = "0a1b2c3d-1111-4222-8333-444455556666"

@@ -14,7 +14,7 @@ from blueno.resources.run_reasons import RunReason as Reason
 from blueno.resources.training_run import TrainingRun
 from controllers.cache import Body, Cache
 from controllers.diff import difference
-from controllers.heard import Heard
+from controllers.heard import NOTHING, Heard
 from controllers.queue import Key
 from controllers.step import Step
 from controllers.training_run import words
@@ -35,14 +35,14 @@ class TrainingRunKind:
         self._world = world
         self._cache = cache
 
-    def plan(self, body: Body, heard: Heard, now: datetime, told: str = "") -> tuple[Step, Mapping[str, Any]]:  # noqa: ARG002
+    def plan(self, body: Body, heard: Heard, now: datetime, told: str = "") -> tuple[Step, Mapping[str, Any]]:
         """The next Step for `body` and the status changes that go with it; `told` answers what it asked before."""
         try:
             run = TrainingRun.parse(body)
         except InvalidSpec as error:
             run = TrainingRun.parse({**body, "spec": {"image": "?"}})
             step = Step(Reason.INVALID_SPEC, str(error), stalled=True)
-            return step, difference(run.status, project_status(run, None, step, now))
+            return step, difference(run.status, project_status(run, None, step, NOTHING, now))
         if run.deleting:
             return Step(Reason.SUSPENDED, ""), {}  # garbage collection stops the Job
         case = Case(run, observe(self._cache, run), self._world, now)
@@ -52,7 +52,7 @@ class TrainingRunKind:
         if step.ask is not None and told:
             reason, message = words.told(step, told)
             step = replace(step, reason=reason, message=message)
-        return step, difference(run.status, project_status(run, case.job, step, now))
+        return step, difference(run.status, project_status(run, case.job, step, heard, now))
 
     def conflict(self, body: Body, message: str, now: datetime) -> Mapping[str, Any]:
         """Status changes when a name we need is taken by somebody else."""
@@ -72,4 +72,4 @@ class TrainingRunKind:
 
     def _explain(self, body: Body, step: Step, now: datetime) -> Mapping[str, Any]:
         run = TrainingRun.parse(body)
-        return difference(run.status, project_status(run, None, step, now))
+        return difference(run.status, project_status(run, None, step, NOTHING, now))

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from blueno.resources.conditions import Condition, advance, find, rfc3339
+from blueno.resources.conditions import Condition, advance, find, parse_time, rfc3339
 from blueno.resources.run_reasons import RunReason as Reason
+from blueno.resources.training_report import TrainingReport
 from blueno.resources.training_run import TrainingRun
 from controllers.diff import flag
+from controllers.heard import Heard
 from controllers.step import Step
 from controllers.training_run import words
 from controllers.training_run.observe import RunJob
@@ -20,13 +22,14 @@ _NOT_WAITING = (Reason.RUNNING, Reason.COMPLETED, Reason.SUSPENDED, Reason.CANCE
 _REVISION = re.compile(r'\{"revision": "([0-9a-f]{40,64})"\}')
 
 
-def project_status(run: TrainingRun, job: RunJob | None, step: Step, now: datetime) -> Any:
+def project_status(run: TrainingRun, job: RunJob | None, step: Step, heard: Heard, now: datetime) -> Any:
     """The whole status as it should be; `job` is the attempt under way, if there is one."""
     status: dict[str, Any] = {key: value for key, value in run.status.items() if value is not None}
     status.update(step.status)
     over = _is_over(step)
     if job is not None and not run.ended:
         status |= _seen(run, job)
+    status |= _told(run, job, heard.training)
     if over:
         status["nodes"] = None
     status["pending"] = _pending(run, step, now)
@@ -50,6 +53,29 @@ def _seen(run: TrainingRun, job: RunJob) -> dict[str, Any]:
     if revision := next((found for pod in job.pods if (found := _REVISION.fullmatch(pod.setup.strip()))), None):
         seen["codeRevision"] = revision[1]
     return seen
+
+
+def _told(run: TrainingRun, job: RunJob | None, report: TrainingReport | None) -> dict[str, Any]:
+    """What the program has reported, also when it arrives after the end; only a checkpoint outlives its attempt."""
+    if report is None:
+        return {}
+    told: dict[str, Any] = {}
+    if report.checkpoint is not None:
+        point = report.checkpoint
+        step = {} if point.step is None else {"step": point.step}
+        told["checkpoint"] = {"path": point.path, **step, "time": rfc3339(point.time)}
+    before = parse_time((run.status.get("trainerStatus") or {}).get("lastUpdatedTime", ""))
+    stale = before is not None and report.updated < before.replace(microsecond=0)
+    if report.attempt != (job.attempt if job is not None else run.attempt) or stale:
+        return told
+    status: dict[str, Any] = {"lastUpdatedTime": rfc3339(report.updated)}
+    if report.percentage is not None:
+        status["progressPercentage"] = report.percentage
+    if report.remaining_seconds is not None and not run.ended:
+        status["estimatedRemainingSeconds"] = report.remaining_seconds
+    if report.metrics:
+        status["metrics"] = [{"name": name, "value": value} for name, value in report.metrics]
+    return told | {"trainerStatus": status}
 
 
 def summary(run: TrainingRun, status: Mapping[str, Any]) -> dict[str, str]:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import blueno
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+import blueno
 
 Number = TypeVar("Number", int, float)
 Weights = dict[str, jax.Array]

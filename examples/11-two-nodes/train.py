@@ -14,12 +14,13 @@ import socket
 import time
 from pathlib import Path
 
-import blueno
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+import blueno
 
 _DNS_SECONDS = 60.0  # a pod's name is known a few seconds after the pod has its address
 _EPOCHS, _BATCH, _RATE, _HIDDEN = 40, 32, 0.1, 64  # the batch is that of one rank

@@ -13,9 +13,10 @@ import time
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
+
 import blueno
 import blueno.checkpoint
-import numpy as np
 
 State = dict[str, np.ndarray]  # weights w (64, 10), b (10,) and their momentum mw, mb; all float64
 _STATE_FILE = "state.npz"

@@ -9,15 +9,23 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import blueno
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+import blueno
+
 Weights = dict[str, jax.Array]
 # A small U-Net: (name, kernel's width, channels in, channels out). Level 2 has half the voxels along each axis, level 3
 # a quarter; `up` sees level 2 and what comes up from 3, `mix` level 1 and what comes up from 2.
-LAYERS = (("one", 3, 1, 6), ("two", 3, 6, 12), ("three", 3, 12, 24), ("up", 3, 36, 12), ("mix", 1, 18, 8), ("out", 1, 8, 1))
+LAYERS = (
+    ("one", 3, 1, 6),
+    ("two", 3, 6, 12),
+    ("three", 3, 12, 24),
+    ("up", 3, 36, 12),
+    ("mix", 1, 18, 8),
+    ("out", 1, 8, 1),
+)
 _EPOCHS, _BATCH, _RATE = 24, 2, 0.01
 
 
