@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from blueno import names
 from controllers.pods import view_pod
@@ -11,6 +14,8 @@ from controllers.training_run.usage import Usage, add, measure
 from tests.make import a_pod
 from tests.unit.controllers.training_run.world import NOW, World, timedelta
 from tests.unit.controllers.training_run.world import _text as text
+
+TOP = Path(__file__).resolve().parents[4]
 
 
 def at(seconds: float) -> Any:
@@ -47,6 +52,13 @@ def test_counting_an_attempt_again_adds_only_what_is_new() -> None:
     second = add(first, 2, 40)
     assert second == {"gpuSeconds": 140, "attempt": 2, "before": 100}
     assert add(second, 2, 50)["gpuSeconds"] == 150
+
+
+def test_the_schema_keeps_every_field() -> None:
+    """What it does not know is dropped by the API server, and the next look would count the attempt again."""
+    (version,) = yaml.safe_load((TOP / "crds" / "trainingrun.yaml").read_text())["spec"]["versions"]
+    status = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
+    assert set(status["usage"]["properties"]) == set(add({}, 1, 100))
 
 
 def test_when_a_pod_ended() -> None:

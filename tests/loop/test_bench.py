@@ -1,0 +1,43 @@
+"""bench/training_runs.py measures what it says: here on the fake cluster, with a few runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+
+from tests.fakes.job_controller import JobController
+from tests.loop.conftest import TOP, World
+
+PROGRAM = """
+import asyncio, json, sys
+sys.path[:0] = ["bench"]
+import training_runs
+training_runs.ALONE, training_runs.REPETITIONS = 2, 1
+print(json.dumps(asyncio.run(training_runs.repeat("lab"))))
+"""
+
+
+async def test_the_benchmark_of_training_runs(world: World, jobs: JobController) -> None:
+    operator = await world.at_work()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "KUBECONFIG": str(world.folder / "kubeconfig"),
+        "PYTHONPATH": str(TOP),
+        "BLUENO_BENCH_RUNS": "20",
+        "BLUENO_METRICS_URL": f"http://localhost:{operator.http}/metrics",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", PROGRAM), cwd=TOP, env=environment, stdout=-1, stderr=-1
+    )
+    output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    found = {row["metric"]: row for row in json.loads(output.splitlines()[-1])}
+    assert found["run_writes"]["ours"]["median"] == 3
+    assert 2 <= found["run_writes_at_once"]["ours"]["median"] <= 3
+    assert 0 < found["pod_running_to_status_ms_p50"]["ours"]["median"] < 5000
+    assert found["pod_running_to_status_ms_p99"]["ours"]["n"] == 1
+    job = found["apply_to_job_ms_p50"]
+    assert 0 < job["beside"]["bare watcher"]["median"] < 5000
+    assert job["ours"]["median"] > 0
