@@ -138,7 +138,9 @@ def _view_dataset(cache: Cache, run: TrainingRun, use: DatasetUse) -> DatasetVie
         return DatasetView(use, False, "", False, "", "", "it does not exist in this namespace")
     status: Mapping[str, Any] = body["status"]
     ready: Mapping[str, Any] = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), {})
-    says = f"{ready.get('reason', 'Pending')}: {ready.get('message', '')}".rstrip(": ")
+    # Its progress changes every few seconds: to repeat it would be a write for every run that waits.
+    stalled = any(c["type"] == "Stalled" and c["status"] == "True" for c in status.get("conditions") or ())
+    says = f"{ready.get('reason', 'Pending')}" + (f": {ready.get('message', '')}" if stalled else "")
     deleting = bool(body["metadata"].get("deletionTimestamp"))
     if deleting:
         says = "it is being deleted"
