@@ -121,9 +121,10 @@ async def test_who_may_not_report(bench: Bench) -> None:
 
 
 async def test_a_pod_that_calls_itself_another_namespaces_may_not_report(bench: Bench) -> None:
-    bench.cache.remove(names.TRAINING_RUN_KIND, RUN)
-    bench.a_run(1, namespace="elsewhere")
-    assert (await bench.post({"step": 1})).status == 409
+    bench.a_run(1, "elsewhere", "another-run")
+    bench.a_pod("liar", 1, **{names.OWNER_UID: "another-run"})
+    assert (await bench.post({"step": 1}, "liar")).status == 409
+    assert bench.reports.latest("another-run").training is None
 
 
 async def test_a_stale_attempt_is_409_and_a_quick_one_is_not(bench: Bench) -> None:

@@ -42,8 +42,8 @@ class Bench:
         user = {"username": f"system:serviceaccount:{names.SYSTEM_NAMESPACE}:{names.RECORDER}"}
         api.tokens[RECORDER] = {"authenticated": True, "audiences": [names.REPORT_AUDIENCE], "user": user}
 
-    def a_run(self, attempt: int, namespace: str = "lab") -> None:
-        meta = {"name": "digits", "namespace": namespace, "uid": RUN, "resourceVersion": str(attempt), "labels": {}}
+    def a_run(self, attempt: int, namespace: str = "lab", uid: str = RUN) -> None:
+        meta = {"name": "digits", "namespace": namespace, "uid": uid, "resourceVersion": str(attempt), "labels": {}}
         body = {"kind": "TrainingRun", "metadata": meta, "spec": {}, "status": {"attempt": attempt}}
         self.cache.upsert(names.TRAINING_RUN_KIND, body)
 
