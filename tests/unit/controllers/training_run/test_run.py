@@ -45,7 +45,7 @@ def test_waits_for_its_data_sets_without_a_write_to_anything_else() -> None:
     assert "it does not exist" in world.run["status"]["pending"]["message"]
     world.dataset("mnist", ready=False)
     world.settle()
-    assert "Preparing: 7 of 9 samples" in world.run["status"]["pending"]["message"]
+    assert "data set mnist: Preparing" in world.run["status"]["pending"]["message"]
 
 
 def test_starts_when_the_data_set_is_ready_and_pins_its_version() -> None:
