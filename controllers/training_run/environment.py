@@ -19,6 +19,7 @@ def build_environment(run: TrainingRun, attempt: int, report_url: str, resume_fr
     env = {
         "HOME": home,
         "USER": "blueno",
+        "PYTHONUNBUFFERED": "1",  # a log that is followed shows what the program has said, in its order
         names.ENV_RUN: run.name,
         names.ENV_ATTEMPT: str(attempt),
         names.ENV_OUTPUT: names.OUTPUT_MOUNT,
