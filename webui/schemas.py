@@ -112,9 +112,9 @@ _RUN_DETAIL: Schema = {
     "jobName": maybe(_TEXT),
     "spec": _ANY,
 }
-_POINT: Schema = {  # [step or null, time, value or null]
+_POINT: Schema = {  # [step or null, time, value or null]; no prefixItems, which tools of OpenAPI still stumble over
     "type": "array",
-    "prefixItems": [maybe(_WHOLE), _TIME, maybe({"type": "number"})],
+    "items": {"type": ["number", "string", "null"]},
     "minItems": 3,
     "maxItems": 3,
 }
