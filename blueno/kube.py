@@ -20,14 +20,14 @@ from kubernetes.aio import client as kube_client
 from kubernetes.aio import config as kube_config
 
 from blueno import names
-from blueno.errors import Conflict, NotFound, Rejected, Unavailable
+from blueno.errors import Conflict, NotFound, Unavailable
+from blueno.kube_errors import error_of
 from blueno.resources.api import PODS, Resource
 
 Manifest = Mapping[str, Any]
 
 CALL_TIMEOUT = 30.0  # seconds for a whole call
 PAGE = 500
-CAUSES = 20  # fields that a refusal names
 WATCH_SECONDS = 240  # then the API server ends a watch, and it is begun again
 SILENCE_SECONDS = 300.0  # in a stream that is not a log
 EVENT_BYTES = 8 << 20  # of one watch event
@@ -199,7 +199,7 @@ class Cluster:
             async with self._streams.get(self._base + path, params=query, headers=headers, timeout=timeout) as answer:
                 if answer.status >= 400:
                     raw = await answer.content.read(4096)
-                    raise _error(f"GET {path}", answer.status, raw, answer.headers.get("Retry-After"))
+                    raise error_of(f"GET {path}", answer.status, raw, answer.headers.get("Retry-After"))
                 yield answer
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"GET {path}: {type(error).__name__}: {error}") from error
@@ -225,7 +225,7 @@ class Cluster:
                 raw = await answer.read()
                 if answer.status < 400:
                     return json.loads(raw) if raw else {}
-                raise _error(what, answer.status, raw, answer.headers.get("Retry-After"))
+                raise error_of(what, answer.status, raw, answer.headers.get("Retry-After"))
         except TimeoutError:
             raise Unavailable(f"{what}: no answer within {CALL_TIMEOUT:.0f} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -282,28 +282,3 @@ def _ssl_context(configuration: kube_client.Configuration) -> ssl.SSLContext:
 
 def _strictness(manager: str) -> dict[str, str]:
     return {} if manager == names.FIELD_MANAGER else {"fieldValidation": "Strict"}
-
-
-def _error(what: str, status: int, raw: bytes, retry_after: str | None) -> Exception:
-    """The error of blueno.errors for an answer of 400 or more."""
-    try:
-        answer = json.loads(raw)
-        message = str(answer["message"])
-    except (ValueError, KeyError, TypeError):
-        answer, message = {}, raw[:200].decode(errors="replace")
-    text = f"{what}: {status} {message}"
-    if status == 404:
-        return NotFound(text, message)
-    if status == 409:
-        return Conflict(text)
-    if status in (401, 429) or status >= 500:
-        return Unavailable(text, float(retry_after) if retry_after and retry_after.isdecimal() else None)
-    return Rejected(text, status, message, _causes(answer))
-
-
-def _causes(answer: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """(path, message) of the fields that a Status names."""
-    details = answer.get("details")
-    causes = details.get("causes") if isinstance(details, dict) else None
-    found = [cause for cause in causes or () if isinstance(cause, dict)] if isinstance(causes, list) else []
-    return tuple((str(cause.get("field") or ""), str(cause.get("message") or "")) for cause in found[:CAUSES])
