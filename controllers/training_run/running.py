@@ -11,6 +11,7 @@ from controllers.pods import PodView
 from controllers.step import Ref, Step
 from controllers.training_run import words
 from controllers.training_run.case import Case
+from controllers.training_run.observe import RunJob
 
 QUIET = 1.5  # seconds in which a pod may start without a word about the wait
 START_PATIENCE = 3.0  # seconds a pod may take to start before Events are asked why: quota, mounts, Pod Security
@@ -92,6 +93,8 @@ def pod_is_in_trouble(case: Case) -> Step | None:
     if job is None or pod is None:
         return None
     reason, text = words.trouble(case.run, pod, case.world.config.accelerator_profiles)
+    if reason == Reason.VOLUME_UNBOUND and _age(case, job) < START_PATIENCE:
+        return None  # a claim that was made a moment ago is bound a moment later
     status = words.attempt(job.attempt, job.name) | words.uses(case)
     return Step(reason, text, status=status, ask=_unmounted(case, pod), again_in=LOOK_AGAIN)
 
@@ -112,9 +115,14 @@ def job_is_running(case: Case) -> Step:
     idle = next((pod for pod in job.pods if not pod.started and not pod.ended), None)
     if idle is None and len(job.pods) >= case.run.team.nodes:
         return step
-    age = (case.now - job.created).total_seconds() if job.created is not None else START_PATIENCE
+    age = _age(case, job)
     if age < START_PATIENCE:
         quiet = case.run.observed_generation < 0 and age < QUIET
         return replace(step, quiet=quiet, again_in=(QUIET if quiet else START_PATIENCE) - age)
     ask = job.ref if idle is None else Ref(PODS, case.run.namespace, idle.name)
     return replace(step, ask=ask, again_in=LOOK_AGAIN)
+
+
+def _age(case: Case, job: RunJob) -> float:
+    """Seconds since the Job was made."""
+    return (case.now - job.created).total_seconds() if job.created is not None else START_PATIENCE

@@ -88,8 +88,16 @@ def summary(run: TrainingRun, status: Mapping[str, Any]) -> dict[str, str]:
         texts["progress"] = f"{told['progressPercentage']}%"
     if metrics := {metric["name"]: metric["value"] for metric in told.get("metrics") or ()}:
         name = run.metrics.objective if run.metrics.objective in metrics else next(iter(metrics))
-        texts["metric"] = f"{name}={metrics[name]}"[:128]
+        texts["metric"] = f"{name}={_short(metrics[name])}"[:128]
     return {key: text for key, text in texts.items() if text}
+
+
+def _short(value: str) -> str:
+    """Four digits of a number are enough for a column."""
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return value
 
 
 def _pending(run: TrainingRun, step: Step, now: datetime) -> dict[str, Any] | None:

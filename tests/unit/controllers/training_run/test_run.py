@@ -156,6 +156,7 @@ def test_a_replaced_pod_is_a_restart() -> None:
 def test_why_it_waits(spec: dict[str, Any], pod: dict[str, Any], reason: str, words: str) -> None:
     world = started(**spec)
     body = world.pod(world.job, **pod)
+    world.later(4)
     world.settle()
     assert world.condition("Succeeded") == ("Unknown", reason)
     assert world.run["status"]["pending"]["reason"] == reason

@@ -1,0 +1,145 @@
+"""What a TrainingRun holds and what outlives it: its data sets, its checkpoints, its log, its numbers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.kube import Kube
+from tests.e2e.mirror import Mirror
+from tests.e2e.runs import a_run, log_of, pods_of, status_of, wait_reason
+from tests.e2e.sources import archive_dataset, class_folders
+from tests.e2e.web import Web
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+# Forty steps of a quarter second with a checkpoint after each; then it says which it did.
+STEPS = """
+import os, time, blueno
+latest = blueno.checkpoint.latest()
+first = latest.step + 1 if latest else 1
+print("from step", first, flush=True)
+for step in range(first, 41):
+    time.sleep(0.25)
+    blueno.checkpoint.save(step, lambda folder: (folder / "state").write_text(str(step)))
+    blueno.report(step=step, progress=step / 40, loss=1 / step)
+    if step == 12 and not latest and os.environ.get("EATS"):
+        hoard = bytearray(400_000_000)
+print("done at", step, flush=True)
+"""
+
+
+def pod_named(kube: Kube, name: str) -> str:
+    """The newest pod of a run."""
+    pods = sorted(pods_of(kube, name), key=lambda pod: pod["metadata"]["creationTimestamp"])
+    return str(pods[-1]["metadata"]["name"])
+
+
+def first_step(log: str) -> int:
+    return int(log.partition("from step ")[2].split()[0])
+
+
+def at_step(kube: Kube, name: str, step: int) -> int:
+    """Waits until the run has reported a checkpoint at or after `step`; which."""
+
+    def there() -> Any:
+        found = (status_of(kube, name).get("checkpoint") or {}).get("step") or 0
+        return found if found >= step else None
+
+    return int(kube.wait(f"{name} at step {step}", there, 60))
+
+
+def test_goes_on_after_suspension(kube: Kube) -> None:
+    kube.apply(a_run("steps", STEPS))
+    reached = at_step(kube, "steps", 5)
+    kube.run("patch", "trainingrun", "steps", "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    kube.run("wait", "--for=condition=Suspended", "trainingrun/steps", "--timeout=60s")
+    kube.run("patch", "trainingrun", "steps", "--type=merge", "-p", '{"spec":{"suspend":false}}')
+    wait_reason(kube, "steps", "Completed", 90)
+    log = log_of(kube, pod_named(kube, "steps"))
+    assert first_step(log) > reached
+    assert "done at 40" in log
+    status = status_of(kube, "steps")
+    assert (status["attempt"], status["restarts"]) == (2, 0)
+    assert kube.run("get", "trainingrun", "steps", "--no-headers").split()[:3] == ["steps", "Completed", "100%"]
+    # Another run begins where this one has ended.
+    more = {"checkpoint": {"resume": "From", "from": {"run": "steps"}}}
+    program = "import os; print(sorted(os.listdir(os.environ['BLUENO_RESUME_FROM'])))"
+    kube.apply(a_run("fine-tune", program, **more))
+    wait_reason(kube, "fine-tune", "Completed")
+    assert "'state'" in log_of(kube, pod_named(kube, "fine-tune"))
+
+
+def test_goes_on_after_eviction_which_is_nobodys_failure(kube: Kube) -> None:
+    kube.apply(a_run("evicted", STEPS, terminationGracePeriodSeconds=1))
+    reached = at_step(kube, "evicted", 5)
+    pod = pod_named(kube, "evicted")
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": kube.namespace}}
+    path = f"/api/v1/namespaces/{kube.namespace}/pods/{pod}/eviction"
+    kube.run("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+    wait_reason(kube, "evicted", "Completed", 120)
+    assert first_step(log_of(kube, pod_named(kube, "evicted"))) >= reached
+    assert status_of(kube, "evicted")["restarts"] == 1
+    assert status_of(kube, "evicted")["attempt"] == 1
+
+
+def test_goes_on_after_too_much_memory(kube: Kube) -> None:
+    limits = {"requests": {"memory": "64Mi"}, "limits": {"memory": "160Mi"}}
+    eats = [{"name": "EATS", "value": "1"}]
+    kube.apply(a_run("greedy", STEPS, resources=limits, env=eats, backoffLimit=1))
+    wait_reason(kube, "greedy", "Completed", 150)
+    assert first_step(log_of(kube, pod_named(kube, "greedy"))) == 13
+    assert status_of(kube, "greedy")["restarts"] == 1
+
+
+def test_a_data_set_in_use_waits_with_its_deletion(kube: Kube, mirror: Mirror) -> None:
+    content = class_folders(count=10)
+    kube.apply(archive_dataset("pictures", mirror.put("p.tar", content), content))
+    kube.wait_ready("pictures")
+    kube.apply(a_run("reader", "import time; time.sleep(600)", datasets=[{"name": "pictures"}]))
+    wait_reason(kube, "reader", "Running")
+    kube.run("delete", "dataset", "pictures", "--wait=false")
+    said = kube.wait_reason("pictures", "InUse")
+    assert "reader" in said["message"]
+    kube.apply(a_run("late", datasets=[{"name": "pictures"}]))
+    assert "being deleted" in wait_reason(kube, "late", "DatasetNotReady")["message"]
+    kube.run("patch", "trainingrun", "reader", "--type=merge", "-p", '{"spec":{"cancel":true}}')
+    kube.wait("pictures to go", lambda: not kube.dataset("pictures"), 90)
+
+
+def test_a_namespace_goes_with_what_runs_in_it(kube: Kube, mirror: Mirror) -> None:
+    content = class_folders(count=10)
+    kube.apply(archive_dataset("pictures", mirror.put("p.tar", content), content))
+    kube.wait_ready("pictures")
+    kube.apply(a_run("reader", "import time; time.sleep(600)", datasets=[{"name": "pictures"}]))
+    wait_reason(kube, "reader", "Running")
+    kube.run("delete", "namespace", kube.namespace, "--timeout=120s")
+
+
+def test_log_and_numbers_outlive_the_pod(kube: Kube, web: Web) -> None:
+    program = """
+        import json, sys, time
+        for step in range(20):
+            print(json.dumps({"step": step, "loss": 1 / (step + 1), "odd": float("nan")}), flush=True)
+        sys.stdout.buffer.write(b"\\xff\\x00 binary " + b"x" * 300_000 + b"\\n")
+        print("token=very-secret-value the last line", flush=True)
+        time.sleep(2)
+    """
+    kube.apply(a_run("talker", program, metrics={"stdout": True}, ttlSecondsAfterFinished=5))
+    wait_reason(kube, "talker", "Completed")
+    kube.wait("its pod to be removed", lambda: pods_of(kube, "talker") == [], 60)
+    path = f"/api/v1/trainingruns/{kube.namespace}/talker"
+
+    def kept() -> Any:
+        found = web.get(f"{path}/logs")
+        return found if "the last line" in found["text"] else None
+
+    log = kube.wait("the log", kept, 30)
+    assert "very-secret-value" not in log["text"]
+    assert sum(part["bytes"] for part in log["parts"]) > 300_000
+    series = {one["name"]: one["points"] for one in web.get(f"{path}/metrics")["series"]}
+    assert [point[0] for point in series["loss"]] == list(range(20))
+    assert "odd" not in series
+    assert web.get(path)["state"] == "succeeded"
