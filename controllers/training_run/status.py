@@ -31,7 +31,7 @@ def project_status(run: TrainingRun, job: RunJob | None, step: Step, heard: Hear
         status |= _seen(run, job)
     status |= _told(run, job, heard.training)
     if over:
-        status["nodes"] = None
+        status["nodes"] = status["pods"] = None
     status["pending"] = _pending(run, step, now)
     status = {key: value for key, value in status.items() if value is not None}
     status["observedGeneration"] = run.generation
@@ -47,7 +47,10 @@ def _is_over(step: Step) -> bool:
 def _seen(run: TrainingRun, job: RunJob) -> dict[str, Any]:
     """What the pods show: replaced ones, nodes, the image's digest, the commit of the code."""
     nodes = sorted({pod.node for pod in job.pods if pod.node and not pod.ended})
-    seen: dict[str, Any] = {"restarts": words.restarts(run, job), "nodes": nodes or None}
+    pods = sorted(pod.name for pod in job.pods)
+    seen: dict[str, Any] = {"restarts": words.restarts(run, job), "nodes": nodes[:64] or None}
+    if pods:
+        seen["pods"] = pods[:256]
     if image := next((pod.image for pod in job.pods if pod.image), ""):
         seen["imageDigest"] = image[:512]
     if revision := next((found for pod in job.pods if (found := _REVISION.fullmatch(pod.setup.strip()))), None):

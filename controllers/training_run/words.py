@@ -81,8 +81,12 @@ def end(case: Case, job: RunJob) -> dict[str, Any]:
 
 
 def restarts(run: TrainingRun, job: RunJob) -> int:
-    """Pods of this attempt that were replaced."""
-    return max(0, len(job.pods) - run.team.nodes)
+    """Pods of this attempt that were replaced. An evicted one is gone before the next is there: status has its name."""
+    now = {pod.name for pod in job.pods}
+    same = run.job_name == job.name
+    before = set(run.status.get("pods") or ()) if same else set()
+    counted = run.status.get("restarts", 0) if same else 0
+    return max(0, counted + len(before | now) - max(run.team.nodes, len(before)))
 
 
 def culprit(job: RunJob) -> PodView | None:

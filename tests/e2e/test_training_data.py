@@ -15,16 +15,16 @@ from tests.e2e.web import Web
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
-# Forty steps of a quarter second with a checkpoint after each; then it says which it did.
+# Sixty steps of half a second with a checkpoint after each; then it says which it did.
 STEPS = """
 import os, time, blueno
 latest = blueno.checkpoint.latest()
 first = latest.step + 1 if latest else 1
 print("from step", first, flush=True)
-for step in range(first, 41):
-    time.sleep(0.25)
+for step in range(first, 61):
+    time.sleep(0.5)
     blueno.checkpoint.save(step, lambda folder: (folder / "state").write_text(str(step)))
-    blueno.report(step=step, progress=step / 40, loss=1 / step)
+    blueno.report(step=step, progress=step / 60, loss=1 / step)
     if step == 12 and not latest and os.environ.get("EATS"):
         hoard = bytearray(400_000_000)
 print("done at", step, flush=True)
@@ -60,7 +60,7 @@ def test_goes_on_after_suspension(kube: Kube) -> None:
     wait_reason(kube, "steps", "Completed", 90)
     log = log_of(kube, pod_named(kube, "steps"))
     assert first_step(log) > reached
-    assert "done at 40" in log
+    assert "done at 60" in log
     status = status_of(kube, "steps")
     assert (status["attempt"], status["restarts"]) == (2, 0)
     assert kube.run("get", "trainingrun", "steps", "--no-headers").split()[:3] == ["steps", "Completed", "100%"]

@@ -239,3 +239,15 @@ def test_the_pod() -> None:
 def container(world: World) -> dict[str, Any]:
     found: dict[str, Any] = world.job["spec"]["template"]["spec"]["containers"][0]
     return found
+
+
+def test_a_pod_that_was_gone_before_the_next_came_is_counted() -> None:
+    world = started(backoffLimit=3)
+    for number in range(3):
+        pod = world.pod(world.job, f"pod-{number}", **RUNNING)
+        world.settle()
+        assert world.run["status"]["restarts"] == number
+        assert world.run["status"]["pods"] == [f"pod-{number}"]
+        world.remove(pod)
+        world.settle()  # nothing is known of the next one yet
+    assert world.run["status"]["restarts"] == 2
