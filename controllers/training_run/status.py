@@ -26,6 +26,8 @@ def project_status(run: TrainingRun, job: RunJob | None, step: Step, heard: Hear
     """The whole status as it should be; `job` is the attempt under way, if there is one."""
     status: dict[str, Any] = {key: value for key, value in run.status.items() if value is not None}
     status.update(step.status)
+    if status.get("jobRef") != run.status.get("jobRef"):
+        status["pods"] = None  # those of the attempt before
     over = _is_over(step)
     if job is not None and not run.ended:
         status |= _seen(run, job)

@@ -120,10 +120,10 @@ def test_lineage_from_the_data_set_to_its_runs(page: Page, kube: Kube, mirror: M
 def test_hostile_output_is_text(page: Page, kube: Kube, web: Web) -> None:
     program = f"""
         import json
-        print({HOSTILE!r})
         print(json.dumps({{"step": 1, {HOSTILE!r}: 1.0}}))
         print("y" * 2_000_000)
-        raise SystemExit({HOSTILE!r})
+        print({HOSTILE!r}, flush=True)
+        raise SystemExit(3)
     """
     kube.apply(a_run("hostile", program, parameters={"title": HOSTILE}, backoffLimit=0, metrics={"stdout": True}))
     page.goto(f"{web.url}/runs?namespace={kube.namespace}")

@@ -52,7 +52,8 @@ def at_step(kube: Kube, name: str, step: int) -> int:
 
 
 def test_goes_on_after_suspension(kube: Kube) -> None:
-    kube.apply(a_run("steps", STEPS))
+    # As process 1 a program is deaf to a SIGTERM that it does not handle: it works on until the grace period is over.
+    kube.apply(a_run("steps", STEPS, terminationGracePeriodSeconds=2))
     reached = at_step(kube, "steps", 5)
     kube.run("patch", "trainingrun", "steps", "--type=merge", "-p", '{"spec":{"suspend":true}}')
     kube.run("wait", "--for=condition=Suspended", "trainingrun/steps", "--timeout=60s")

@@ -25,6 +25,9 @@ def test_suspend_and_resume_is_a_new_attempt() -> None:
     world.settle()
     assert world.run["status"]["jobRef"] == {"name": "train-11111111-a2"}
     assert world.run["status"]["attempt"] == 2
+    world.pod(world.job, "pod-2", **RUNNING)
+    world.settle()
+    assert (world.run["status"]["restarts"], world.run["status"]["pods"]) == (0, ["pod-2"])
 
 
 def test_suspended_from_the_start_makes_nothing() -> None:
