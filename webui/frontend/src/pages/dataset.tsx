@@ -1,6 +1,5 @@
 // One data set: where it stands now, what it holds, what happened to it.
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
 import type { Dataset } from "../api";
 import { getDataset, listHistory, listVersions, type Named } from "../endpoints";
 import { useTitle } from "../lib/hooks";
@@ -10,13 +9,12 @@ import { changesOf, useRevision } from "../live/revision";
 import { KIND } from "../names";
 import { href } from "../router";
 import { RunsOf } from "../runs/of-dataset";
-import { copyText } from "../ui/copy";
-import { Bones, ErrorNote, WaitingNote } from "../ui/errors";
+import { CopyAs } from "../ui/copy-as";
 import { Icon } from "../ui/icons";
-import { Menu } from "../ui/menu";
-import { announce } from "../ui/toast";
+import { LivePage } from "../ui/live-page";
 import { About, Bad, Now } from "./dataset-about";
-import { Conditions, History, Versions } from "./dataset-parts";
+import { Versions } from "./dataset-versions";
+import { Conditions, History } from "./object-parts";
 import { asKubectl, asPython, asYaml } from "./snippets";
 
 /** Keeps a fetched data set up to date: at once from the event, the rest by asking again soon. */
@@ -41,26 +39,7 @@ function Head({ of }: { of: Dataset }): JSX.Element {
         </span>
       )}
       <div class="tools push">
-        <Menu
-          label="Copy as"
-          button={
-            <>
-              <Icon name="copy" />
-              Copy as
-              <Icon name="down" />
-            </>
-          }
-        >
-          <button type="button" onClick={() => void copyText(asYaml(of), "YAML")}>
-            YAML
-          </button>
-          <button type="button" onClick={() => void copyText(asKubectl(of), "kubectl commands")}>
-            kubectl
-          </button>
-          <button type="button" onClick={() => void copyText(asPython(of), "Python")}>
-            Python
-          </button>
-        </Menu>
+        <CopyAs yaml={() => asYaml(of)} kubectl={() => asKubectl(of)} python={() => asPython(of)} />
         <a class="btn primary" href={href("/gallery", galleryQuery(of.namespace, of.name))}>
           <Icon name="images" />
           Gallery
@@ -79,28 +58,8 @@ export function DatasetPage({ namespace, name }: Named): JSX.Element {
   );
   const data = detail.data;
   useTitle(data?.displayName || name);
-  const word = data?.reason;
-  useEffect(() => {
-    if (word) announce(`Status: ${word}`);
-  }, [word]);
   return (
-    <div class="page">
-      {detail.error && !data && (
-        <div class="page-head">
-          <h1>
-            {namespace}/{name}
-          </h1>
-        </div>
-      )}
-      {detail.error && <ErrorNote problem={detail.error} retry={detail.reload} />}
-      {detail.waiting && <WaitingNote waiting={detail.waiting} what="It" />}
-      {!data && !detail.error && (
-        <div class="card">
-          <div class="in">
-            <Bones lines={8} />
-          </div>
-        </div>
-      )}
+    <LivePage of={of} detail={detail}>
       {data && (
         <>
           <Head of={data} />
@@ -119,6 +78,6 @@ export function DatasetPage({ namespace, name }: Named): JSX.Element {
           </div>
         </>
       )}
-    </div>
+    </LivePage>
   );
 }

@@ -12,8 +12,8 @@ import { DATASETS } from "../live/kinds";
 import { MOST_ROWS, useLiveList } from "../live/list";
 import { datasetPath } from "../paths";
 import { href, location, navigate } from "../router";
-import { CopyButton } from "../ui/copy";
 import { Bones, ErrorNote } from "../ui/errors";
+import { Example } from "../ui/example";
 import { Icon } from "../ui/icons";
 import { Age, Choose, Find, Heads, Rows, useAnnouncements, useSeen } from "../ui/live-table";
 import { Progress, Status } from "../ui/status";
@@ -88,14 +88,7 @@ function Empty(): JSX.Element {
       <Icon name="images" />
       <h2>No data sets yet</h2>
       <p>Apply a Dataset to the cluster and it appears here by itself, with its progress.</p>
-      <div class="sample-code">
-        <pre tabIndex={0} aria-label="Example">
-          {EXAMPLE}
-        </pre>
-        <CopyButton text={EXAMPLE} what="YAML">
-          Copy
-        </CopyButton>
-      </div>
+      <Example text={EXAMPLE} />
       <p class="small">
         Save it as <code>mnist.yaml</code>, then run <code>kubectl apply -f mnist.yaml</code>
       </p>

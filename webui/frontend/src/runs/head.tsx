@@ -7,11 +7,10 @@ import { duration } from "../lib/format";
 import { useStore } from "../lib/store";
 import { navigate } from "../router";
 import { session } from "../session";
-import { copyText } from "../ui/copy";
+import { CopyAs } from "../ui/copy-as";
 import { Confirm } from "../ui/dialog";
 import { Icon, type IconName } from "../ui/icons";
 import { Age } from "../ui/live-table";
-import { Menu } from "../ui/menu";
 import { showToast } from "../ui/toast";
 import { asKubectl, asPython, asYaml } from "./snippets";
 import { keeper, over } from "./words";
@@ -145,32 +144,6 @@ function Actions({ of, changed }: { of: Run; changed: () => void }): JSX.Element
   );
 }
 
-function CopyAs({ of }: { of: Run }): JSX.Element {
-  const texts: readonly [string, string, () => string][] = [
-    ["YAML", "YAML", () => asYaml(of)],
-    ["kubectl", "kubectl commands", () => asKubectl(of)],
-    ["Python", "Python", () => asPython(of, window.location.origin)],
-  ];
-  return (
-    <Menu
-      label="Copy as"
-      button={
-        <>
-          <Icon name="copy" />
-          Copy as
-          <Icon name="down" />
-        </>
-      }
-    >
-      {texts.map(([name, what, text]) => (
-        <button type="button" key={name} onClick={() => void copyText(text(), what)}>
-          {name}
-        </button>
-      ))}
-    </Menu>
-  );
-}
-
 export function Head({ of, changed }: { of: Run; changed: () => void }): JSX.Element {
   const role = useStore(session, (state) => (state.kind === "in" ? state.who.role : "viewer"));
   const kept = keeper(of.managedBy);
@@ -185,7 +158,11 @@ export function Head({ of, changed }: { of: Run; changed: () => void }): JSX.Ele
         </div>
         {of.managedBy && <span class="tag accent">managed by {of.managedBy}</span>}
         <div class="tools push">
-          <CopyAs of={of} />
+          <CopyAs
+            yaml={() => asYaml(of)}
+            kubectl={() => asKubectl(of)}
+            python={() => asPython(of, window.location.origin)}
+          />
           {role !== "viewer" && !kept && !of.deletedAt && <Actions of={of} changed={changed} />}
         </div>
       </div>

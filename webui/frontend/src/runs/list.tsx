@@ -9,8 +9,8 @@ import { useStore } from "../lib/store";
 import { RUNS, type RunFilter } from "../live/kinds";
 import { MOST_ROWS, useLiveList } from "../live/list";
 import { href, location, navigate } from "../router";
-import { CopyButton } from "../ui/copy";
 import { Bones, ErrorNote } from "../ui/errors";
+import { Example } from "../ui/example";
 import { Icon } from "../ui/icons";
 import { Choose, Find, Heads, Rows, useAnnouncements, useSeen } from "../ui/live-table";
 import { RunRow } from "./row";
@@ -33,14 +33,7 @@ function Empty(): JSX.Element {
         Apply a TrainingRun to the cluster and it appears here by itself. It names an image, a command and the data sets
         that the program finds below <code>/workspace/dataset</code>.
       </p>
-      <div class="sample-code">
-        <pre tabIndex={0} aria-label="Example">
-          {EXAMPLE}
-        </pre>
-        <CopyButton text={EXAMPLE} what="YAML">
-          Copy
-        </CopyButton>
-      </div>
+      <Example text={EXAMPLE} />
       <p class="small">
         Save it as <code>run.yaml</code>, name your image and data set, then run <code>kubectl apply -f run.yaml</code>
       </p>

@@ -1,11 +1,10 @@
 // The training runs that used a data set, any version of it: a section of the data set's page.
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
 import type { ChangeEvent, Dataset } from "../api";
 import type { RunSummary } from "../api-runs";
-import { asProblem, isAbort, type Problem } from "../client";
 import { listRunsOf } from "../endpoints-runs";
 import { galleryQuery } from "../gallery/state";
+import { useOlder } from "../lib/older";
 import { useQuery } from "../lib/query";
 import { useRevision } from "../live/revision";
 import { RUN_KIND } from "../names";
@@ -13,6 +12,7 @@ import { runPath } from "../paths";
 import { href } from "../router";
 import { Bones, ErrorNote } from "../ui/errors";
 import { Age } from "../ui/live-table";
+import { ShowOlder } from "../ui/older";
 import { LastMetric, RunStatus } from "./row";
 
 const PAGE = 10;
@@ -41,19 +41,9 @@ export function RunsOf({ of }: { of: Dataset }): JSX.Element {
   const at = `${of.namespace}/${of.name}`;
   const revision = useRevision(uses(of), undefined, REFETCH_EVERY);
   const head = useQuery(`runs of ${at} ${revision}`, (how) => listRunsOf(of, { limit: PAGE }, how));
-  const [older, setOlder] = useState<{ items: RunSummary[]; next: string | null } | null>(null);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  useEffect(() => setOlder(null), [at]);
-  const next = older ? older.next : (head.data?.next ?? null);
-  const more = (): void => {
-    setProblem(null);
-    listRunsOf(of, { limit: PAGE, cursor: next }).then(
-      (page) => setOlder({ items: [...(older?.items ?? []), ...page.items], next: page.next ?? null }),
-      (error: unknown) => isAbort(error) || setProblem(asProblem(error)),
-    );
-  };
+  const older = useOlder(at, head.data, (cursor) => listRunsOf(of, { limit: PAGE, cursor }));
   // Pages may overlap when new runs came in between: the newest word on each counts.
-  const runs = [...new Map([...(older?.items ?? []), ...(head.data?.items ?? [])].map((run) => [run.uid, run])).values()];
+  const runs = [...new Map([...older.items, ...(head.data?.items ?? [])].map((run) => [run.uid, run])).values()];
   runs.sort((a, b) => Date.parse(b.createdAt) - Date.parse(a.createdAt));
   return (
     <section class="card" aria-label="Training runs">
@@ -116,18 +106,7 @@ export function RunsOf({ of }: { of: Dataset }): JSX.Element {
           </table>
         </div>
       )}
-      {problem && (
-        <div class="in">
-          <ErrorNote problem={problem} retry={more} />
-        </div>
-      )}
-      {next && !problem && (
-        <div class="in">
-          <button type="button" class="btn slim" onClick={more}>
-            Show older
-          </button>
-        </div>
-      )}
+      <ShowOlder of={older} />
     </section>
   );
 }

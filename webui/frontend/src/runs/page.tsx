@@ -1,6 +1,5 @@
 // One training run: where it stands and why, its curves, its log, what it was made of.
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
 import type { Run } from "../api-runs";
 import type { Named } from "../endpoints";
 import { getRun, listRunHistory } from "../endpoints-runs";
@@ -9,11 +8,11 @@ import { useQuery } from "../lib/query";
 import { useStore } from "../lib/store";
 import { changesOf, useRevision } from "../live/revision";
 import { RUN_KIND } from "../names";
-import { Conditions, History } from "../pages/dataset-parts";
+import { Conditions, History } from "../pages/object-parts";
 import { href, location, navigate } from "../router";
 import { runPath } from "../paths";
-import { Bones, ErrorNote, WaitingNote } from "../ui/errors";
-import { announce } from "../ui/toast";
+import { ErrorNote } from "../ui/errors";
+import { LivePage } from "../ui/live-page";
 import { Facts, Inputs } from "./about";
 import { Curves } from "./curves";
 import { Differences } from "./differences";
@@ -65,29 +64,9 @@ export function RunPage({ namespace, name }: Named): JSX.Element {
   const { query } = useStore(location);
   const data = detail.data;
   useTitle(name);
-  const word = data?.reason;
-  useEffect(() => {
-    if (word) announce(`Status: ${word}`);
-  }, [word]);
   return (
-    <div class="page">
-      {detail.error && !data && (
-        <div class="page-head">
-          <h1 class="any-break">
-            {namespace}/{name}
-          </h1>
-        </div>
-      )}
-      {detail.error && <ErrorNote problem={detail.error} retry={detail.reload} />}
-      {detail.waiting && <WaitingNote waiting={detail.waiting} what="It" />}
-      {!data && !detail.error && (
-        <div class="card">
-          <div class="in">
-            <Bones lines={8} />
-          </div>
-        </div>
-      )}
+    <LivePage of={{ namespace, name }} detail={detail}>
       {data && <Content of={data} view={parseView(query, name)} revision={revision} reload={detail.reload} />}
-    </div>
+    </LivePage>
   );
 }

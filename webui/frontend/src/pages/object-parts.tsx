@@ -1,17 +1,15 @@
-// Parts of a page that are lists: conditions and history of any object, versions of a data set.
+// What every object's page shows: its conditions, and what was said about it.
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import type { Condition, HistoryEntry, Listing, Version } from "../api";
-import { asProblem, isAbort, type Problem, type Query } from "../client";
+import type { Condition, HistoryEntry, Listing } from "../api";
+import type { Query } from "../client";
 import type { Fetching, Named } from "../endpoints";
-import { count, moment, size, stamp } from "../lib/format";
+import { moment, stamp } from "../lib/format";
 import { useAge } from "../lib/hooks";
-import { useQuery, type QueryResult } from "../lib/query";
-import { galleryQuery } from "../gallery/state";
-import { href } from "../router";
-import { CopyButton } from "../ui/copy";
+import { useOlder } from "../lib/older";
+import { useQuery } from "../lib/query";
 import { Bones, ErrorNote } from "../ui/errors";
 import { Icon, type IconName } from "../ui/icons";
+import { ShowOlder } from "../ui/older";
 
 function Ago({ at }: { at: string }): JSX.Element {
   const { text, title } = useAge(at);
@@ -71,74 +69,6 @@ export function Conditions({ items }: { items: readonly Condition[] }): JSX.Elem
   );
 }
 
-export function Versions({ of, query }: { of: Named; query: QueryResult<Listing<Version>> }): JSX.Element {
-  const items = query.data?.items ?? [];
-  return (
-    <section class="card" aria-label="Versions">
-      <div class="head">
-        <h2>Versions</h2>
-        <span class="soft small">that the gallery shows</span>
-      </div>
-      {query.error && (
-        <div class="in">
-          <ErrorNote problem={query.error} retry={query.reload} />
-        </div>
-      )}
-      {!query.data && query.loading && (
-        <div class="in">
-          <Bones lines={2} />
-        </div>
-      )}
-      {query.data && items.length === 0 && (
-        <div class="in soft small">None yet: a version appears here once it is sealed and its samples are loaded.</div>
-      )}
-      {items.length > 0 && (
-        <div class="table-card">
-          <table class="table versions">
-            <thead>
-              <tr>
-                <th>Version</th>
-                <th class="num">Samples</th>
-                <th class="num">Size</th>
-                <th class="wide">Sealed</th>
-              </tr>
-            </thead>
-            <tbody>
-              {items.map((version) => (
-                <tr key={version.digest}>
-                  <td>
-                    <div class="row">
-                      <a
-                        href={href(
-                          "/gallery",
-                          galleryQuery(
-                            of.namespace,
-                            of.name,
-                            version.current ? {} : { version: version.digest.slice(0, 16) },
-                          ),
-                        )}
-                      >
-                        {version.sequence} <span class="mono">({version.digest.slice(0, 8)})</span>
-                      </a>
-                      {version.current && <span class="tag accent">current</span>}
-                      <CopyButton text={version.digest} what={`digest of version ${version.sequence}`} />
-                    </div>
-                  </td>
-                  <td class="num">{count(version.samples)}</td>
-                  <td class="num">{size(version.bytes)}</td>
-                  <td class="soft small wide" title={moment(version.sealedAt)}>
-                    {stamp(version.sealedAt, Date.now())}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-    </section>
-  );
-}
-
 const HISTORY_PAGE = 20;
 
 interface HistoryProps {
@@ -153,19 +83,8 @@ interface HistoryProps {
 export function History({ of, revision, list, kind }: HistoryProps): JSX.Element {
   const at = `${kind} ${of.namespace}/${of.name}`;
   const head = useQuery(`history ${at} ${revision}`, (how) => list(of, { limit: HISTORY_PAGE }, how));
-  const [older, setOlder] = useState<{ items: HistoryEntry[]; next: string | null } | null>(null);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  useEffect(() => setOlder(null), [at]);
-  const next = older ? older.next : (head.data?.next ?? null);
-  const more = (): void => {
-    if (!next) return;
-    setProblem(null);
-    list(of, { limit: HISTORY_PAGE, cursor: next }).then(
-      (page) => setOlder({ items: [...(older?.items ?? []), ...page.items], next: page.next ?? null }),
-      (error: unknown) => isAbort(error) || setProblem(asProblem(error)),
-    );
-  };
-  const items = [...(head.data?.items ?? []), ...(older?.items ?? [])];
+  const older = useOlder(at, head.data, (cursor) => list(of, { limit: HISTORY_PAGE, cursor }));
+  const items = [...(head.data?.items ?? []), ...older.items];
   const key = (entry: HistoryEntry): string => `${entry.at} ${entry.condition}`;
   const seen = new Map(items.map((entry) => [key(entry), entry])); // newer pages may overlap older ones
   return (
@@ -200,18 +119,7 @@ export function History({ of, revision, list, kind }: HistoryProps): JSX.Element
           </li>
         ))}
       </ol>
-      {problem && (
-        <div class="in">
-          <ErrorNote problem={problem} retry={more} />
-        </div>
-      )}
-      {next && !problem && (
-        <div class="in">
-          <button type="button" class="btn slim" onClick={more}>
-            Show older
-          </button>
-        </div>
-      )}
+      <ShowOlder of={older} />
     </section>
   );
 }
