@@ -33,10 +33,6 @@ class DatasetView:
     ref: Ref | None = None  # None: it does not exist
     deleting: bool = False
 
-    @property
-    def usable(self) -> bool:
-        return bool(self.digest and self.claim)
-
 
 @dataclass(frozen=True)
 class RunJob:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from blueno.resources.run_reasons import RunReason as Reason
 from controllers.step import Step
 from controllers.training_run import words
@@ -92,5 +90,7 @@ def job_has_not_started(case: Case) -> Step | None:
     text = f"starting attempt {attempt.number}"
     # The first attempt says nothing yet: its pod is likely to run before anybody has looked.
     quiet = run.observed_generation < 0
-    step = Step(Reason.PENDING, text, reconciling=True, apply=tuple(made), status=status, quiet=quiet, again_in=0)
-    return replace(step, hold=tuple(view.ref for view in case.seen.datasets if view.ref is not None))
+    hold = tuple(view.ref for view in case.seen.datasets if view.ref is not None)
+    return Step(
+        *(Reason.PENDING, text), reconciling=True, hold=hold, apply=tuple(made), status=status, quiet=quiet, again_in=0
+    )

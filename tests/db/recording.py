@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,17 +170,9 @@ class World:
         )
         return replace(plain, **changes)
 
-    @asynccontextmanager
-    async def recorder(self, **changes: Any) -> AsyncIterator[Recorder]:
+    def recorder(self, **changes: Any) -> AbstractAsyncContextManager[Recorder]:
         """A recorder at work in this process."""
-        recorder = Recorder(self.config(**changes))
-        task = asyncio.create_task(recorder.run())
-        try:
-            yield recorder
-            assert not task.done(), "the recorder has ended"
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        return at_work(self.config(**changes))
 
     def recorder_process(self) -> subprocess.Popen[bytes]:
         """A recorder in a process of its own, to be killed."""
@@ -221,6 +213,19 @@ def _columns(cursor: Any, table: str) -> str:
         (table,),
     )
     return str(cursor.fetchone()[0])
+
+
+@asynccontextmanager
+async def at_work(config: RecorderConfig) -> AsyncIterator[Recorder]:
+    """A recorder in this process, which must not end by itself."""
+    recorder = Recorder(config)
+    task = asyncio.create_task(recorder.run())
+    try:
+        yield recorder
+        assert not task.done(), "the recorder has ended"
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager

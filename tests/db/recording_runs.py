@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from blueno.recorder.config import RecorderConfig
 from blueno.recorder.recorder import Recorder
 from controllers.points import Points
 from tests.db.mirroring import uid_of
+from tests.db.recording import at_work
 from tests.fakes.api_server import ApiServer
 from tests.fakes.pod_logs import PodLog
 from tests.fakes.preparation import TOP, environment
@@ -75,16 +75,8 @@ class World:
         )  # fmt: skip
         return replace(plain, **changes)
 
-    @asynccontextmanager
-    async def recorder(self, **changes: Any) -> AsyncIterator[Recorder]:
-        recorder = Recorder(self.config(**changes))
-        task = asyncio.create_task(recorder.run())
-        try:
-            yield recorder
-            assert not task.done(), "the recorder has ended"
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    def recorder(self, **changes: Any) -> AbstractAsyncContextManager[Recorder]:
+        return at_work(self.config(**changes))
 
     def process(self) -> subprocess.Popen[bytes]:
         """A recorder to be killed."""

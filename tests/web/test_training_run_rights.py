@@ -6,23 +6,19 @@ import pytest
 
 from tests.fakes.access import AccessServer, Rule
 from tests.runs import a_run
-from tests.web.conftest import ADMINS, VIEWERS, StartSite
-from tests.web.judged import judge
-from tests.web.run_writes import ALL, EDITORS, ONE, WRITE, a_new, fields
+from tests.web.conftest import VIEWERS, StartSite
+from tests.web.run_writes import ALL, EDITORS, ONE, WRITE, a_new, an_editor, fields, judging_access
 from tests.web.site import Browser, Site
 
 
 @pytest.fixture
-async def access() -> AccessServer:
-    """Editors may write, viewers may look; the API server judges by the schema."""
-    server = AccessServer(rules=[Rule(EDITORS, verbs=WRITE), Rule(VIEWERS), Rule(ADMINS, verbs=WRITE)])
-    server.api.judge = judge
-    return server
+def access() -> AccessServer:
+    return judging_access()
 
 
 @pytest.fixture
 async def editor(site: Site) -> Browser:
-    return await site.logged_in("ed@example.org", "editor")
+    return await an_editor(site)
 
 
 async def test_who_may_write(start_site: StartSite, access: AccessServer) -> None:

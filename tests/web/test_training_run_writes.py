@@ -6,26 +6,21 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.access import AccessServer, Rule
+from tests.fakes.access import AccessServer
 from tests.fakes.api_discovery import Refused
 from tests.runs import a_run
-from tests.web.conftest import ADMINS, VIEWERS
-from tests.web.judged import judge
-from tests.web.run_writes import ALL, EDITORS, ONE, SPEC, WRITE, a_new, fields
+from tests.web.run_writes import ALL, ONE, SPEC, a_new, an_editor, fields, judging_access
 from tests.web.site import Browser, Site
 
 
 @pytest.fixture
-async def access() -> AccessServer:
-    """Editors may write, viewers may look; the API server judges by the schema."""
-    server = AccessServer(rules=[Rule(EDITORS, verbs=WRITE), Rule(VIEWERS), Rule(ADMINS, verbs=WRITE)])
-    server.api.judge = judge
-    return server
+def access() -> AccessServer:
+    return judging_access()
 
 
 @pytest.fixture
 async def editor(site: Site) -> Browser:
-    return await site.logged_in("ed@example.org", "editor")
+    return await an_editor(site)
 
 
 async def test_create_and_see_what_was_made(site: Site, editor: Browser, access: AccessServer) -> None:
@@ -149,7 +144,6 @@ async def test_what_the_api_server_may_answer(
 
 
 async def test_suspend_resume_and_cancel(site: Site, editor: Browser, access: AccessServer) -> None:
-    access.api.judge = lambda body, query: None  # the schema of today knows no `cancel`
     access.api.put(a_run())
     reply = await editor.ask("PATCH", ONE, {"suspend": True})
     assert (reply.status, reply.json["spec"]["suspend"], reply.json["state"]) == (200, True, "running")
