@@ -11,10 +11,10 @@ from blueno.resources.reasons import DATASET_REASONS, DatasetReason
 from tests.contract.apiserver import ROOT
 from tests.contract.crd import ScratchKind
 from tests.contract.dataset_states import LEAVING, STATES, State
+from tests.contract.tables import LABEL, table
 from tests.fakes.kstatus import KStatus, evaluate
 
 GOLDEN = ROOT / "tests" / "golden" / "dataset" / "tables.txt"
-LABEL = {"contract": "states"}
 FINALIZER = "blueno.dev/erase"
 
 
@@ -31,18 +31,6 @@ def shown(datasets: ScratchKind) -> ScratchKind:
             answer = datasets.api.must("DELETE", f"{datasets.path}/{state.name}")
         datasets.write_status(state.name, state.status(answer))
     return datasets
-
-
-def table(kind: ScratchKind, *options: str) -> str:
-    """What kubectl prints, with a fixed age."""
-    selector = ",".join(f"{key}={value}" for key, value in LABEL.items())
-    got = kind.api.kubectl("get", kind.full_name, "-n", kind.namespace, "-l", selector, *options)
-    assert got.returncode == 0, got.stderr
-    heads, *rows = got.stdout.splitlines()
-    start = heads.index("AGE")
-    width = 6 if heads[start:].strip() != "AGE" else 3  # kubectl puts three blanks between columns
-    rows = [f"{row[:start]}{'5s':{width}}{row[start + width :]}" for row in rows]
-    return "\n".join(line.rstrip() for line in [heads, *rows]) + "\n"
 
 
 def test_every_reason_reads_well(shown: ScratchKind) -> None:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from blueno import names
+from blueno.resources.training_report import TrainingReport
 from controllers.cache import Cache
-from controllers.heard import NOTHING
+from controllers.heard import Heard
 from controllers.step import Step
 from controllers.training_run.kind import TrainingRunKind
 from tests import make
@@ -25,6 +26,7 @@ class World:
         self.now = NOW
         self.version = 1
         self.told = ""
+        self.report: TrainingReport | None = None  # what its pods said last
         self.config: dict[str, Any] = {}  # in the words of OperatorConfig
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         self.run: dict[str, Any] = {
@@ -97,11 +99,17 @@ class World:
 
     def plan(self) -> tuple[Step, Any]:
         """What would be done now."""
+        return self._kind().plan(_versioned(self.run), Heard(training=self.report), self.now, self.told)
+
+    def conflict(self, message: str) -> None:
+        """A name that is needed is somebody else's."""
+        _merge(self.run["status"], self._kind().conflict(_versioned(self.run), message, self.now))
+
+    def _kind(self) -> TrainingRunKind:
         cache = Cache()
         for (kind, _), body in self.objects.items():
             cache.upsert(kind, _versioned(body))
-        kind = TrainingRunKind(make.a_world(**self.config), cache)
-        return kind.plan(_versioned(self.run), NOTHING, self.now, self.told)
+        return TrainingRunKind(make.a_world(**self.config), cache)
 
     def settle(self) -> Step:
         """Reconcile until there is nothing more to do at once; never more than a few steps."""
