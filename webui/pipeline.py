@@ -156,9 +156,8 @@ class Pipeline:
         if verb is None:
             return
         namespace = call.values["namespace"]
-        if not await access.may(
-            call.person, verb, about, namespace, name
-        ):  # no name yet in a `create`, as in Kubernetes
+        # A `create` has no name yet, as in Kubernetes.
+        if not await access.may(call.person, verb, about, namespace, name):
             raise Problem(403, "forbidden", f"you may not {verb} {about.plural} in the namespace {namespace}")
 
     def _static(self, call: Call, segments: tuple[str, ...]) -> web.StreamResponse:

@@ -47,10 +47,14 @@ async def dataset(call: Call) -> Answer:
 
 async def history(call: Call) -> Answer:
     """What its conditions said, newest first."""
-    row = await the_dataset(call)
-    limit, scope = call.values["limit"], ("history", call.person.person_id, row.uid)
+    return await history_page(call, (await the_dataset(call)).uid)
+
+
+async def history_page(call: Call, uid: str) -> Answer:
+    """One page of what was said about an object that the person may see."""
+    limit, scope = call.values["limit"], ("history", call.person.person_id, uid)
     before = call.services.cursors.read(scope, call.values["cursor"]) if call.values["cursor"] else None
-    rows = await call.read(select_history, row.uid, before, limit + 1)
+    rows = await call.read(select_history, uid, before, limit + 1)
     page = rows[:limit]
     more = call.services.cursors.write(scope, page[-1].id) if len(rows) > limit else None
     return Answer({"items": [views.history(entry) for entry in page], "next": more})

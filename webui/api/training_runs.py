@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from blueno.db.datasets import select_history
 from blueno.db.training_runs import RunQuery, RunRow, select_run, select_runs
 from blueno.resources.api import TRAINING_RUNS
 from blueno.resources.run_row import STATES
 from webui import views
-from webui.api.datasets import the_dataset
+from webui.api.datasets import history_page, the_dataset
 from webui.api.parameters import CURSOR, DATASET, LIMIT, NAMESPACE, OBJECT, RUN
 from webui.call import Call
 from webui.kinds import OneOf, Text
@@ -50,13 +49,7 @@ async def run(call: Call) -> Answer:
 
 async def history(call: Call) -> Answer:
     """What its Succeeded condition said, newest first."""
-    row, _ = await the_run(call)
-    limit, scope = call.values["limit"], ("history", call.person.person_id, row.uid)
-    before = call.services.cursors.read(scope, call.values["cursor"]) if call.values["cursor"] else None
-    rows = await call.read(select_history, row.uid, before, limit + 1)
-    page = rows[:limit]
-    more = call.services.cursors.write(scope, page[-1].id) if len(rows) > limit else None
-    return Answer({"items": [views.history(entry) for entry in page], "next": more})
+    return await history_page(call, (await the_run(call))[0].uid)
 
 
 async def the_run(call: Call) -> tuple[RunRow, Mapping[str, Any]]:
