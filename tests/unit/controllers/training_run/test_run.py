@@ -179,6 +179,14 @@ def test_events_are_asked_when_no_pod_appears() -> None:
     assert world.condition("Succeeded") == ("Unknown", "WaitingForQuota")
 
 
+def test_an_image_that_cannot_be_had_is_told_before_the_pod_says_so() -> None:
+    world = started()
+    world.later(4)
+    world.told = 'Failed to pull image "train:1": not found'
+    world.settle()
+    assert world.condition("Succeeded") == ("Unknown", "ImagePullFailed")
+
+
 def test_the_happy_path_is_a_job_and_two_writes() -> None:
     world = World()
     assert world.step().apply
