@@ -61,6 +61,7 @@ KOPF_UNUSED_FINALIZER: Final = f"{GROUP}/kopf-unused"
 
 # The operator's own objects, in its own namespace -------------------------------------------------
 SYSTEM_NAMESPACE: Final = "blueno-system"
+STORAGE_NAMESPACE: Final = "blueno-storage"  # where the NFS servers are that the operator runs
 OPERATOR: Final = "blueno-operator"
 KEYS_SECRET: Final = "blueno-keys"
 LEASE: Final = "blueno-operator"
