@@ -75,6 +75,9 @@ DATABASE_SECRET: Final = "blueno-database"  # key `url`: a libpq connection URL
 # People, as Kubernetes sees them: the web process asks SubjectAccessReviews about these ---------------
 PERSON_PREFIX: Final = "blueno:"  # user name blueno:<email>, group blueno:<role>
 
+# NFS servers that the operator runs ---------------------------------------------------------------
+NFS_EXPORT: Final = "/export"  # what each of them exports
+
 # What a preparation pod is told: see blueno/resources/work.py -------------------------------------
 ENV_WORK: Final = "BLUENO_WORK"  # canonical JSON of the Work
 ENV_OPTIONS: Final = "BLUENO_PREP_OPTIONS"  # JSON of the PrepOptions
