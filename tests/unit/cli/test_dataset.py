@@ -161,6 +161,29 @@ def test_a_copy_that_no_dataset_could_take_over(blueno: Blueno, place: Place) ->
     assert problems(body_of(blueno, place.root)) == [("works", "Missing"), ("owner.json", "NoOwner")]
 
 
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"{}", b"[" * 100_000, b'{"digest": 1, "sequence": 1e999, "sealedAt": ""}']
+)
+def test_a_pointer_that_is_none(blueno: Blueno, place: Place, data: bytes) -> None:
+    pointer = sorted((place.root / "works").iterdir())[0]
+    pointer.write_bytes(data)
+    assert problems(body_of(blueno, place.root)) == [(f"works/{pointer.name}", "BadPointer")]
+
+
+def test_a_disk_that_fails_in_the_middle(blueno: Blueno, current: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from blueno.data import verify
+
+    class Failing:
+        def read(self, _size: int) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    summed = verify._Reader._sum
+    monkeypatch.setattr(verify._Reader, "_sum", lambda self, _stream: summed(self, Failing()))  # type: ignore[arg-type]
+    found = problems(body_of(blueno, current))
+    assert len(found) == len(list(current.iterdir())) - 1
+    assert {code for _, code in found} == {"Unreadable"}
+
+
 def test_a_version_under_anothers_name(blueno: Blueno, current: Path) -> None:
     root = current.parents[1]
     current.rename(current.parent / ("0" * 16))
