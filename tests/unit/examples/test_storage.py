@@ -131,6 +131,8 @@ def test_the_export_is_for_our_user_and_the_documents_line_is_the_same() -> None
     options = set(found[2].split(","))
     assert {"rw", "sync", "all_squash", f"anonuid={names.UID}", f"anongid={names.UID}"} <= options
     assert "async" not in options
+    assert "insecure" in options, "noresvport is among our mount options: a Linux server refuses ports above 1023"
+    assert "noresvport" in OperatorConfig.from_env({}).nfs_mount_options
     assert f"echo '{line}' >> /etc/exports" in DOCUMENT
     assert f"install -d -o {names.UID} -g {names.UID} -m 1777 {found[1]}\n" in DOCUMENT
     assert body_of(FOLDER / "dataset-nfs.yaml")["spec"]["storage"]["nfs"]["path"] == found[1]
