@@ -39,11 +39,11 @@ def failed(output: str) -> str:
             "no such directory on the server",
         ),
         ("mount.nfs: Failed to resolve server nfs.example.org: Name or service not known", "unknown host"),
-        ("mount.nfs: Protocol not supported", "set nfsvers in the mount options"),
+        ("mount.nfs: Protocol not supported", "the server does not speak this NFS version"),
         (
             "mount: /x: bad option; for several filesystems (e.g. nfs, cifs) you might need a /sbin/mount.<type> "
             "helper program.",
-            "install nfs-common",
+            "the node has no NFS client: install nfs-common",
         ),
     ],
 )
