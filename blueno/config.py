@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,21 @@ from blueno.errors import InvalidSpec
 from blueno.resources.accelerator import VARIABLE as PROFILES
 from blueno.resources.accelerator import AcceleratorProfile, parse_profiles
 from blueno.resources.dataset import STORAGE_KINDS, Storage
+from blueno.resources.nfs import (
+    ALLOWED,
+    DEFAULT_MOUNT_OPTIONS,
+    DRIVER,
+    IN_TREE,
+    MANAGED,
+    MOUNT_OPTIONS,
+    AllowedNfs,
+    parse_allowed,
+    parse_driver,
+    parse_managed,
+    parse_mount_options,
+)
+
+_NEEDED = {"existingClaim": ("name",), "hostPath": ("path",), "nfs": ("server", "path"), "managedNFS": ("size",)}
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,13 @@ class OperatorConfig:
     accelerator_profiles: Mapping[str, AcceleratorProfile] = field(default_factory=dict)
     # ^ BLUENO_ACCELERATOR_PROFILES: JSON, see blueno/resources/accelerator.py
     allow_host_path: bool = False  # BLUENO_ALLOW_HOST_PATH: development only
+    allow_nfs_volumes: bool = False  # BLUENO_ALLOW_NFS_VOLUMES: set by deploy/components/nfs, which has the rights
+    allowed_nfs: tuple[AllowedNfs, ...] = ()  # BLUENO_ALLOWED_NFS: JSON, see blueno/resources/nfs.py
+    nfs_driver: str = IN_TREE  # BLUENO_NFS_DRIVER: or nfs.csi.k8s.io
+    nfs_mount_options: tuple[str, ...] = DEFAULT_MOUNT_OPTIONS  # BLUENO_NFS_MOUNT_OPTIONS: comma-separated
+    nfs_image: str = "localhost/blueno/nfs:dev"  # BLUENO_NFS_IMAGE: of the servers that we run; "": we run none
+    managed_nfs: Mapping[str, Any] = field(default_factory=dict)  # BLUENO_MANAGED_NFS: JSON, of those servers
+    storage_namespace: str = names.STORAGE_NAMESPACE  # BLUENO_STORAGE_NAMESPACE: where those servers are
     allowed_source_networks: tuple[str, ...] = ()  # BLUENO_ALLOWED_SOURCE_NETWORKS: CIDRs, comma-separated
     max_source_bytes: int = 2 << 40  # BLUENO_MAX_SOURCE_BYTES
     report_url: str = f"https://{names.REPORT_SERVICE}.{names.SYSTEM_NAMESPACE}.svc:8443"  # BLUENO_REPORT_URL
@@ -43,6 +66,11 @@ class OperatorConfig:
     sweep_seconds: float = 30.0  # BLUENO_SWEEP_SECONDS
     serve_seconds: int = 900  # BLUENO_SERVE_SECONDS: how long a data server stays after somebody looked
     database_url_file: Path = Path("/var/run/blueno-database/url")  # BLUENO_DATABASE_URL_FILE: may be missing
+
+    @property
+    def makes_volumes(self) -> bool:
+        """Whether the operator makes PersistentVolumes at all; it has no right to look at them otherwise."""
+        return self.allow_host_path or self.allow_nfs_volumes
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> OperatorConfig:
@@ -59,6 +87,13 @@ class OperatorConfig:
             outputs=_template(env["BLUENO_OUTPUTS"]) if env.get("BLUENO_OUTPUTS") else defaults.outputs,
             accelerator_profiles=parse_profiles(env.get(PROFILES) or "{}"),
             allow_host_path=_flag(env, "BLUENO_ALLOW_HOST_PATH"),
+            allow_nfs_volumes=_flag(env, "BLUENO_ALLOW_NFS_VOLUMES"),
+            allowed_nfs=parse_allowed(env.get(ALLOWED) or "[]"),
+            nfs_driver=parse_driver(env.get(DRIVER, IN_TREE)),
+            nfs_mount_options=_mount_options(env),
+            nfs_image=_image(env, "BLUENO_NFS_IMAGE", defaults.nfs_image),
+            managed_nfs=parse_managed(env.get(MANAGED) or "{}"),
+            storage_namespace=_namespace(env, "BLUENO_STORAGE_NAMESPACE", defaults.storage_namespace),
             allowed_source_networks=_networks(env.get("BLUENO_ALLOWED_SOURCE_NETWORKS", "")),
             max_source_bytes=_whole(env, "BLUENO_MAX_SOURCE_BYTES", defaults.max_source_bytes),
             report_url=env.get("BLUENO_REPORT_URL", f"https://{names.REPORT_SERVICE}.{namespace}.svc:8443"),
@@ -87,6 +122,26 @@ def _whole(env: Mapping[str, str], key: str, default: int) -> int:
     return int(value)
 
 
+def _mount_options(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Set to nothing is something else than not set: no options at all."""
+    value = env.get(MOUNT_OPTIONS)
+    return DEFAULT_MOUNT_OPTIONS if value is None else parse_mount_options(value)
+
+
+def _image(env: Mapping[str, str], key: str, default: str) -> str:
+    value = env.get(key, default)
+    if value and re.fullmatch(r"[A-Za-z0-9][-A-Za-z0-9_.:/@]*", value) is None:
+        raise InvalidSpec(key, f"must be the name of an image, not {value[:80]!r}")
+    return value
+
+
+def _namespace(env: Mapping[str, str], key: str, default: str) -> str:
+    value = env.get(key, default)
+    if re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", value) is None:
+        raise InvalidSpec(key, f"must be the name of a namespace, not {value[:80]!r}")
+    return value
+
+
 def _networks(value: str) -> tuple[str, ...]:
     networks = tuple(part.strip() for part in value.split(",") if part.strip())
     for network in networks:
@@ -105,9 +160,10 @@ def _storage(value: str) -> Storage:
         raise InvalidSpec("BLUENO_DEFAULT_STORAGE", 'must be JSON like {"claimTemplate": {"size": "10Gi"}}') from None
     if kind not in STORAGE_KINDS:
         raise InvalidSpec("BLUENO_DEFAULT_STORAGE", f"must name one of {', '.join(STORAGE_KINDS)}, not {kind!r}")
-    needed = {"existingClaim": "name", "hostPath": "path"}.get(kind)
-    if not isinstance(parameters, dict) or (needed is not None and not parameters.get(needed)):
-        raise InvalidSpec("BLUENO_DEFAULT_STORAGE", f"{kind} must be an object" + (f" with {needed}" if needed else ""))
+    needed = _NEEDED.get(kind, ())
+    if not isinstance(parameters, dict) or not all(isinstance(parameters.get(key), str) for key in needed):
+        wanted = f"{kind} must be an object" + (f" with {' and '.join(needed)}" if needed else "")
+        raise InvalidSpec("BLUENO_DEFAULT_STORAGE", wanted)
     return Storage(kind, parameters)
 
 

@@ -61,6 +61,7 @@ KOPF_UNUSED_FINALIZER: Final = f"{GROUP}/kopf-unused"
 
 # The operator's own objects, in its own namespace -------------------------------------------------
 SYSTEM_NAMESPACE: Final = "blueno-system"
+STORAGE_NAMESPACE: Final = "blueno-storage"  # where the NFS servers are that the operator runs
 OPERATOR: Final = "blueno-operator"
 KEYS_SECRET: Final = "blueno-keys"
 LEASE: Final = "blueno-operator"
@@ -73,6 +74,9 @@ DATABASE_SECRET: Final = "blueno-database"  # key `url`: a libpq connection URL
 
 # People, as Kubernetes sees them: the web process asks SubjectAccessReviews about these ---------------
 PERSON_PREFIX: Final = "blueno:"  # user name blueno:<email>, group blueno:<role>
+
+# NFS servers that the operator runs ---------------------------------------------------------------
+NFS_EXPORT: Final = "/export"  # what each of them exports
 
 # What a preparation pod is told: see blueno/resources/work.py -------------------------------------
 ENV_WORK: Final = "BLUENO_WORK"  # canonical JSON of the Work

@@ -15,7 +15,10 @@ from blueno import names
 Body = Mapping[str, Any]
 Observer = Callable[[Body, bool], None]  # the object as it is kept, and whether it is gone
 _REMEMBERED_DELETIONS = 4096
-_KEPT_SPEC = ("suspend", "storageClassName", "volumeName", "accessModes", "nodeName", "resources", "replicas")
+_KEPT_SPEC = (
+    *("suspend", "storageClassName", "volumeName", "accessModes", "nodeName", "resources", "replicas"),
+    *("claimRef", "nfs", "csi"),  # of PersistentVolumes
+)
 
 
 class Cache:

@@ -79,11 +79,13 @@ def register(registry: kopf.OperatorRegistry) -> None:
     running: list[Operator] = []
 
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        config = OperatorConfig.from_env(os.environ)
         quiet.configure(settings)
-        for resource, selector in source.WATCHED:
+        for resource, selector in source.watched(config):
             if selector:
                 settings.watching.label_selectors[resource.group, resource.version, resource.plural] = selector
-        running.append(await _start(OperatorConfig.from_env(os.environ)))
+        source.watch(registry, current, source.watched(config))
+        running.append(await _start(config))
 
     async def stop(**_: Any) -> None:
         while running:
@@ -97,7 +99,6 @@ def register(registry: kopf.OperatorRegistry) -> None:
     kopf.on.startup(id="start", registry=registry)(start)
     kopf.on.cleanup(id="stop", registry=registry)(stop)
     kopf.on.login(id="login", registry=registry)(_login)
-    source.watch(registry, current)
 
 
 async def _start(config: OperatorConfig) -> Operator:
@@ -118,7 +119,7 @@ async def _start(config: OperatorConfig) -> Operator:
     for kind in kinds:
         engine.register(kind)
     operator.source = Source(operator.cache, queue, *(kind.interested for kind in kinds))
-    operator.sweep = Sweep(operator.cluster, operator.cache, queue, operator.source, config.allow_host_path)
+    operator.sweep = Sweep(operator.cluster, operator.cache, queue, operator.source, source.watched(config))
     operator.mirror = Mirror(config.database_url_file, lambda: lease.epoch)
     fleet = Fleet(operator.cache)
     for shown in names.KINDS:

@@ -14,7 +14,18 @@ from typing import Any
 import kopf
 
 from blueno import names
-from blueno.resources.api import CLAIMS, DATASETS, DEPLOYMENTS, JOBS, PODS, SERVICES, TRAINING_RUNS, Resource
+from blueno.config import OperatorConfig
+from blueno.resources.api import (
+    CLAIMS,
+    DATASETS,
+    DEPLOYMENTS,
+    JOBS,
+    PODS,
+    SERVICES,
+    TRAINING_RUNS,
+    VOLUMES,
+    Resource,
+)
 from controllers.cache import Body, Cache, owner_kind, owner_uid
 from controllers.metrics import EVENTS_SEEN
 from controllers.queue import NEWS, Key, WorkQueue
@@ -22,11 +33,17 @@ from controllers.queue import NEWS, Key, WorkQueue
 Interested = Callable[[str, Body], Iterable[Key]]
 
 OURS = f"{names.MANAGED}=true"
-WATCHED: tuple[tuple[Resource, str], ...] = (
+Watched = tuple[Resource, str]  # resource, label selector
+WATCHED: tuple[Watched, ...] = (
     *((DATASETS, ""), (TRAINING_RUNS, ""), (JOBS, OURS), (PODS, OURS), (CLAIMS, "")),
     *((DEPLOYMENTS, OURS), (SERVICES, OURS)),
 )
-# ^ resource, label selector. Claims are watched whole: users bring their own.
+# ^ Claims are watched whole: users bring their own.
+
+
+def watched(config: OperatorConfig) -> tuple[Watched, ...]:
+    """What this operator watches and lists. It has no right to look at PersistentVolumes unless it makes them."""
+    return (*WATCHED, (VOLUMES, OURS)) if config.makes_volumes else WATCHED
 
 
 class Source:
@@ -80,12 +97,13 @@ class Source:
             yield from interested(resource.kind, body)
 
 
-def watch(registry: kopf.OperatorRegistry, get_source: Callable[[], Source]) -> None:
+def watch(registry: kopf.OperatorRegistry, get_source: Callable[[], Source], kinds: Iterable[Watched]) -> None:
     """Register one event handler per watched resource.
 
-    `get_source` is asked at each event: the Source is made at startup, after the handlers must be registered.
+    `get_source` is asked at each event: the Source is made at startup. kopf asks the registry what to watch only after
+    the startup handlers are done.
     """
-    for resource, _ in WATCHED:
+    for resource, _ in kinds:
         _register(registry, resource, get_source)
 
 

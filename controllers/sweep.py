@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,9 +19,10 @@ from blueno.kube import Cluster
 from blueno.resources.api import CLAIMS, VOLUMES, Resource
 from blueno.resources.conditions import parse_time
 from controllers.cache import Cache, owner_uid
+from controllers.dataset.observe import is_static
 from controllers.metrics import DATASET_READY, SWEEP_MISSED
 from controllers.queue import RESYNC, WorkQueue
-from controllers.source import WATCHED, Source
+from controllers.source import Source, Watched
 
 log = logging.getLogger("blueno.sweep")
 
@@ -34,12 +35,14 @@ DEAF_AFTER = 150.0  # seconds without any event of a watch that is known to have
 class Sweep:
     """Lists metadata cheaply and compares it with the cache."""
 
-    def __init__(self, cluster: Cluster, cache: Cache, queue: WorkQueue, source: Source, host_paths: bool) -> None:
+    def __init__(
+        self, cluster: Cluster, cache: Cache, queue: WorkQueue, source: Source, watched: Sequence[Watched]
+    ) -> None:
         self._cluster = cluster
         self._cache = cache
         self._queue = queue
         self._source = source
-        self._resources = (*WATCHED, (VOLUMES, f"{names.MANAGED}=true")) if host_paths else WATCHED
+        self._resources = tuple(watched)
         self._suspects: dict[tuple[str, str], str] = {}  # (kind, uid): version that a watch has not brought yet
         self._missed_at: dict[str, float] = {}  # kind: when a change was first found that its watch had not brought
 
@@ -79,11 +82,11 @@ class Sweep:
         self._look_for_stuck(datetime.now(UTC))
 
     def _note(self, kind: str, late: int) -> None:
-        """Remember the first miss of a watch until it is heard again. (Volumes have no watch to miss them.)"""
+        """Remember the first miss of a watch until it is heard again."""
         at = self._missed_at.get(kind)
         if at is not None and self._source.heard_since(kind, at):
             del self._missed_at[kind]
-        if late and kind != VOLUMES.kind:
+        if late:
             self._missed_at.setdefault(kind, time.monotonic())
 
     async def _compare(self, resource: Resource, selector: str) -> tuple[dict[tuple[str, str], str], int]:
@@ -127,18 +130,19 @@ class Sweep:
             self._source.delete(resource, known)
 
     async def _remove_orphans(self) -> None:
-        """Claims and volumes of hostPath Datasets hold no data: when their Dataset is gone, so are they."""
-        volumes = list(self._cache.all(VOLUMES.kind))
-        for volume in volumes:
-            owner = owner_uid(volume)
-            if owner is None or self._cache.get(names.DATASET_KIND, owner) is not None:
+        """Claims and volumes of static kinds hold no data: when their Dataset is gone, so are they. Claims go first."""
+        held = set()
+        for claim in self._cache.all(CLAIMS.kind):
+            owner, meta = owner_uid(claim), claim["metadata"]
+            if owner is None or not is_static(claim) or self._cache.get(names.DATASET_KIND, owner) is not None:
                 continue
-            claims = self._cache.children(CLAIMS.kind, owner)
-            for claim in claims:
-                meta = claim["metadata"]
+            held.add(owner)
+            if not meta.get("deletionTimestamp"):
                 await self._cluster.delete(CLAIMS, meta["namespace"], meta["name"], meta["uid"])
-            if not claims:
-                meta = volume["metadata"]
+        for volume in self._cache.all(VOLUMES.kind):
+            owner, meta = owner_uid(volume), volume["metadata"]
+            known = owner is None or owner in held or self._cache.get(names.DATASET_KIND, owner) is not None
+            if not known and not meta.get("deletionTimestamp"):
                 await self._cluster.delete(VOLUMES, None, meta["name"], meta["uid"])
 
     def _look_for_stuck(self, now: datetime) -> None:

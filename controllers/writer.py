@@ -16,6 +16,7 @@ from blueno.errors import Conflict, Rejected
 from blueno.kube import Cluster
 from blueno.resources.api import BY_KIND, EVENTS, PODS, Resource
 from blueno.resources.conditions import rfc3339, shorten
+from controllers import mounts
 from controllers.cache import Cache, owner_uid
 from controllers.metrics import API_WRITES
 from controllers.step import Patch, Ref
@@ -104,14 +105,14 @@ class Writer:
 
     async def last_warning(self, ref: Ref) -> str:
         """The newest Event about an object if it is a warning or says that an image is being fetched, in the words of
-        whoever wrote it; else "": what came after a warning says that it has healed.
+        whoever wrote it (of a mount: in ours); else "": what came after a warning says that it has healed.
         """
         about = f"involvedObject.name={ref.name},involvedObject.kind={ref.resource.kind}"
         events = [e async for e in self._cluster.list(EVENTS, namespace=ref.namespace, fields=about)]
         events.sort(key=lambda e: e.get("lastTimestamp") or e.get("eventTime") or e["metadata"]["creationTimestamp"])
         if not events or (events[-1].get("type") != "Warning" and events[-1].get("reason") != "Pulling"):
             return ""
-        return shorten(str(events[-1].get("message", "")), EVENT_WORDS)
+        return shorten(mounts.in_words(str(mounts.pick(events).get("message", ""))), EVENT_WORDS)
 
     async def set_finalizer(
         self, resource: Resource, body: Mapping[str, Any], wanted: bool, name: str = names.ERASE_FINALIZER

@@ -16,7 +16,7 @@ from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome, Progress
 from blueno.resources.work import Work
 from controllers.dataset.build import prepare_hash, short_hash
-from controllers.dataset.observe import ClaimView, JobView, Observed, ServerView
+from controllers.dataset.observe import ClaimView, JobView, Observed, ServerView, VolumeView
 from controllers.heard import Heard
 from controllers.pods import PodView
 from controllers.step import Ref
@@ -109,6 +109,12 @@ def a_claim(name: str = CLAIM, **changes: Any) -> ClaimView:
     return replace(view, **changes)
 
 
+def a_volume(**changes: Any) -> VolumeView:
+    """The PersistentVolume of a static kind, bound to a_claim()."""
+    name = names.volume_name(UID)
+    return replace(VolumeView(name, f"uid-{name}", claim_uid=f"uid-{CLAIM}", deleting=False), **changes)
+
+
 def a_server(**changes: Any) -> ServerView:
     """A data server that runs, made from another template than today's."""
     name = names.data_server_name("mnist", UID)
@@ -169,7 +175,7 @@ def observed(**changes: Any) -> Observed:
         storage=Storage("claimTemplate", {"size": "10Gi"}),
         claim=a_claim(),
         name_taken=False,
-        volume_made=False,
+        volume=None,
         source_claim=None,
         jobs=(),
         stray_pods=(),

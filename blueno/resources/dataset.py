@@ -13,7 +13,8 @@ from blueno.errors import InvalidSpec
 from blueno.resources.conditions import Condition, parse_conditions, parse_time
 
 SOURCES = ("tfds", "archive", "claim")
-STORAGE_KINDS = ("claimTemplate", "existingClaim", "hostPath")
+STORAGE_KINDS = ("claimTemplate", "existingClaim", "nfs", "managedNFS", "hostPath")
+STATIC_KINDS = ("nfs", "managedNFS", "hostPath")  # the operator makes a PersistentVolume, and a claim bound to it
 METADATA_LIMIT = 16384  # bytes of JSON in spec.metadata
 REQUEST_LIMIT = 128  # characters of the annotation requested-at
 
@@ -25,6 +26,11 @@ class Storage:
     kind: str
     parameters: Mapping[str, Any]
     sub_path: str | None = None
+
+    @property
+    def is_static(self) -> bool:
+        """Whether claim and PersistentVolume are made by the operator and hold no data: it lies on a server or node."""
+        return self.kind in STATIC_KINDS
 
 
 @dataclass(frozen=True)

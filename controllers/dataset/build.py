@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -18,7 +18,14 @@ from controllers.dataset.work import Wanted
 from controllers.objects.job import JobShape, build_job
 from controllers.objects.meta import Owner
 from controllers.objects.server import ServerShape, build_deployment, build_service
-from controllers.objects.volume import claim_for_volume, claim_from_template, host_path_volume
+from controllers.objects.volume import (
+    DEFAULT_SIZE,
+    claim_for_volume,
+    claim_from_template,
+    host_path_source,
+    nfs_source,
+    static_volume,
+)
 from controllers.step import Patch, Ref
 from controllers.world import World
 
@@ -32,13 +39,31 @@ def owner(dataset: Dataset) -> Owner:
     return Owner(names.DATASET_KIND, dataset.name, dataset.namespace, dataset.uid)
 
 
-def build_volume(dataset: Dataset, storage: Storage) -> tuple[dict[str, Any], ...]:
-    """What has to be made for the data to have a claim; nothing for an `existingClaim`."""
+def build_volume(
+    dataset: Dataset, seen: Observed, config: OperatorConfig, server: str = ""
+) -> tuple[dict[str, Any], ...]:
+    """What has to be made for the data to have a claim; nothing for an `existingClaim`.
+
+    `server` is the address of the namespace's managed NFS server.
+    """
+    storage, whose = seen.storage, owner(dataset)
+    given = storage.parameters
     if storage.kind == "claimTemplate":
-        return (claim_from_template(owner(dataset), storage.parameters),)
+        return (claim_from_template(whose, given),)
+    if not storage.is_static:
+        return ()
+    options: Sequence[str] = ()
     if storage.kind == "hostPath":
-        return (host_path_volume(owner(dataset), storage.parameters["path"]), claim_for_volume(owner(dataset)))
-    return ()
+        source = host_path_source(given["path"])
+    elif storage.kind == "nfs":
+        source = nfs_source(whose, given["server"], given["path"], config.nfs_driver)
+        options = given.get("mountOptions") or config.nfs_mount_options
+    else:
+        source = nfs_source(whose, server, names.NFS_EXPORT, config.nfs_driver)
+        options = config.nfs_mount_options
+    size = given.get("size", DEFAULT_SIZE)  # of an export nobody knows it, and NFS keeps nobody to it
+    uid = seen.claim.uid if seen.claim is not None else ""
+    return static_volume(whose, source, options, size, uid), claim_for_volume(whose, size)
 
 
 def grow_claim(dataset: Dataset, seen: Observed) -> tuple[Patch, ...]:

@@ -1,6 +1,7 @@
 """What to do next for one Dataset: the first rule that has something to say wins. Pure; read it top to bottom.
 
-Called by controllers/dataset/kind.py; calls build.py for manifests. Deletion has its own rules in deletion.py.
+Called by controllers/dataset/kind.py; calls build.py for manifests. The rules about claims and volumes are in
+storage.py, those of deletion in deletion.py.
 """
 
 from __future__ import annotations
@@ -13,65 +14,26 @@ from blueno import names
 from blueno.resources.api import JOBS, PODS
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset import words
-from controllers.dataset.build import build_prep_job, build_volume, prepare_hash, short_hash
+from controllers.dataset.build import build_prep_job, prepare_hash, short_hash
 from controllers.dataset.case import Case
 from controllers.dataset.observe import claim_name
+from controllers.dataset.storage import (
+    claim_is_pending,
+    name_is_taken,
+    server_is_not_ready,
+    source_claim_is_missing,
+    storage_is_not_allowed,
+    volume_is_lost,
+    volume_is_missing,
+    volume_is_stale,
+)
 from controllers.dataset.work import FAILED, SEALED, Wanted
 from controllers.step import Patch, Ref, Step
 
-CLAIM_PATIENCE = 60.0  # seconds a new claim may take before we call it waiting
 START_PATIENCE = 10.0  # seconds a pod may take to start before Events are asked why: mounts, quota, Pod Security
 MAX_SILENT_ATTEMPTS = 20  # Jobs in a row that ended without a word: the image is not ours, or somebody deletes them
 
 Rule = Callable[[Case], Step | None]
-
-
-def storage_is_not_allowed(case: Case) -> Step | None:
-    """hostPath reaches into a node: only a development cluster's configuration allows it."""
-    if case.seen.storage.kind != "hostPath" or case.world.config.allow_host_path:
-        return None
-    text = "hostPath storage is switched off in this operator's configuration (BLUENO_ALLOW_HOST_PATH): name another"
-    return Step(Reason.STORAGE_NOT_ALLOWED, text, stalled=True)
-
-
-def name_is_taken(case: Case) -> Step | None:
-    """Somebody's claim has the name of ours: it is never written to, and never deleted."""
-    if not case.seen.name_taken:
-        return None
-    name = claim_name(case.dataset, case.seen.storage)
-    text = f"claim {name} exists and was not made for this Dataset: delete or rename it"
-    return Step(Reason.NAME_CONFLICT, text, stalled=True, data_out_of_reach=True)
-
-
-def volume_is_missing(case: Case) -> Step | None:
-    """Make the claim; but never an empty one in the place of one that held a sealed version."""
-    claim, storage = case.seen.claim, case.seen.storage
-    if claim is not None and not (storage.kind == "hostPath" and not case.seen.volume_made):
-        return None
-    name = claim_name(case.dataset, storage)
-    if storage.kind == "existingClaim":
-        text = f"claim {name} does not exist in this namespace: create it; preparation starts as soon as it is there"
-        return Step(Reason.WAITING_FOR_VOLUME, text, reconciling=True, data_out_of_reach=True)
-    if claim is None and case.dataset.version is not None and not case.asked:
-        return Step(Reason.VOLUME_LOST, words.claim_lost(name), stalled=True, data_out_of_reach=True)
-    return Step(
-        Reason.PROVISIONING,
-        f"making claim {name}" + words.kept(case.seen),
-        reconciling=True,
-        apply=build_volume(case.dataset, storage),
-        status=words.NO_VERSION if claim is None and case.dataset.version is not None else {},
-        again_in=0,
-    )
-
-
-def volume_is_lost(case: Case) -> Step | None:
-    """The claim's volume is gone, or somebody deletes the claim."""
-    claim = case.seen.claim
-    if claim is None or not (claim.phase == "Lost" or claim.deleting):
-        return None
-    what = "is being deleted" if claim.deleting else "has lost its volume"
-    text = f"claim {claim.name} {what}; restore it from a backup, or create the Dataset anew"
-    return Step(Reason.VOLUME_LOST, text, stalled=True, data_out_of_reach=True)
 
 
 def volume_was_replaced(case: Case) -> Step | None:
@@ -119,15 +81,6 @@ def dataset_is_suspended(case: Case) -> Step | None:
         return None  # it was done before the pod was stopped
     text = "spec.suspend is true: preparation goes on where it was when it is set to false"
     return Step(Reason.SUSPENDED, text)
-
-
-def source_claim_is_missing(case: Case) -> Step | None:
-    """A `claim` source reads from another claim, which may come later."""
-    if case.dataset.source_kind != "claim" or case.seen.source_claim is not None:
-        return None
-    name = case.dataset.source["claim"]["name"]
-    text = f"the source's claim {name} does not exist in this namespace: create it; preparation starts by itself"
-    return Step(Reason.WAITING_FOR_VOLUME, text, reconciling=True)
 
 
 def job_is_outdated(case: Case) -> Step | None:
@@ -223,18 +176,6 @@ def pod_is_in_trouble(case: Case) -> Step | None:
     return Step(Reason.PREP_FAILED, f"the preparation pod cannot start: {pod.detail}", reconciling=True)
 
 
-def claim_is_pending(case: Case) -> Step | None:
-    """The claim is made but not bound: normal for a moment, worth words after CLAIM_PATIENCE."""
-    for claim, storage in ((case.seen.claim, case.seen.storage), (case.seen.source_claim, None)):
-        if claim is not None and claim.phase == "Pending":
-            age = (case.now - claim.created).total_seconds() if claim.created else 0.0
-            if age < CLAIM_PATIENCE:
-                text = f"claim {claim.name} is being provisioned" + words.kept(case.seen)
-                return Step(Reason.PROVISIONING, text, reconciling=True, again_in=CLAIM_PATIENCE - age + 1)
-            return Step(Reason.WAITING_FOR_VOLUME, words.claim_pending(claim, storage), reconciling=True)
-    return None
-
-
 def job_is_running(case: Case) -> Step:
     """The last rule: there is a Job and nothing is wrong with it."""
     job = case.job
@@ -253,6 +194,8 @@ def job_is_running(case: Case) -> Step:
 RULES: tuple[Rule, ...] = (
     storage_is_not_allowed,
     name_is_taken,
+    server_is_not_ready,
+    volume_is_stale,
     volume_is_missing,
     volume_is_lost,
     volume_was_replaced,

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from blueno import names
-from blueno.resources.api import CLAIMS, DEPLOYMENTS, VOLUMES
+from blueno.resources.api import CLAIMS, DEPLOYMENTS, PODS, VOLUMES
 from blueno.resources.conditions import find
 from blueno.resources.dataset import Dataset
 from blueno.resources.reasons import DatasetReason as Reason
@@ -31,6 +31,8 @@ class Farewell:
     world: World
     now: datetime
 
+
+LOOK_AGAIN = 20.0  # seconds between two questions about an erase pod that does not start
 
 Rule = Callable[[Farewell], Step | None]
 
@@ -79,9 +81,17 @@ def data_server_still_stops(case: Farewell) -> Step | None:
     return _erasing("waiting for the data server to stop", again_in=5)
 
 
-def nothing_was_made(case: Farewell) -> Step | None:
-    """The claim is gone already, or never was."""
-    return _release("nothing to erase") if case.seen.claim is None else None
+def claim_is_gone(case: Farewell) -> Step | None:
+    """Gone already, or never made. What was prepared on a server or a node then stays there, and an Event says so."""
+    claim, storage, job = case.seen.claim, case.seen.storage, case.seen.erase_job
+    if claim is not None and not (claim.deleting and storage.is_static):
+        return None
+    erased = job is not None and job.state == "complete"
+    if not storage.is_static or erased or not case.dataset.work.attempt:
+        return _release("nothing to erase")
+    path, place = root_path(case.dataset, storage), words.place(storage)
+    text = f"its claim was deleted before anything could be erased: directory {path} stays on {place}"
+    return replace(_release(text), warning=("DataKept", text))
 
 
 def claim_holds_the_data(case: Farewell) -> Step | None:
@@ -110,23 +120,28 @@ def directory_is_not_erased(case: Farewell) -> Step | None:
         return Step(Reason.ERASING, text, stalled=True)
     if job.state != "complete":
         detail = next((pod.detail for pod in reversed(job.pods) if pod.detail), "")
-        return _erasing(f"erasing {path}" + (f": {detail}" if detail else ""))
+        step = _erasing(f"erasing {path}" + (f": {detail}" if detail else ""))
+        silent = next((pod for pod in reversed(job.pods) if not pod.started and not pod.ended and not detail), None)
+        if silent is None:
+            return step
+        return replace(step, ask=Ref(PODS, case.dataset.namespace, silent.name), again_in=LOOK_AGAIN)
     return None
 
 
 def empty_volume_is_left(case: Farewell) -> Step | None:
-    """A hostPath Dataset's claim and PersistentVolume hold nothing any more.
+    """Claim and PersistentVolume of a static kind hold nothing any more: they go, and the Dataset with them.
 
-    The erase Job goes with them: a claim stays as long as a pod names it, even one that has completed.
+    The erase Job goes too: a claim stays as long as a pod names it, even one that has completed. It goes last: while
+    it is there it tells that the data are erased.
     """
     claim, job = case.seen.claim, case.seen.erase_job
-    if case.seen.storage.kind != "hostPath" or claim is None:
+    if not case.seen.storage.is_static or claim is None:
         return None
-    refs = [] if job is None or job.state == "deleting" else [job.ref]
-    if not claim.deleting:
-        refs.append(Ref(CLAIMS, case.dataset.namespace, claim.name, claim.uid))
+    refs = [Ref(CLAIMS, case.dataset.namespace, claim.name, claim.uid)]
+    if case.world.config.makes_volumes:
         refs.append(Ref(VOLUMES, None, names.volume_name(case.dataset.uid)))
-    return _erasing("removing the empty volume", delete=tuple(refs))
+    refs += [] if job is None or job.state == "deleting" else [job.ref]
+    return replace(_release("erased"), delete=tuple(refs))
 
 
 RULES: tuple[Rule, ...] = (
@@ -135,7 +150,7 @@ RULES: tuple[Rule, ...] = (
     data_server_still_runs,
     preparation_still_runs,
     data_server_still_stops,
-    nothing_was_made,
+    claim_is_gone,
     claim_holds_the_data,
     directory_is_not_erased,
     empty_volume_is_left,

@@ -13,6 +13,7 @@ from blueno.resources.api import DATASETS
 from blueno.resources.dataset import Dataset
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.cache import Body, Cache
+from controllers.dataset import words
 from controllers.dataset.build import grow_claim
 from controllers.dataset.case import Case
 from controllers.dataset.decide import decide
@@ -48,7 +49,7 @@ class DatasetKind:
             return self._invalid(body, error, heard, now)
         seen = self._observe(dataset, heard, now)
         if dataset.deleting_since is not None:
-            return self._farewell(dataset, seen, now)
+            return self._farewell(dataset, seen, now, told)
         wanted = wanted_work(dataset, seen.jobs)
         if dataset.wants_erase != (names.ERASE_FINALIZER in dataset.finalizers):
             # Before anything is made that the finalizer has to guard.
@@ -60,7 +61,7 @@ class DatasetKind:
         again_in = _soonest(step.again_in, look, release, used_by(dataset, seen.users, now)[1])
         step = replace(step, wish=grow_claim(dataset, seen), serve=deeds, in_use=in_use, again_in=again_in)
         if step.ask is not None and told:
-            step = replace(step, message=f"{step.message}: {told}")
+            step = words.told(step, told)
         status = project_status(dataset, seen, wanted, step, now)
         return step, difference(dataset.status, status)
 
@@ -102,13 +103,17 @@ class DatasetKind:
         seen = observe(self._cache, dataset, self._world.config, heard)
         return replace(seen, users=find_users(self._cache, self._holds, dataset, now))
 
-    def _farewell(self, dataset: Dataset, seen: Observed, now: datetime) -> tuple[Step, Mapping[str, Any]]:
+    def _farewell(
+        self, dataset: Dataset, seen: Observed, now: datetime, told: str = ""
+    ) -> tuple[Step, Mapping[str, Any]]:
         if not {names.ERASE_FINALIZER, names.IN_USE_FINALIZER} & set(dataset.finalizers):
             # Somebody else's finalizer holds it; nothing of ours to do but to let go of the volume.
             return Step(Reason.ERASING, "", serve=rest(dataset, seen.server)), {}
         step = decide_farewell(Farewell(dataset, seen, self._world, now))
         if step.finalizer is False or step.in_use is False:
             return step, {}  # the object goes with this write; a status after it would find nothing
+        if step.ask is not None and told:
+            step = replace(step, message=f"{step.message}: {told}")
         later = used_by(dataset, seen.users, now)[1]
         step = replace(step, again_in=_soonest(step.again_in, later))
         return step, difference(dataset.status, project_status(dataset, seen, None, step, now))

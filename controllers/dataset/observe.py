@@ -34,6 +34,16 @@ class ClaimView:
 
 
 @dataclass(frozen=True)
+class VolumeView:
+    """The PersistentVolume that the operator made. `claim_uid` is "" until a claim is bound to it."""
+
+    name: str
+    uid: str
+    claim_uid: str
+    deleting: bool
+
+
+@dataclass(frozen=True)
 class ServerView:
     """The data server's Deployment."""
 
@@ -83,7 +93,7 @@ class Observed:
     storage: Storage
     claim: ClaimView | None
     name_taken: bool  # a claim that is not ours has the name that ours would have
-    volume_made: bool  # the PersistentVolume of a hostPath Dataset was seen
+    volume: VolumeView | None  # ours, of a static kind
     source_claim: ClaimView | None  # of a `claim` source
     jobs: tuple[JobView, ...]  # preparation, by attempt
     stray_pods: tuple[PodView, ...]  # whose Job is gone
@@ -112,7 +122,7 @@ def observe(cache: Cache, dataset: Dataset, config: OperatorConfig, heard: Heard
         storage=storage,
         claim=None if taken else _view_claim(claim),
         name_taken=taken,
-        volume_made=cache.named(VOLUMES.kind, "", names.volume_name(dataset.uid)) is not None,
+        volume=_view_volume(cache.named(VOLUMES.kind, "", names.volume_name(dataset.uid))),
         source_claim=_source_claim(cache, dataset),
         jobs=tuple(ordered),
         stray_pods=_stray_pods(cache, dataset.uid, {job.uid for job in jobs}),
@@ -172,10 +182,25 @@ def _kept_claims(cache: Cache, dataset: Dataset) -> tuple[str, ...]:
             and marks.get(names.DATASET_LABEL) == names.label_value(dataset.name)
             and marks.get(names.ROLE_LABEL) == names.ROLE_DATA
             and marks.get(names.OWNER_UID) != dataset.uid
+            and not is_static(body)
             and not meta.get("deletionTimestamp")
         )
 
     return tuple(sorted(body["metadata"]["name"] for body in cache.all(CLAIMS.kind) if is_kept(body)))
+
+
+def is_static(claim: Body) -> bool:
+    """Whether this claim of ours is bound to a PersistentVolume of ours: it holds no data, it leads to them."""
+    owner = owner_uid(claim)
+    return owner is not None and claim["spec"].get("volumeName") == names.volume_name(owner)
+
+
+def _view_volume(body: Body | None) -> VolumeView | None:
+    if body is None:
+        return None
+    meta = body["metadata"]
+    held = (body["spec"].get("claimRef") or {}).get("uid") or ""
+    return VolumeView(meta["name"], meta["uid"], held, bool(meta.get("deletionTimestamp")))
 
 
 def _view_claim(body: Body | None) -> ClaimView | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from blueno.resources.conditions import find
@@ -11,6 +12,7 @@ from blueno.resources.outcome import Outcome, Progress
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset.observe import ClaimView, JobView, Observed
 from controllers.dataset.work import SEALED, Wanted
+from controllers.mounts import FAILED
 from controllers.step import Step
 
 # Status fields that describe a version, all gone when there is none.
@@ -48,6 +50,8 @@ def claim_lost(name: str) -> str:
 
 def claim_pending(claim: ClaimView, storage: Storage | None) -> str:
     """A claim that stays Pending; `storage` is None for a user's own, which a source reads."""
+    if storage is not None and storage.is_static:
+        return f"claim {claim.name} is still Pending: `kubectl describe pvc {claim.name}` says why it is not bound"
     name = claim.storage_class or "the cluster's default class"
     text = f"claim {claim.name} is still Pending: does the storage class {name} exist and serve its access modes?"
     if storage is not None and storage.kind == "claimTemplate" and not storage.parameters.get("accessModes"):
@@ -62,9 +66,23 @@ def in_use(users: Sequence[str]) -> str:
     return f"being deleted, but {some} it: {', '.join(users[:3])}{more}; it goes by itself afterwards"
 
 
+def place(storage: Storage) -> str:
+    """Where data lie whose claim is gone."""
+    if storage.kind == "nfs":
+        return f"{storage.parameters['server']}:{storage.parameters['path']}"
+    return "the managed NFS server" if storage.kind == "managedNFS" else f"the node, below {storage.parameters['path']}"
+
+
 def is_about_claim(detail: str) -> bool:
     """Whether the scheduler waits for a volume rather than for a node."""
     return "persistentvolumeclaim" in detail.lower() or "volume binding" in detail.lower()
+
+
+def told(step: Step, message: str) -> Step:
+    """`step` with what an Event says. A volume that cannot be mounted has a reason of its own."""
+    if message.startswith(FAILED):
+        return replace(step, reason=Reason.WAITING_FOR_VOLUME, message=f"the preparation pod waits: {message}")
+    return replace(step, message=f"{step.message}: {message}")
 
 
 def work_status(wanted: Wanted, outcome: str) -> dict[str, Any]:

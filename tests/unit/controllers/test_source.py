@@ -43,7 +43,7 @@ async def test_whom_an_event_concerns(source: Source) -> None:
 
 async def test_events_of_one_object_through_kopfs_registry(source: Source) -> None:
     registry = kopf.OperatorRegistry()
-    watch(registry, lambda: source)
+    watch(registry, lambda: source, WATCHED)
     handlers = registry._watching._handlers
     assert [handler.selector.any_name for handler in handlers] == [resource.plural for resource, _ in WATCHED]
     pods = next(handler for handler in handlers if handler.id == "pods")

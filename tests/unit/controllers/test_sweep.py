@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from blueno import names
+from blueno.config import OperatorConfig
 from blueno.kube import Cluster
-from blueno.resources.api import DATASETS, PODS
+from blueno.resources.api import CLAIMS, DATASETS, PODS
 from blueno.resources.conditions import rfc3339
 from controllers import sweep as module
 from controllers.cache import Cache
 from controllers.queue import WorkQueue
-from controllers.source import Source
+from controllers.source import Source, watched
 from controllers.sweep import Sweep
 from tests.fakes.api_server import ApiServer
 from tests.make import a_body, before
@@ -29,7 +30,7 @@ class Bench:
         self.api, self.cache = api, cache
         self.queue = WorkQueue(asyncio.get_running_loop().time)
         self.source = Source(cache, self.queue, lambda kind, body: ())
-        self.sweep = Sweep(cluster, cache, self.queue, self.source, host_paths=True)
+        self.sweep = Sweep(cluster, cache, self.queue, self.source, watched(OperatorConfig(allow_host_path=True)))
 
     async def work(self) -> list[str]:
         """uids that were put into the queue."""
@@ -161,17 +162,65 @@ async def test_deaf_only_after_a_while_of_missed_changes(bench: Bench, monkeypat
     assert not bench.sweep.is_deaf
 
 
-async def test_volumes_of_a_gone_host_path_dataset_go_claim_first(bench: Bench) -> None:
-    labels = {names.MANAGED: "true", names.OWNER_UID: "gone"}
-    bench.api.put({"kind": "PersistentVolume", "metadata": {"name": "pv", "labels": labels}})
-    meta = {"name": "c", "namespace": "lab", "labels": labels}
-    bench.api.put({"kind": "PersistentVolumeClaim", "metadata": meta, "spec": {}})
+def a_volume(owner: str) -> dict[str, Any]:
+    labels = {names.MANAGED: "true", names.OWNER_UID: owner}
+    return {"kind": "PersistentVolume", "metadata": {"name": names.volume_name(owner), "labels": labels}, "spec": {}}
+
+
+def a_claim(owner: str, volume: str, name: str = "c", namespace: str = "lab") -> dict[str, Any]:
+    meta = {"name": name, "namespace": namespace, "labels": {names.MANAGED: "true", names.OWNER_UID: owner}}
+    return {"kind": "PersistentVolumeClaim", "metadata": meta, "spec": {"volumeName": volume}}
+
+
+async def test_volumes_of_a_gone_dataset_go_claim_first(bench: Bench) -> None:
+    bench.api.put(a_volume("gone"))
+    bench.api.put(a_claim("gone", names.volume_name("gone")))
     await bench.sweep.fill()
     await bench.sweep.once()
     assert bench.api.all("PersistentVolumeClaim") == []
     assert bench.api.all("PersistentVolume") != []
     await bench.sweep.once()
     assert bench.api.all("PersistentVolume") == []
+
+
+async def test_claims_that_hold_data_stay(bench: Bench) -> None:
+    """A provisioner's volume has the data on it; of a claim that is not bound nobody knows."""
+    bench.api.put(a_claim("gone", "pvc-1234"))
+    bench.api.put(a_claim("gone", "", "unbound"))
+    bench.api.put({"kind": "PersistentVolumeClaim", "metadata": {"name": "theirs", "namespace": "lab"}, "spec": {}})
+    await bench.sweep.fill()
+    await bench.sweep.once()
+    await bench.sweep.once()
+    assert len(bench.api.all("PersistentVolumeClaim")) == 3
+
+
+async def test_what_is_left_of_a_gone_namespace_goes(bench: Bench) -> None:
+    """Claims went with the namespace, perhaps while the operator was down; volumes belong to no namespace."""
+    kept = bench.api.put(settled())["metadata"]["uid"]
+    for owner in ("gone", kept):
+        bench.api.put(a_volume(owner))
+    bench.api.put({"kind": "PersistentVolume", "metadata": {"name": "theirs"}, "spec": {}})
+    await bench.sweep.fill()
+    await bench.sweep.once()
+    left = {volume["metadata"]["name"] for volume in bench.api.all("PersistentVolume")}
+    assert left == {names.volume_name(kept), "theirs"}
+
+
+async def test_a_claim_that_a_pod_still_holds_is_asked_to_go_once(bench: Bench) -> None:
+    bench.api.put(a_volume("gone"))
+    claim = a_claim("gone", names.volume_name("gone"))
+    claim["metadata"]["finalizers"] = ["kubernetes.io/pvc-protection"]
+    bench.api.put(claim)
+    await bench.sweep.fill()
+    await bench.sweep.once()
+    bench.source.upsert(CLAIMS, bench.api.read("PersistentVolumeClaim", "c"))  # the watch
+    await bench.sweep.once()
+    assert [seen.path.rpartition("/")[2] for seen in bench.api.writes()] == ["c"]
+
+
+def test_an_operator_that_makes_no_volumes_does_not_ask_for_them() -> None:
+    assert {resource.kind for resource, _ in watched(OperatorConfig(allow_nfs_volumes=True))} >= {"PersistentVolume"}
+    assert "PersistentVolume" not in {resource.kind for resource, _ in watched(OperatorConfig())}
 
 
 async def test_a_sweep_that_fails_is_followed_by_the_next(bench: Bench) -> None:

@@ -21,12 +21,17 @@ from controllers.dataset.build import (
     grow_claim,
     prepare_hash,
 )
+from controllers.dataset.observe import ClaimView
 from controllers.dataset.work import wanted_work
 from tests.make import a_body, a_claim, a_dataset, a_status, a_world, observed
 
 Golden = Callable[[str, Any], None]
 
 HOST = Storage("hostPath", {"path": "/data"})
+NFS = Storage("nfs", {"server": "nfs.example.org", "path": "/exports/ml"})
+NFS_OPTIONS = Storage("nfs", {**NFS.parameters, "mountOptions": ["nfsvers=3", "nolock"]})
+MANAGED = Storage("managedNFS", {"size": "50Gi"})
+CSI = {"nfs_driver": "nfs.csi.k8s.io"}
 THEIRS = Storage("existingClaim", {"name": "photos"})
 FULL = {
     "prepare": {
@@ -58,10 +63,24 @@ JOBS = {
     "prep-job-existing-claim": (lambda: prep_job(a_dataset(), {"storage": THEIRS, "gone_owner": "uid-of-the-gone"})),
     "erase-job": (lambda: build_erase_job(a_dataset(**FULL), observed(storage=THEIRS), a_world())),
 }
+
+
+def volume(storage: Storage, claim: ClaimView | None = None, **config: Any) -> list[dict[str, Any]]:
+    seen = observed(storage=storage, claim=claim)
+    return list(build_volume(a_dataset(), seen, a_world(**config).config, server="10.96.0.9"))
+
+
+CLASS = Storage("claimTemplate", {"storageClassName": "fast", "accessModes": ["ReadWriteOnce"]})
 VOLUMES = {
-    "claim": Storage("claimTemplate", {"size": "50Gi"}),
-    "claim-of-a-class": Storage("claimTemplate", {"storageClassName": "fast", "accessModes": ["ReadWriteOnce"]}),
-    "host-path": HOST,
+    "claim": (lambda: volume(Storage("claimTemplate", {"size": "50Gi"}))),
+    "claim-of-a-class": (lambda: volume(CLASS)),
+    "host-path": (lambda: volume(HOST)),
+    "nfs": (lambda: volume(NFS)),
+    "nfs-options-of-its-own": (lambda: volume(NFS_OPTIONS)),
+    "nfs-csi": (lambda: volume(NFS, **CSI)),
+    "nfs-for-a-claim-that-lost-its-volume": (lambda: volume(NFS, a_claim(phase="Lost"))),
+    "nfs-managed": (lambda: volume(MANAGED, nfs_mount_options=("nfsvers=3", "mountport=20048"))),
+    "nfs-managed-csi": (lambda: volume(MANAGED, **CSI)),
 }
 
 
@@ -72,17 +91,31 @@ def test_job(name: str, golden: Golden) -> None:
 
 @pytest.mark.parametrize("name", VOLUMES)
 def test_volume(name: str, golden: Golden) -> None:
-    golden(f"dataset/{name}", list(build_volume(a_dataset(), VOLUMES[name])))
+    golden(f"dataset/{name}", VOLUMES[name]())
 
 
 def test_a_users_claim_is_not_made() -> None:
-    assert build_volume(a_dataset(), THEIRS) == ()
+    assert volume(THEIRS) == []
 
 
 def test_claims_are_never_owned_so_that_garbage_collection_cannot_erase_data() -> None:
-    for storage in VOLUMES.values():
-        for manifest in build_volume(a_dataset(), storage):
+    for made in VOLUMES.values():
+        for manifest in made():
             assert "ownerReferences" not in manifest["metadata"]
+
+
+def test_volumes_are_reserved_and_keep_what_is_on_them() -> None:
+    for storage, config in ((HOST, {}), (NFS, {}), (NFS, CSI), (MANAGED, {}), (MANAGED, CSI)):
+        pv, claim = volume(storage, **config)
+        assert pv["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+        assert pv["spec"]["claimRef"] == {key: claim["metadata"][key] for key in ("namespace", "name")}
+        assert claim["spec"]["volumeName"] == pv["metadata"]["name"]
+        assert pv["spec"]["storageClassName"] == claim["spec"]["storageClassName"] == ""
+
+
+def test_no_mount_options_at_all() -> None:
+    assert "mountOptions" not in volume(NFS, nfs_mount_options=())[0]["spec"]
+    assert "mountOptions" not in volume(HOST)[0]["spec"]
 
 
 def test_foreign_labels_and_annotations_are_not_handed_down() -> None:
@@ -112,7 +145,10 @@ def test_builders_leave_their_input_alone() -> None:
     body = a_body(**FULL)
     before = copy.deepcopy(body)
     manifest = prep_job(Dataset.parse(body))
-    build_volume(Dataset.parse(body), VOLUMES["claim-of-a-class"])
+    storage = Storage("nfs", {**NFS.parameters, "mountOptions": ["hard"]})
+    pristine = copy.deepcopy(storage)
+    _scribble(list(build_volume(Dataset.parse(body), observed(storage=storage), a_world().config)))
+    assert storage == pristine
     _scribble(manifest)
     assert body == before
 
@@ -137,7 +173,8 @@ uids = st.uuids().map(str)
 def test_manifests_name_legal_objects(name: str, uid: str) -> None:
     dataset = a_dataset(name, uid=uid)
     seen = observed(storage=THEIRS)
-    manifests = [prep_job(dataset), build_erase_job(dataset, seen, a_world()), *build_volume(dataset, HOST)]
+    volumes = build_volume(dataset, observed(storage=NFS), a_world().config)
+    manifests = [prep_job(dataset), build_erase_job(dataset, seen, a_world()), *volumes]
     for manifest in manifests:
         labels = manifest["metadata"]["labels"]
         assert len(manifest["metadata"]["name"]) <= 63

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from blueno.resources.dataset import Storage
+from blueno.resources.nfs import AllowedNfs
 from controllers.dataset.case import Case
-from controllers.dataset.decide import CLAIM_PATIENCE, MAX_SILENT_ATTEMPTS, RULES, START_PATIENCE, decide
+from controllers.dataset.decide import MAX_SILENT_ATTEMPTS, RULES, START_PATIENCE, decide
+from controllers.dataset.storage import CLAIM_PATIENCE, REBIND_SECONDS
 from controllers.dataset.work import wanted_work
 from controllers.step import Step
 from tests.make import (
@@ -23,6 +25,7 @@ from tests.make import (
     a_pod,
     a_report,
     a_status,
+    a_volume,
     a_world,
     an_ended_pod,
     before,
@@ -36,11 +39,16 @@ from tests.unit.controllers.dataset.steps import deeds, flags
 J1, J2, OLD = (a_job(1).name, a_job(2).name, a_job(1, OTHER).name)
 PV = "blueno-0a1b2c3d-1111-4222-8333-444455556666"
 HOST = Storage("hostPath", {"path": "/data"})
+NFS = Storage("nfs", {"server": "nfs.example.org", "path": "/exports/ml"})
 THEIRS = Storage("existingClaim", {"name": "photos"})
 RUNNING = a_status()
 SEALED = a_status("Sealed")
 FAILED = a_status("Failed", conditions=[stalled("ChecksumMismatch", "abc is not def")])
 CLAIM_SOURCE = {"source": {"claim": {"name": "photos"}}}
+ALLOWED = {
+    "allow_nfs_volumes": True,
+    "allowed_nfs": (AllowedNfs("nfs.example.org", "/exports", ("lab",)),),
+}
 LIMIT = MAX_SILENT_ATTEMPTS
 
 
@@ -66,6 +74,16 @@ def job(*args: Any, **changes: Any) -> dict[str, Any]:
 ROWS = [
     # storage_is_not_allowed
     Row("hostPath is refused unless configured", {}, {"storage": HOST, "claim": None}, "StorageNotAllowed", "stalled"),
+    Row("an export that nobody allowed", {}, {"storage": NFS, "claim": None}, "StorageNotAllowed", "stalled",
+        says="namespace lab may not use nfs.example.org:/exports/ml (BLUENO_ALLOWED_NFS)",
+        config={"allow_nfs_volumes": True}),
+    Row("NFS is refused unless switched on", {}, {"storage": NFS, "claim": None}, "StorageNotAllowed", "stalled",
+        says="BLUENO_ALLOW_NFS_VOLUMES"),
+    Row("another namespace's directory", {}, {"storage": replace(NFS, sub_path="team/mnist"), "claim": None},
+        "StorageNotAllowed", "stalled", says="team/mnist is not this namespace's: it must begin with lab/;",
+        config=ALLOWED),
+    Row("what was sealed before it was forbidden can still be read", {"status": SEALED},
+        {"storage": NFS, "volume": a_volume()}, "StorageNotAllowed", "stalled", config={"allow_nfs_volumes": True}),
     # name_is_taken
     Row("somebody else's claim of our name is left alone", {}, {"claim": None, "name_taken": True}, "NameConflict",
         "stalled", says=CLAIM),
@@ -80,7 +98,15 @@ ROWS = [
     Row("hostPath gets a volume and a claim", {}, {"storage": HOST, "claim": None}, "Provisioning", "reconciling",
         [f"apply PersistentVolume {PV}", f"apply PersistentVolumeClaim {CLAIM}"], again_in=0,
         config={"allow_host_path": True}),
-    Row("a hostPath volume that vanished is made again", {}, {"storage": HOST, "volume_made": False}, "Provisioning",
+    Row("an export gets a volume and a claim", {}, {"storage": NFS, "claim": None}, "Provisioning", "reconciling",
+        [f"apply PersistentVolume {PV}", f"apply PersistentVolumeClaim {CLAIM}"], again_in=0, config=ALLOWED),
+    Row("a claim to an export holds nothing: it is made again, and the version is found behind it",
+        {"status": SEALED}, {"storage": NFS, "claim": None}, "Provisioning", "reconciling",
+        [f"apply PersistentVolume {PV}", f"apply PersistentVolumeClaim {CLAIM}"], again_in=0, config=ALLOWED),
+    Row("an attempt looks behind a claim that was made again",
+        {"status": a_status("Sealed", volume={"claimUID": "of-old"})}, {"storage": NFS, "volume": a_volume()},
+        "Preparing", "reconciling", [f"apply Job {J2}"], "was replaced", again_in=0, config=ALLOWED),
+    Row("a hostPath volume that vanished is made again", {}, {"storage": HOST, "volume": None}, "Provisioning",
         "reconciling", [f"apply PersistentVolume {PV}", f"apply PersistentVolumeClaim {CLAIM}"], again_in=0,
         config={"allow_host_path": True}),
     Row("a user's claim is waited for", {}, {"storage": THEIRS, "claim": None}, "WaitingForVolume", "reconciling",
@@ -89,7 +115,25 @@ ROWS = [
         "stalled", says=CLAIM),
     Row("a claim that held a version is replaced on request", {"status": SEALED, "requested_at": "t1"},
         {"claim": None}, "Provisioning", "reconciling", [f"apply PersistentVolumeClaim {CLAIM}"], again_in=0),
+    # volume_is_stale
+    Row("a volume whose claim was deleted is never bound again: it goes", {},
+        {"storage": NFS, "claim": None, "volume": a_volume()}, "Provisioning", "reconciling",
+        [f"delete PersistentVolume {PV}"], "belongs to a claim that is gone", config=ALLOWED),
+    Row("also when the claim was made again before it", {"status": SEALED},
+        {"storage": NFS, "volume": a_volume(claim_uid="of-old")}, "Provisioning", "reconciling",
+        [f"delete PersistentVolume {PV}"], config=ALLOWED),
+    Row("one that is going is waited for", {},
+        {"storage": NFS, "claim": None, "volume": a_volume(deleting=True)}, "Provisioning", "reconciling",
+        config=ALLOWED),
+    Row("one that somebody deletes serves on while its claim is there", {"status": SEALED},
+        {"storage": NFS, "volume": a_volume(deleting=True)}, "Available", "ready", config=ALLOWED),
     # volume_is_lost
+    Row("a claim to an export that somebody deletes is waited for", {"status": SEALED},
+        {"storage": NFS, "claim": a_claim(deleting=True), "volume": a_volume()}, "WaitingForVolume", "reconciling",
+        says="made again", again_in=REBIND_SECONDS, config=ALLOWED),
+    Row("a claim to an export whose volume was made again is bound again", {},
+        {"storage": NFS, "claim": a_claim(phase="Lost"), "volume": a_volume(claim_uid="")}, "WaitingForVolume",
+        "reconciling", says="lost its volume", again_in=REBIND_SECONDS, config=ALLOWED),
     Row("a claim without its volume is lost", {}, {"claim": a_claim(phase="Lost")}, "VolumeLost", "stalled"),
     Row("a claim in deletion is lost", {"status": SEALED}, {"claim": a_claim(deleting=True)}, "VolumeLost", "stalled",
         says="being deleted"),
@@ -186,6 +230,10 @@ ROWS = [
     Row("a directory of a Dataset that is gone is adopted", {"status": RUNNING},
         {**job(state="failed", said=failed_outcome("AdoptionMismatch", owner="u")), "gone_owner": "u"}, "Preparing",
         "reconciling", [f"apply Job {J2}"], again_in=0),
+    Row("also on an export, by its subPath", {"status": RUNNING},
+        {**job(state="failed", said=failed_outcome("AdoptionMismatch", owner="u")), "gone_owner": "u",
+         "storage": replace(NFS, sub_path="lab/old-0a1b2c3d"), "volume": a_volume()}, "Preparing", "reconciling",
+        [f"apply Job {J2}"], again_in=0, config=ALLOWED),
     Row("a directory of a living Dataset is not", {"status": RUNNING},
         job(state="failed", said=failed_outcome("AdoptionMismatch", owner="u")), "AdoptionMismatch", "stalled"),
     Row("the deadline", {"status": RUNNING}, job(state="failed", failure="DeadlineExceeded", pods=()),
@@ -228,6 +276,10 @@ ROWS = [
     Row("so is a source's claim", {"status": a_status(work=WORK), **CLAIM_SOURCE},
         {"source_claim": a_claim("photos", phase="Pending", created=before(61))}, "Preparing", "reconciling",
         [f"apply Job {a_job(2, wanted_work(a_dataset(**CLAIM_SOURCE), ()).work).name}"], again_in=0),
+    Row("a claim that its volume does not take has no class to blame", {"status": RUNNING},
+        {**job(pods=()), "storage": NFS, "volume": a_volume(claim_uid=""),
+         "claim": a_claim(phase="Pending", created=before(61))}, "WaitingForVolume", "reconciling",
+        says="kubectl describe pvc", config=ALLOWED),
     # job_is_running
     Row("a Job without a pod for a moment", {"status": RUNNING}, job(pods=(), created=before(4)), "Pending",
         "reconciling", says="waiting", again_in=START_PATIENCE - 4),

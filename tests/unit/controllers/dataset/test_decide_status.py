@@ -79,6 +79,6 @@ def test_a_new_claim_on_request_begins_without_a_version(storage: str) -> None:
 
 
 def test_a_vanished_persistent_volume_leaves_the_version_known() -> None:
-    seen = {"storage": HOST, "volume_made": False}
+    seen = {"storage": HOST, "volume": None}
     step = decided({"status": SEALED}, seen, allow_host_path=True)
     assert "version" not in step.status

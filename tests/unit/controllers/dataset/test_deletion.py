@@ -9,7 +9,7 @@ import pytest
 
 from blueno import names
 from blueno.resources.dataset import Storage
-from controllers.dataset.deletion import RULES, Farewell, decide_farewell
+from controllers.dataset.deletion import LOOK_AGAIN, RULES, Farewell, decide_farewell
 from tests.make import (
     CLAIM,
     NOW,
@@ -18,6 +18,8 @@ from tests.make import (
     a_job,
     a_pod,
     a_server,
+    a_status,
+    a_volume,
     a_world,
     an_ended_pod,
     before,
@@ -30,7 +32,10 @@ SERVER = "mnist-0a1b2c3d-data"
 PATH = "lab/mnist-0a1b2c3d"
 ERASE = "mnist-0a1b2c3d-erase"
 PV = "blueno-0a1b2c3d-1111-4222-8333-444455556666"
-HOST = {"storage": Storage("hostPath", {"path": "/data"}), "volume_made": True}
+HOST = {"storage": Storage("hostPath", {"path": "/data"}), "volume": a_volume()}
+NFS = {"storage": Storage("nfs", {"server": "nfs.example.org", "path": "/exports/ml"}), "volume": a_volume()}
+MANAGED = {"storage": Storage("managedNFS", {"size": "1Gi"}), "volume": a_volume()}
+PREPARED = {"status": a_status("Sealed")}
 THEIRS = {"storage": Storage("existingClaim", {"name": "photos"}), "claim": a_claim("photos")}
 
 
@@ -48,6 +53,7 @@ class Row:
     spec: dict[str, Any] = field(default_factory=dict)
     reason: str = "Erasing"
     finalizers: tuple[str, ...] = (names.ERASE_FINALIZER,)
+    config: dict[str, Any] = field(default_factory=lambda: {"allow_host_path": True})
 
 
 def erase(**changes: Any) -> dict[str, Any]:
@@ -86,15 +92,32 @@ ROWS = [
         again_in=5),
     Row("its pod on a lost node holds nothing up", {"server_pods": (a_pod(deleted=before(60)),)},
         [f"delete PersistentVolumeClaim {CLAIM}"], "deleting claim"),
-    # nothing_was_made
+    # claim_is_gone
     Row("nothing was made", {"claim": None}, ["finalizer off"], "nothing"),
-    Row("the user's claim is gone", {**THEIRS, "claim": None}, ["finalizer off"], "nothing"),
+    Row("the user's claim is gone", {**THEIRS, "claim": None}, ["finalizer off"], "nothing", spec=PREPARED),
+    Row("no claim to an export was made", {**NFS, "claim": None}, ["finalizer off"], "nothing"),
+    Row("a claim to an export is gone before anything was erased", {**NFS, "claim": None},
+        ["finalizer off", "warn DataKept"], f"{PATH} stays on nfs.example.org:/exports/ml", spec=PREPARED),
+    Row("or goes with its namespace", {**NFS, "claim": a_claim(deleting=True)}, ["finalizer off", "warn DataKept"],
+        f"{PATH} stays on nfs.example.org:/exports/ml", spec=PREPARED),
+    Row("while it is being erased", {**NFS, **erase(state="deleting"), "claim": a_claim(deleting=True)},
+        ["finalizer off", "warn DataKept"], f"{PATH} stays", spec=PREPARED),
+    Row("on a managed server", {**MANAGED, "claim": None}, ["finalizer off", "warn DataKept"],
+        f"{PATH} stays on the managed NFS server", spec=PREPARED),
+    Row("on a node", {**HOST, "claim": None}, ["finalizer off", "warn DataKept"], f"{PATH} stays on the node",
+        spec=PREPARED),
+    Row("it was erased before: the operator was killed in between", {**NFS, **erase(state="complete"), "claim": None},
+        ["finalizer off"], "nothing", spec=PREPARED),
     # claim_holds_the_data
     Row("a claim of ours is deleted", {}, [f"delete PersistentVolumeClaim {CLAIM}"], "deleting claim"),
     Row("and waited for", {"claim": a_claim(deleting=True)}, [], "being deleted"),
     # directory_is_not_erased
     Row("a user's claim loses the directory only", THEIRS, [f"apply Job {ERASE}"], f"erasing {PATH}", refusable=True),
     Row("so does a directory on a node", HOST, [f"apply Job {ERASE}"], f"erasing {PATH}", refusable=True),
+    Row("so does one on an export", NFS, [f"apply Job {ERASE}"], f"erasing {PATH}", refusable=True),
+    Row("and one on a managed server", MANAGED, [f"apply Job {ERASE}"], f"erasing {PATH}", refusable=True),
+    Row("a pod that does not start: Events are asked", {**NFS, **erase(pods=(a_pod(started=False),))},
+        ["ask Pod pod-1"], f"erasing {PATH}", again_in=LOOK_AGAIN),
     Row("erasing takes its time", {**THEIRS, **erase()}, [], f"erasing {PATH}"),
     Row("a waiting pod says for what", {**THEIRS, **erase(pods=(a_pod(detail="0/3 nodes"),))}, [], "0/3 nodes"),
     Row("erasing failed with words", {**THEIRS, **erase(state="failed", said=failed_outcome("NoSpace", "busy"))}, [],
@@ -103,12 +126,15 @@ ROWS = [
         f"kubectl logs job/{ERASE}", flag="stalled"),
     # empty_volume_is_left
     Row("a node's empty volume is removed, and the Job whose pod names it", {**HOST, **erase(state="complete")},
-        [f"delete Job {ERASE}", f"delete PersistentVolumeClaim {CLAIM}", f"delete PersistentVolume {PV}"],
-        "empty volume"),
-    Row("the claim in deletion is waited for", {**HOST, **erase(state="deleting"), "claim": a_claim(deleting=True)}, [],
-        "empty volume"),
-    Row("a Job left beside it goes", {**HOST, **erase(state="complete"), "claim": a_claim(deleting=True)},
-        [f"delete Job {ERASE}"], "empty volume"),
+        ["finalizer off", f"delete PersistentVolumeClaim {CLAIM}", f"delete PersistentVolume {PV}",
+         f"delete Job {ERASE}"], "erased"),
+    Row("so is one on an export", {**NFS, **erase(state="complete")},
+        ["finalizer off", f"delete PersistentVolumeClaim {CLAIM}", f"delete PersistentVolume {PV}",
+         f"delete Job {ERASE}"], "erased"),
+    Row("an operator that may make no volumes any more leaves it to the administrator",
+        {**HOST, **erase(state="complete")},
+        ["finalizer off", f"delete PersistentVolumeClaim {CLAIM}", f"delete Job {ERASE}"], "erased",
+        config={"allow_host_path": False}),
     Row("nothing is erased through a user's claim in deletion", {**THEIRS, "claim": a_claim("photos", deleting=True)},
         ["finalizer off"], ""),
     # silence
@@ -120,7 +146,7 @@ ROWS = [
 def farewell(row: Row) -> Farewell:
     meta = {"deletionTimestamp": "2026-03-01T11:59:50Z", "finalizers": list(row.finalizers)}
     dataset = a_dataset(meta=meta, **{"reclaimPolicy": "Delete", **row.spec})
-    return Farewell(dataset, observed(**row.seen), a_world(allow_host_path=True), NOW)
+    return Farewell(dataset, observed(**row.seen), a_world(**row.config), NOW)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.when)
