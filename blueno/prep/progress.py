@@ -18,6 +18,7 @@ from blueno.resources.outcome import WAITING_FOR_SPACE, Progress
 log = logging.getLogger("blueno.prep")
 
 LOG_EVERY = 5.0  # seconds
+WAITING_LOGGED = 60.0  # seconds
 # Share of the percentage at which each stage begins; without a download, preparing begins at once.
 _BEGINS = {"Downloading": 0.0, "Preparing": 40.0, "Publishing": 97.0}
 _ENDS = {"Downloading": 40.0, "Preparing": 97.0, "Publishing": 99.0}
@@ -56,9 +57,11 @@ class Progressing:
         log.warning("waiting: %s", message)
 
     def wait_for_space(self, needed: int, message: str) -> None:
-        """The volume has no room for `needed` bytes. What the log has said already it does not say again."""
-        if message != self.waiting_message:
+        """The volume has no room for `needed` bytes. The log is told once a minute."""
+        now = time.monotonic()
+        if not self.needed_bytes or now - self._last_logged > WAITING_LOGGED:
             log.warning("waiting for space: %s", message)
+            self._last_logged = now
         self.waiting_code, self.waiting_message, self.needed_bytes = "", message[:1024], needed
 
     def resume(self) -> None:

@@ -54,8 +54,11 @@ class Room:
     promised: int = 0
     ahead: tuple[Reservation, ...] = ()
 
-    def fits(self, wanted: int) -> bool:
-        return not self.capacity or wanted <= self.free - self.promised
+    def fits(self, wanted: int, left: int) -> bool:
+        """Whether `wanted` bytes fit now; where others go first, beside them `left`, which is all that is to come."""
+        if not self.capacity or not self.ahead:
+            return not self.capacity or wanted <= self.free
+        return max(wanted, left) <= self.free - self.promised
 
 
 class Space:
@@ -80,7 +83,7 @@ class Space:
             room = self._look_around()
             if room.capacity and wanted > room.capacity:
                 raise _never(what, wanted, room)
-            if room.fits(wanted) and not pause:
+            if room.fits(wanted, _and_a_tenth(self.left)) and not pause:
                 break
             self._wait(sentence(what, wanted, room, self._namespace), wanted, pause or self._config.space_poll)
             pause = 0.0
@@ -99,7 +102,7 @@ class Space:
         room = self._look_around()
         if room.capacity and wanted > room.capacity:
             raise _never(what, wanted, room)
-        if not room.fits(wanted):
+        if not room.fits(wanted, _and_a_tenth(self.left)):
             raise NoRoom(needed, what)
 
     def patiently(self, step: Callable[[], T], what: str, needed: int = 0) -> T:
@@ -207,8 +210,8 @@ def sentence(what: str, wanted: int, room: Room, namespace: str) -> str:
     text = f"{what} needs {mebibytes(wanted)}, {mebibytes(room.free)} are free on the volume of "
     text += mebibytes(room.capacity)
     if room.promised and wanted <= room.free:
-        text += f", of which {mebibytes(room.promised)} are promised to {_who(room.ahead, namespace)}: that goes first"
-        return f"{text}; this one goes on by itself"
+        text += f", of which {mebibytes(room.promised)} are promised to {_who(room.ahead, namespace)}"
+        return f"{text}; it goes on by itself afterwards"
     return f"{text}: free space or enlarge it; it goes on by itself, finished work is kept"
 
 
@@ -217,8 +220,7 @@ def _who(ahead: Sequence[Reservation], namespace: str) -> str:
     rest = len(ahead) - len(named)
     parts = [f"data set {name}" for name in named]
     if rest:
-        more = "other " if named else ""
-        parts.append(f"{rest} {more}data set{'s' if rest > 1 else ''}{'' if named else ' of other namespaces'}")
+        parts.append(f"{rest} {'more ' if named else ''}data set{'s' if rest > 1 else ''}")
     return " and ".join(parts)
 
 
