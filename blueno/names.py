@@ -84,6 +84,7 @@ ENV_OPTIONS: Final = "BLUENO_PREP_OPTIONS"  # JSON of the PrepOptions
 ENV_ROOT: Final = "BLUENO_ROOT"  # the data set's own directory, below the mounted claim
 ENV_ATTEMPT: Final = "BLUENO_ATTEMPT"  # whole number, 1 for the first Job of a work
 ENV_DATASET_UID: Final = "BLUENO_DATASET_UID"
+ENV_DATASET: Final = "BLUENO_DATASET"  # namespace/name
 ENV_CLUSTER_UID: Final = "BLUENO_CLUSTER_UID"  # tells clusters apart in owner.json
 ENV_ADOPT_FROM: Final = "BLUENO_ADOPT_FROM"  # uid of a Dataset seen gone, whose directory may be taken over
 ENV_REPORT_URL: Final = "BLUENO_REPORT_URL"

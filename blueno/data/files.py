@@ -9,36 +9,59 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 DIRECTORY_MODE = 0o755
 FILE_MODE = 0o444  # sealed files: kubelet may read them as a squashed root
 _LINK_FAILS = {errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EACCES}
 
 
+def is_full(error: OSError) -> bool:
+    """Whether it says that the volume, or what this user may have of it, is used up."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def make_directory(path: Path) -> None:
-    """Makes `path` and its parents, each 0755 whatever the umask is; directories that exist are left as they are."""
+    """Makes `path` and its parents, each 0755 whatever the umask is; directories that exist are left as they are.
+
+    A repeated MKDIR may answer EEXIST though the first one made it: a directory of ours gets its mode all the same.
+    Raises OSError, FileExistsError when something else has the name.
+    """
     missing = []
     while not path.is_dir():
         missing.append(path)
         path = path.parent
     for directory in reversed(missing):
-        with suppress(FileExistsError):
+        try:
             directory.mkdir()
-            directory.chmod(DIRECTORY_MODE)
+        except FileExistsError:
+            about = directory.stat()
+            if not stat.S_ISDIR(about.st_mode):
+                raise
+            if about.st_uid != os.geteuid():
+                continue
+        directory.chmod(DIRECTORY_MODE)
 
 
 def sync_directory(path: Path) -> None:
     """Makes renames and new names in `path` durable."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        sync_handle(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_handle(handle: int) -> None:
+    """The same for an open directory."""
+    try:
         os.fsync(handle)
     except OSError as error:
         if error.errno != errno.EINVAL:  # some network file systems cannot fsync a directory
             raise
-    finally:
-        os.close(handle)
 
 
 def publish(temporary: Path, final: Path) -> None:
@@ -47,14 +70,22 @@ def publish(temporary: Path, final: Path) -> None:
     After a server restart a repeated RENAME may answer ENOENT though the first one succeeded, so on ENOENT the final
     name is compared with what the temporary one was. Raises OSError when it is not there.
     """
+    rename(temporary, final)
+    sync_directory(final.parent)
+
+
+def rename(temporary: Path, final: Path) -> None:
+    """The renaming alone, of a file or a directory, with the same care. Raises OSError."""
     before = temporary.stat()
     try:
         temporary.replace(final)
-    except FileNotFoundError:
-        after = final.stat()
+    except FileNotFoundError as error:
+        try:
+            after = final.stat()
+        except FileNotFoundError:
+            raise error from None
         if (after.st_ino, after.st_size) != (before.st_ino, before.st_size):
             raise
-    sync_directory(final.parent)
 
 
 def write_file(final: Path, data: bytes, tag: str) -> None:
@@ -77,7 +108,8 @@ def create_file(final: Path, data: bytes, tag: str) -> bool:
     try:
         os.link(temporary, final)
     except FileExistsError:
-        return False
+        if not temporary.samefile(final):  # else it is ours: a repeated LINK says so of the first one
+            return False
     except OSError as error:
         if error.errno not in _LINK_FAILS:
             raise
@@ -101,6 +133,8 @@ def link_or_copy(source: Path, target: Path) -> bool:
     try:
         os.link(source, target)
     except OSError as error:
+        if isinstance(error, FileExistsError) and source.samefile(target):
+            return True  # a repeated LINK says so of the first one
         if error.errno not in _LINK_FAILS:
             raise
         with source.open("rb") as reader, target.open("wb") as writer:
@@ -109,6 +143,18 @@ def link_or_copy(source: Path, target: Path) -> bool:
             os.fsync(writer.fileno())
         return False
     return True
+
+
+def remove_tree(path: str | Path, *, dir_fd: int | None = None) -> None:
+    """Removes a directory and everything in it, following no link. What is gone already is done: a repeated REMOVE may
+    say that of the first one. Raises OSError.
+    """
+
+    def judge(_function: Any, _path: Any, raised: Any) -> None:
+        if not isinstance(raised[1], FileNotFoundError):
+            raise raised[1]
+
+    shutil.rmtree(path, onerror=judge, dir_fd=dir_fd)
 
 
 def file_sha256(path: Path) -> str:

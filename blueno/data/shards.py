@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class _HashingFile(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._file = path.open("wb")
+        self._file = path.open("wb", buffering=0)
         self._hasher = hashlib.sha256()
         self.size = 0
 
@@ -39,24 +40,32 @@ class _HashingFile(io.RawIOBase):
     def write(self, data: Any, /) -> int:
         self._hasher.update(data)
         self.size += memoryview(data).nbytes
-        return self._file.write(data)
+        view = memoryview(data)
+        done = self._file.write(view)
+        while done < view.nbytes:  # a full volume takes a part, and refuses the rest
+            done += self._file.write(view[done:])
+        return done
 
     def finish(self) -> str:
         """Makes the file durable and returns its sum."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
         return self._hasher.hexdigest()
+
+    def close(self) -> None:
+        """In any case: a file that stays open would keep its room on a full volume, though it is removed."""
+        super().close()
+        self._file.close()
 
 
 def write_raw(final: Path, keys: Sequence[str], contents: Sequence[bytes], tag: str) -> DataFile:
     """Writes original encoded bytes durably as the Arrow file `final`."""
     temporary = final.with_name(f".{final.name}.{tag}.tmp")
-    out = _HashingFile(temporary)
     batch = pa.record_batch([pa.array(keys, pa.string()), pa.array(contents, pa.large_binary())], schema=RAW_SCHEMA)
-    with pa.ipc.new_file(pa.PythonFile(out, mode="w"), RAW_SCHEMA) as writer:
-        writer.write_batch(batch)
-    sha256 = out.finish()
+    with closing(_HashingFile(temporary)) as out:
+        with pa.ipc.new_file(pa.PythonFile(out, mode="w"), RAW_SCHEMA) as writer:
+            writer.write_batch(batch)
+        sha256 = out.finish()
     publish(temporary, final)
     return DataFile(final.name, out.size, sha256)
 

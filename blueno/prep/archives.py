@@ -23,8 +23,9 @@ from typing import IO, Any
 
 from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.decode import MAX_SAMPLE_BYTES
-from blueno.data.files import publish
-from blueno.prep.failure import Stopped, check_space
+from blueno.data.files import is_full, publish
+from blueno.prep.failure import Stopped
+from blueno.prep.space import NoRoom
 from blueno.prep.tree import MAX_FILES, Entry
 
 MAX_RATIO = 100  # unpacked : packed
@@ -111,8 +112,6 @@ def unpack(path: Path, opener: Callable[[Path], Any], target: Path, tag: str) ->
                 size += len(block)
                 if size > limit:
                     raise BadArchive(f"it unpacks to more than {MAX_RATIO} times its {packed} bytes")
-                if size % (64 * _BLOCK) < len(block):
-                    check_space(target.parent, 64 * _BLOCK, "unpacking the archive")
                 writer.write(block)
             writer.flush()
             os.fsync(writer.fileno())
@@ -121,6 +120,8 @@ def unpack(path: Path, opener: Callable[[Path], Any], target: Path, tag: str) ->
     except OSError as error:
         if error.errno is None:  # bz2 says "Invalid data stream" this way
             raise BadArchive(f"its compression is damaged ({error})") from error
+        if is_full(error):
+            raise NoRoom(size + _BLOCK, "unpacking the archive") from error
         raise
     publish(temporary, target)
 

@@ -20,6 +20,7 @@ class PrepConfig:
     work: Work | None  # None for `erase`
     root: Path  # the data set's own directory, below `volume`
     dataset_uid: str
+    dataset: str = ""  # its namespace/name, for people who wait for it
     cluster_uid: str = ""
     options: PrepOptions = field(default_factory=PrepOptions)
     attempt: int = 1
@@ -34,6 +35,7 @@ class PrepConfig:
     report_interval: float = 2.0  # seconds between two progress reports
     retry_seconds: float = 900.0  # how long an unreachable source is retried within one attempt
     retry_step: float = 60.0  # longest pause between two tries
+    space_poll: float = 5.0  # seconds between two looks at a volume that has no room
 
     @property
     def tag(self) -> str:
@@ -65,6 +67,7 @@ class PrepConfig:
             work=parsed_work,
             root=root_below(Path(names.VOLUME_MOUNT), needed(names.ENV_ROOT)),
             dataset_uid=needed(names.ENV_DATASET_UID),
+            dataset=env.get(names.ENV_DATASET, ""),
             cluster_uid=env.get(names.ENV_CLUSTER_UID, ""),
             options=parsed_options,
             attempt=int(attempt),

@@ -9,15 +9,15 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import shutil
 from contextlib import suppress
 
-from blueno.data.files import sync_directory
+from blueno.data.files import remove_tree, sync_directory, sync_handle
 from blueno.data.volume import Volume
 from blueno.names import OWNER_FILE
 from blueno.prep.config import PrepConfig
 from blueno.prep.failure import PrepFailure
 from blueno.prep.guard import owner_of
+from blueno.prep.reservations import folders_of, remove_of
 
 log = logging.getLogger("blueno.prep")
 
@@ -41,9 +41,10 @@ def erase(config: PrepConfig) -> None:
         if _is_there(parts[-1], parent):
             _check_owner(config)
             _remove(parts[-1], parent)
-        os.fsync(parent)
+        sync_handle(parent)
     finally:
         os.close(parent)
+    remove_of(config.dataset_uid, folders_of(config))
     _remove_empty_parents(config)
 
 
@@ -97,10 +98,11 @@ def _remove(name: str, parent: int) -> None:
         for entry in os.listdir(handle):  # noqa: PTH208 - relative to an open directory
             if entry == OWNER_FILE:
                 continue
-            if os.stat(entry, dir_fd=handle, follow_symlinks=False).st_mode & 0o170000 == 0o040000:
-                shutil.rmtree(entry, dir_fd=handle)
-            else:
-                os.unlink(entry, dir_fd=handle)
+            with suppress(FileNotFoundError):  # a repeated REMOVE says so of the first one
+                if os.stat(entry, dir_fd=handle, follow_symlinks=False).st_mode & 0o170000 == 0o040000:
+                    remove_tree(entry, dir_fd=handle)
+                else:
+                    os.unlink(entry, dir_fd=handle)
         with suppress(FileNotFoundError):
             os.unlink(OWNER_FILE, dir_fd=handle)
     finally:
@@ -117,6 +119,8 @@ def _remove_empty_parents(config: PrepConfig) -> None:
     while directory != config.volume:
         try:
             directory.rmdir()
+        except FileNotFoundError:
+            pass  # a repeated RMDIR says so of the first one; or another one was faster
         except OSError:
             return
         directory = directory.parent

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import errno
-import os
 from pathlib import Path
 
-from blueno.data.files import free_and_capacity
+from blueno.data.files import free_and_capacity, is_full
 from blueno.errors import BluenoError, InvalidSpec
+from blueno.prep.probe import denied, is_denied, is_servers, servers
 from blueno.resources.outcome import FAILURE_CODES
-
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class PrepFailure(BluenoError):
     """Ends the attempt. `code` is a key of FAILURE_CODES; whether it is permanent stands there."""
 
-    def __init__(self, code: str, message: str, owner: str = "") -> None:
+    def __init__(self, code: str, message: str, owner: str = "", *, permanent: bool | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.owner = owner  # with AdoptionMismatch: uid of the Dataset of this cluster that owns the directory
-        self.permanent = FAILURE_CODES[code]
+        self.permanent = FAILURE_CODES[code] if permanent is None else permanent
 
 
 class Stopped(BaseException):
@@ -35,31 +32,18 @@ def mebibytes(count: int) -> str:
     return f"{count / (1 << 20):.1f} MiB"
 
 
-def check_space(directory: Path, needed: int, what: str) -> None:
-    """Raises PrepFailure NoSpace when `needed` bytes and a tenth more do not fit. NFS enforces no sizes: we look."""
-    free, _ = free_and_capacity(directory)
-    wanted = needed + needed // 10
-    if wanted > free:
-        raise PrepFailure(
-            "NoSpace",
-            f"{what} needs {mebibytes(wanted)} on the volume, {mebibytes(free)} are free: enlarge or clear it",
-        )
-
-
 def from_error(error: Exception, root: Path) -> PrepFailure:
     """Any exception as the failure a person reads. What we did not foresee is PrepFailed: retryable."""
     if isinstance(error, PrepFailure):
         return error
     if isinstance(error, InvalidSpec):
         return PrepFailure("InvalidSpec", str(error))
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and is_full(error):
         return PrepFailure("NoSpace", _no_space(error, root))
-    if isinstance(error, OSError) and error.errno in _DENIED:
-        name = error.filename or root
-        return PrepFailure(
-            "VolumePermissionDenied",
-            f"uid {os.geteuid()} may not write {name}: {error.strerror}; give it to that uid or make it writable",
-        )
+    if isinstance(error, OSError) and is_denied(error):
+        return PrepFailure("VolumePermissionDenied", denied(error, root))
+    if isinstance(error, OSError) and is_servers(error):
+        return PrepFailure("WaitingForVolume", servers(error, root))
     return PrepFailure("PrepFailed", f"{type(error).__name__}: {error}"[:1500])
 
 

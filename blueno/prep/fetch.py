@@ -18,10 +18,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from blueno.data.files import make_directory, publish, sync_directory, write_file
-from blueno.prep.failure import PrepFailure, check_space
+from blueno.data.files import is_full, make_directory, publish, sync_directory, write_file
+from blueno.prep.failure import PrepFailure
 from blueno.prep.net import Answer, RangeRefused, Transient, display, get
 from blueno.prep.samples import Context
+from blueno.prep.space import NoRoom
 
 log = logging.getLogger("blueno.prep")
 
@@ -133,6 +134,11 @@ class Fetcher:
             self._check_size(wanted, length, start)
             part = part if answer.status == 206 and part is not None else self._new_part(wanted, answer, length)
             size, sha256 = self._receive(answer, part, start, length)
+        except OSError as error:
+            if not is_full(error) or isinstance(error, NoRoom):
+                raise
+            have = max((p.stat().st_size for p in self._parts(wanted)), default=0)
+            raise NoRoom(max(0, length - have), "the download") from error
         finally:
             answer.close()
         if length and size != length:
@@ -176,7 +182,9 @@ class Fetcher:
                 f"{display(wanted.url)} has {length} bytes; with what was read before, that is more than the {limit} "
                 "bytes a source may have here",
             )
-        check_space(self.folder, length - start, "the download")
+        # What is downloaded becomes shards of about the same size; both are there until the version is sealed.
+        self._context.space.left = 2 * length - start
+        self._context.space.check(length - start, "the download")
 
     def _receive(self, answer: Answer, part: Path, start: int, length: int) -> tuple[int, str]:
         progress, limit = self._context.progress, self._context.options.max_source_bytes - self._spent
@@ -199,6 +207,7 @@ class Fetcher:
                 if size > limit:
                     raise PrepFailure("SourceNotAllowed", f"{display(answer.url)} sends more than {limit} bytes")
                 progress.bytes_done = self._spent + size
+                self._context.space.left = max(0, 2 * length - size)
                 progress.tick()
                 now = time.monotonic()
                 if now - window > _WINDOW:

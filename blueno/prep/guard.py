@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-from contextlib import suppress
 
 from blueno.data.files import create_file, make_directory, write_file
 from blueno.data.volume import Volume
 from blueno.prep.config import PrepConfig
 from blueno.prep.failure import PrepFailure
-
-_PROBE = ".blueno-probe"
+from blueno.prep.probe import PROBE, probe
 
 
 def owner_of(volume: Volume) -> dict[str, str] | None:
@@ -68,7 +64,7 @@ def _refuse_links(config: PrepConfig) -> None:
 
 def _is_ours_to_begin(volume: Volume) -> bool:
     """An empty directory, or one in which an attempt of ours died before it wrote owner.json."""
-    return all(entry.name.startswith((_PROBE, ".owner.json.", "lost+found")) for entry in volume.root.iterdir())
+    return all(entry.name.startswith((PROBE, ".owner.json.", "lost+found")) for entry in volume.root.iterdir())
 
 
 def take_ownership(config: PrepConfig, volume: Volume) -> None:
@@ -78,7 +74,7 @@ def take_ownership(config: PrepConfig, volume: Volume) -> None:
     """
     owned = check_owner(config, volume)
     make_directory(volume.root)
-    _probe(config, volume)
+    probe(volume.root, config.tag)
     if not owned:
         body = {"clusterUid": config.cluster_uid, "datasetUid": config.dataset_uid}
         data = json.dumps(body, sort_keys=True).encode() + b"\n"
@@ -88,17 +84,3 @@ def take_ownership(config: PrepConfig, volume: Volume) -> None:
             check_owner(config, volume)  # another attempt, or another Dataset, was faster
     for directory in (volume.versions, volume.works, volume.staging):
         make_directory(directory)
-
-
-def _probe(config: PrepConfig, volume: Volume) -> None:
-    probe = volume.root / f"{_PROBE}-{config.tag}"
-    try:
-        with probe.open("wb") as file:
-            file.write(b"blueno\n" * 512)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise OSError(error.errno or errno.EIO, error.strerror, str(volume.root)) from error
-    finally:
-        with suppress(OSError):
-            probe.unlink()

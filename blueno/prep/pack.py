@@ -6,6 +6,7 @@ before becomes a hard link to it.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -44,15 +45,20 @@ class Packer:
     bad: BadCount
     previous: Previous
     records: list[Record] = field(default_factory=list)
+    _done: int = 0  # bytes of samples that are packed
 
     def run(self) -> list[Record]:
         """All records in index order. Raises PrepFailure TooManyBadSamples, OSError."""
         make_directory(self.folder)
         self.bad.add(self.reading.bad)
-        progress = self.context.progress
+        progress, space = self.context.progress, self.context.space
         for batch in self._batches():
             progress.tick()
-            record = self._finish(batch)
+            size = sum(sample.size for sample in batch)
+            finish = functools.partial(self._finish, batch)
+            record = space.patiently(finish, "the data set", max(size, self._left()))
+            self._done += size
+            space.left = self._left() or space.left
             self.records.append(record)
             self.bad.add(record.bad)
             progress.samples_done += len(batch)
@@ -60,6 +66,10 @@ class Packer:
             self.bad.check()
         self.bad.check()
         return self.records
+
+    def _left(self) -> int:
+        """Bytes of samples that are not packed yet, 0 while nobody knows."""
+        return max(0, self.reading.total_bytes - self._done)
 
     @property
     def folder(self) -> Path:

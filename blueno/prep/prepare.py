@@ -6,6 +6,7 @@ come after the look at `works/<hash>.json`, so that an attempt that finds its wo
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 import time
@@ -15,10 +16,12 @@ from typing import TYPE_CHECKING
 from blueno.data.files import free_and_capacity, make_directory
 from blueno.data.volume import Pointer, Volume
 from blueno.prep.config import PrepConfig
-from blueno.prep.failure import PrepFailure, Stopped, check_space, from_error
+from blueno.prep.failure import PrepFailure, Stopped, from_error
 from blueno.prep.guard import check_owner, take_ownership
+from blueno.prep.probe import probe
 from blueno.prep.progress import Progressing, Reporter
 from blueno.prep.sealed import find_sealed
+from blueno.prep.space import GiveWay, Space
 from blueno.resources.outcome import Outcome
 from blueno.resources.work import FORMAT_VERSION, Work
 
@@ -38,21 +41,22 @@ class Attempt:
         self.config = config
         self.volume = Volume(config.root)
         self.progress = Progressing()
+        self.space = Space(config, self.progress)
         self.bad: BadCount | None = None
 
     def run(self) -> Outcome:
         """Prepares, or finds the work done. Raises PrepFailure, OSError, InvalidSpec, Stopped."""
         work = self._work()
         owned = check_owner(self.config, self.volume)
-        found = find_sealed(self.config, self.volume, work, owned)
+        found = self.space.patiently(lambda: find_sealed(self.config, self.volume, work, owned), "the version")
         if found is not None:
             log.info("work %s is sealed as %s already", work.hash, found[0].digest[:16])
             self._clear_staging_of(work)
             return self._sealed(*found)
-        take_ownership(self.config, self.volume)
+        self.space.patiently(lambda: take_ownership(self.config, self.volume), "the data set")
         self._clear_old_staging(work)
         try:
-            return self._sealed(*self._prepare(work))
+            return self._sealed(*self._prepare_in_turn(work))
         except Exception:
             # Another attempt may have sealed and cleared staging away under us.
             found = find_sealed(self.config, self.volume, work, True)
@@ -70,6 +74,14 @@ class Attempt:
             raise PrepFailure("PrepFailed", f"{text}: use the image of the operator's own version")
         return work
 
+    def _prepare_in_turn(self, work: Work) -> tuple[Pointer, Manifest]:
+        """Whatever fills the volume, wherever: the work is gone through again, what is finished is only counted."""
+        while True:
+            try:
+                return self.space.patiently(lambda: self._prepare(work), "the data set")
+            except GiveWay:
+                self.space.give_way()
+
     def _prepare(self, work: Work) -> tuple[Pointer, Manifest]:
         from blueno.prep.badcount import BadCount
         from blueno.prep.pack import Packer
@@ -82,17 +94,22 @@ class Attempt:
         make_directory(staging)
         with suppress(OSError):
             staging.touch()
-        context = Context(self.config, work, staging, self.progress)
+        context = Context(self.config, work, staging, self.progress, self.space)
+        self.progress.start_over()
         bad = self.bad = BadCount(self.config.options)
         self.progress.enter("Downloading")
-        reading = open_source(context)
+        reading = self.space.patiently(lambda: open_source(context), "the source")
         self.progress.samples_total = reading.total
         finished = sum(f.stat().st_size for f in staging.glob("shards/*") if f.suffix in (".arrow", ".npy"))
-        check_space(staging, max(0, reading.total_bytes - finished), "the data set")
+        if reading.total_bytes:
+            self.space.left = max(0, reading.total_bytes - finished)
+            self.space.need(self.space.left, "the data set")
         self.progress.enter("Preparing")
         records = Packer(context, reading, bad, Previous.of(self.volume)).run()
         self.progress.enter("Publishing")
-        return Sealer(context, self.volume, reading, bad).seal(records)
+        self.space.left = 0
+        sealer = Sealer(context, self.volume, reading, bad)
+        return self.space.patiently(lambda: sealer.seal(records), "the version")
 
     def _sealed(self, pointer: Pointer, manifest: Manifest) -> Outcome:
         from blueno.data.shapes import shape_text
@@ -132,6 +149,15 @@ class Attempt:
             free_bytes=free,
         )
 
+    def blame(self, error: Exception) -> Exception:
+        """An I/O error may be the source's or the volume's: if the volume cannot be written now, it is that."""
+        if isinstance(error, OSError) and error.errno == errno.EIO:
+            try:
+                probe(self.volume.root, self.config.tag)
+            except OSError as found:
+                return error if found.errno == errno.ENOENT else found
+        return error
+
     def _clear_staging_of(self, work: Work) -> None:
         """What an attempt left that was overtaken by another one."""
         shutil.rmtree(self.volume.staging / work.hash, ignore_errors=True)
@@ -151,7 +177,7 @@ def prepare(config: PrepConfig) -> Outcome:
     try:
         return attempt.run()
     except Exception as error:
-        failure = from_error(error, config.root)
+        failure = from_error(attempt.blame(error), config.root)
         if failure.code == "PrepFailed":
             log.exception("preparation failed")
         return attempt.failed(failure)
@@ -160,3 +186,4 @@ def prepare(config: PrepConfig) -> Outcome:
         return attempt.failed(PrepFailure("PrepFailed", text))
     finally:
         reporter.close()
+        attempt.space.close()

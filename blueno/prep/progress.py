@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 
 from blueno.posting import Endpoint, post
 from blueno.prep.config import PrepConfig
-from blueno.resources.outcome import Progress
+from blueno.resources.outcome import WAITING_FOR_SPACE, Progress
 
 log = logging.getLogger("blueno.prep")
 
 LOG_EVERY = 5.0  # seconds
+WAITING_LOGGED = 60.0  # seconds
 # Share of the percentage at which each stage begins; without a download, preparing begins at once.
 _BEGINS = {"Downloading": 0.0, "Preparing": 40.0, "Publishing": 97.0}
 _ENDS = {"Downloading": 40.0, "Preparing": 97.0, "Publishing": 99.0}
@@ -36,6 +37,9 @@ class Progressing:
     bytes_total: int = 0
     waiting_code: str = ""
     waiting_message: str = ""
+    needed_bytes: int = 0  # what has to be free before it goes on; 0: it does not wait for space
+    free_bytes: int = 0  # of the volume, as last seen
+    capacity_bytes: int = 0
     downloaded: bool = False  # whether this attempt had anything to download
     _highest: int = 0
     _started: float = field(default_factory=time.monotonic)
@@ -44,7 +48,7 @@ class Progressing:
     def enter(self, stage: str) -> None:
         """Begins a stage: one line in the log."""
         self.stage = stage
-        self.waiting_code = self.waiting_message = ""
+        self.resume()
         log.info("stage %s", stage)
 
     def wait(self, code: str, message: str) -> None:
@@ -52,9 +56,22 @@ class Progressing:
         self.waiting_code, self.waiting_message = code, message[:1024]
         log.warning("waiting: %s", message)
 
+    def wait_for_space(self, needed: int, message: str) -> None:
+        """The volume has no room for `needed` bytes. The log is told once a minute."""
+        now = time.monotonic()
+        if not self.needed_bytes or now - self._last_logged > WAITING_LOGGED:
+            log.warning("waiting for space: %s", message)
+            self._last_logged = now
+        self.waiting_code, self.waiting_message, self.needed_bytes = "", message[:1024], needed
+
     def resume(self) -> None:
         """What was waited for has come."""
         self.waiting_code = self.waiting_message = ""
+        self.needed_bytes = 0
+
+    def start_over(self) -> None:
+        """The work is gone through again from its beginning; what is finished is only counted."""
+        self.samples_done = self.shards_done = 0
 
     def percentage(self) -> int:
         """0 to 99 of the whole work; never less than it was."""
@@ -90,12 +107,13 @@ class Progressing:
         done = self.percentage()
         elapsed = time.monotonic() - self._started
         remaining = int(elapsed * (100 - done) / done) if done >= 2 and elapsed >= 2 else None
+        waits = bool(self.waiting_code or self.needed_bytes)
         return Progress(
             work=work,
             attempt=attempt,
-            stage=self.stage,
+            stage=WAITING_FOR_SPACE if self.needed_bytes else self.stage,
             percentage=done,
-            estimated_remaining_seconds=None if self.waiting_code else remaining,
+            estimated_remaining_seconds=None if waits else remaining,
             samples_done=self.samples_done,
             samples_total=max(self.samples_total, self.samples_done) if self.samples_total else 0,
             shards_done=self.shards_done,
@@ -104,6 +122,9 @@ class Progressing:
             bytes_total=self.bytes_total,
             waiting_code=self.waiting_code,
             waiting_message=self.waiting_message,
+            needed_bytes=self.needed_bytes,
+            free_bytes=self.free_bytes,
+            capacity_bytes=self.capacity_bytes,
         )
 
 

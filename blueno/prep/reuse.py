@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from blueno.data.files import link_or_copy
+from blueno.data.files import link_or_copy, rename
 from blueno.data.manifest import DataFile, Manifest, Shard
 from blueno.data.volume import Volume
 
@@ -68,7 +68,7 @@ class Previous:
         temporary = target.with_name(f".{target.name}.{tag}.tmp")
         temporary.unlink(missing_ok=True)
         link_or_copy(source, temporary)
-        temporary.replace(target)
+        rename(temporary, target)
         with suppress(FileNotFoundError):  # renaming one link of a file onto another one does nothing
             temporary.unlink()
         return DataFile(target.name, file.bytes, file.sha256)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from blueno.data.badsample import BadSampleCode
 from blueno.prep.config import PrepConfig
 from blueno.prep.progress import Progressing
+from blueno.prep.space import Space
 from blueno.resources.work import PrepOptions, Work
 
 
@@ -50,6 +51,7 @@ class Context:
     work: Work
     staging: Path  # this work's own directory; shared by all its attempts
     progress: Progressing
+    space: Space
 
     @property
     def options(self) -> PrepOptions:

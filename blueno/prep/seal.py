@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from blueno.data import index
 from blueno.data.digest import RowsDigest, layout_digest
-from blueno.data.files import FILE_MODE, link_or_copy, make_directory, sync_directory, write_file
+from blueno.data.files import FILE_MODE, link_or_copy, make_directory, remove_tree, rename, sync_directory, write_file
 from blueno.data.manifest import DataFile, Manifest, Shard
 from blueno.data.volume import Pointer, Volume
 from blueno.names import INDEX_FILE, MANIFEST_FILE
@@ -72,7 +72,7 @@ class Sealer:
         if verify_files(self.volume, digest) is None:
             aside = self.context.staging / f"damaged-{self.context.tag}"
             shutil.rmtree(aside, ignore_errors=True)
-            self.volume.version(digest).rename(aside)
+            rename(self.volume.version(digest), aside)
             return None
         log.info("the same samples are sealed already as %s", digest[:16])
         return manifest
@@ -137,25 +137,23 @@ class Sealer:
 
     def _rename(self, folder: Path, manifest: Manifest) -> Manifest:
         target = self.volume.version(manifest.digest)
-        before = folder.stat().st_ino
         try:
-            folder.rename(target)
+            rename(folder, target)
         except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another attempt was faster
-                existing = self._existing(manifest.digest)
-                if existing is None:
-                    raise
-                shutil.rmtree(folder, ignore_errors=True)
-                return existing
-            if error.errno != errno.ENOENT or not target.exists() or target.stat().st_ino != before:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
+            existing = self._existing(manifest.digest)  # another attempt was faster
+            if existing is None:
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+            return existing
         sync_directory(self.volume.versions)
         return manifest
 
     def _point(self, manifest: Manifest) -> Pointer:
         pointer = point(self.volume, self.context.work.hash, manifest, self.context.tag)
         with suppress(OSError):
-            shutil.rmtree(self.context.staging)
+            remove_tree(self.context.staging)
         return pointer
 
 

@@ -24,12 +24,14 @@ FAILURE_CODES: Mapping[str, bool] = {  # code: permanent
     "AdoptionMismatch": True,
     "TooManyBadSamples": True,
     "VolumePermissionDenied": False,
+    "WaitingForVolume": False,
     "NoSpace": False,
     "SourceUnavailable": False,
     "PrepFailed": False,
 }
 
-STAGES = ("Downloading", "Preparing", "Publishing")
+WAITING_FOR_SPACE = "WaitingForSpace"
+STAGES = ("Downloading", "Preparing", "Publishing", WAITING_FOR_SPACE)
 MESSAGE_LIMIT = 4096  # bytes kubelet keeps of a termination message
 
 
@@ -141,7 +143,10 @@ class Progress:
     bytes_done: int = 0
     bytes_total: int = 0
     waiting_code: str = ""  # "SourceUnavailable" while a source is being retried; else ""
-    waiting_message: str = ""
+    waiting_message: str = ""  # with it, and with the stage WaitingForSpace
+    needed_bytes: int = 0  # that have to be free, with the stage WaitingForSpace; else 0
+    free_bytes: int = 0  # of the volume, as last seen
+    capacity_bytes: int = 0  # of the volume; 0 while unknown
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -158,6 +163,9 @@ class Progress:
             "bytesTotal": self.bytes_total,
             "waitingCode": self.waiting_code,
             "waitingMessage": self.waiting_message,
+            "neededBytes": self.needed_bytes,
+            "freeBytes": self.free_bytes,
+            "capacityBytes": self.capacity_bytes,
         }
 
     @classmethod
@@ -199,4 +207,7 @@ class Progress:
             bytes_total=number("bytesTotal"),
             waiting_code=waiting,
             waiting_message=text("waitingMessage", 1024),
+            needed_bytes=number("neededBytes"),
+            free_bytes=number("freeBytes"),
+            capacity_bytes=number("capacityBytes"),
         )

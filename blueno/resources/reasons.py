@@ -20,6 +20,7 @@ class DatasetReason(StrEnum):
     PENDING = "Pending"
     PROVISIONING = "Provisioning"
     WAITING_FOR_VOLUME = "WaitingForVolume"
+    WAITING_FOR_SPACE = "WaitingForSpace"
     DOWNLOADING = "Downloading"
     PREPARING = "Preparing"
     PUBLISHING = "Publishing"
@@ -78,8 +79,12 @@ DATASET_REASONS: Final[Mapping[DatasetReason, ReasonDoc]] = MappingProxyType(
         DatasetReason.PENDING: _moving("The operator has seen the Dataset and will start shortly; nothing to do."),
         DatasetReason.PROVISIONING: _moving("The volume for the data is being made; nothing to do."),
         DatasetReason.WAITING_FOR_VOLUME: _moving(
-            "A claim is missing or not bound yet; make the claim that the message names, or give a storageClassName "
-            "and accessModes that the cluster can serve."
+            "A claim is missing or not bound yet, or the server behind it does not answer; make the claim that the "
+            "message names, give a storageClassName and accessModes that the cluster can serve, or look at the server."
+        ),
+        DatasetReason.WAITING_FOR_SPACE: _moving(
+            "The volume has less room than is still needed, or another data set is to be finished on it first; free "
+            "space or enlarge the volume: it goes on by itself, and nothing that is finished is lost."
         ),
         DatasetReason.DOWNLOADING: _moving("The source's files are being fetched; nothing to do."),
         DatasetReason.PREPARING: _moving("Samples are being checked and packed; nothing to do."),
@@ -109,8 +114,8 @@ DATASET_REASONS: Final[Mapping[DatasetReason, ReasonDoc]] = MappingProxyType(
             "or the file."
         ),
         DatasetReason.NO_SPACE: _stalled(
-            "The volume is too small; let spec.storage.claimTemplate.size grow, or free space and ask again with "
-            f"{_RETRY}."
+            "The volume could not hold the data even if it were empty; let spec.storage.claimTemplate.size grow, or "
+            f"enlarge the volume and ask again with {_RETRY}."
         ),
         DatasetReason.VOLUME_PERMISSION_DENIED: _stalled(
             "The preparation may not write to the volume; make the path that the message names writable for the uid it "

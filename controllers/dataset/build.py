@@ -90,6 +90,7 @@ def build_prep_job(dataset: Dataset, seen: Observed, wanted: Wanted, world: Worl
     if dataset.source_kind == "claim":
         claims[names.SOURCE_MOUNT] = (dataset.source["claim"]["name"], True)
     env = _base_env(dataset, seen, world) | {
+        names.ENV_DATASET: f"{dataset.namespace}/{dataset.name}",
         names.ENV_WORK: wanted.work.to_json(),
         names.ENV_OPTIONS: _options(dataset, config).to_json(),
         names.ENV_ATTEMPT: str(wanted.attempt),

@@ -144,7 +144,9 @@ def job_has_failed(case: Case) -> Step | None:
     code = job.outcome.code if job.outcome is not None else ""
     if job.failure == "DeadlineExceeded":
         code = ""
-    if code == Reason.SOURCE_UNAVAILABLE or (code == Reason.ADOPTION_MISMATCH and case.seen.gone_owner):
+    if code in (Reason.SOURCE_UNAVAILABLE, Reason.WAITING_FOR_VOLUME) or (
+        code == Reason.ADOPTION_MISMATCH and case.seen.gone_owner
+    ):
         return _start(case, case.wanted.following())
     reason, text = words.job_failure(job)
     failed = _failed(case, reason, text)

@@ -171,11 +171,17 @@ def running(job: JobView, progress: Progress | None, wanted: Wanted, dataset: Da
     if progress is not None and (progress.work, progress.attempt) == (wanted.hash, wanted.attempt):
         if progress.waiting_code:
             return Step(progress.waiting_code, progress.waiting_message, reconciling=True)
+        if progress.stage == Reason.WAITING_FOR_SPACE:
+            return Step(Reason.WAITING_FOR_SPACE, progress.waiting_message or _no_room(progress), reconciling=True)
         return Step(progress.stage, _progress_text(progress), reconciling=True)
     before = (dataset.status.get("progress") or {}).get("stage")
     if last is None or not last.started:
         return Step(before or Reason.PENDING, "waiting for the preparation pod to start", reconciling=True)
     return Step(before or Reason.PREPARING, "the preparation pod is running", reconciling=True)
+
+
+def _no_room(progress: Progress) -> str:
+    return f"needs {size(progress.needed_bytes)}, {size(progress.free_bytes)} are free; it goes on when there is room"
 
 
 def _progress_text(progress: Progress) -> str:

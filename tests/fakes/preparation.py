@@ -46,6 +46,7 @@ class Place:
             report_ca_file=top / "no-ca",
             retry_seconds=5,
             retry_step=0.05,
+            space_poll=0.05,
         )
 
     def put(self, name: str, data: bytes) -> str:
@@ -115,6 +116,7 @@ def _main() -> int:
         volume=Path(volume),
         termination_log=Path(volume).parent / f"termination-{host}",
         retry_step=0.05,
+        space_poll=0.05,
     )
     return prep.run("prepare", config)
 
