@@ -36,6 +36,8 @@ async def create(call: Call) -> Answer:
         "metadata": {"namespace": body["namespace"], "name": body["name"]},
         "spec": body["spec"],
     }
+    if not body["dryRun"]:
+        await call.intend()
     with translated(TRAINING_RUNS, creating=True):
         made = await call.services.cluster.create(TRAINING_RUNS, manifest, manager=names.WEB, dry_run=body["dryRun"])
     return Answer(run_of_body(made, datetime.now(UTC)), 201)
@@ -50,6 +52,7 @@ async def change(call: Call) -> Answer:
     namespace, name = call.values["namespace"], call.values["name"]
     if spec.get("suspend") is False:
         await _require_account(call, namespace, name)
+    await call.intend()
     with translated(TRAINING_RUNS):
         after = await call.services.cluster.change(TRAINING_RUNS, namespace, name, {"spec": spec}, names.WEB)
     return Answer(run_of_body(after, datetime.now(UTC)))
@@ -62,6 +65,8 @@ async def delete(call: Call) -> Answer:
         found = await call.services.cluster.get(TRAINING_RUNS, namespace, name)
         if found is None:
             raise gone(TRAINING_RUNS)
+    await call.intend()
+    with translated(TRAINING_RUNS):
         await call.services.cluster.delete(TRAINING_RUNS, namespace, name, found["metadata"]["uid"])
     return Answer(None, 204)
 
