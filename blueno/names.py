@@ -50,6 +50,7 @@ ROLE_TRAIN: Final = "train"
 ROLE_SETUP: Final = "setup"  # the container that runs before the training
 ROLE_OUTPUTS: Final = "outputs"
 KUEUE_QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
+KUEUE_JOB_LABEL: Final = "kueue.x-k8s.io/job-uid"  # on the Workload that Kueue makes for a Job
 COMPLETION_INDEX: Final = "batch.kubernetes.io/job-completion-index"  # pod annotation of an Indexed Job
 METRICS_STDOUT: Final = f"{GROUP}/metrics-stdout"  # pod annotation: lines of JSON on standard output are metrics
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from blueno.resources.api import Resource
 from controllers.cache import Body, Cache
 from controllers.heard import Heard
 from controllers.holds import Holds
+from controllers.kueue import Workloads
 from controllers.metrics import PREP_SECONDS, QUEUE_DEPTH, RECONCILE_ERRORS, RECONCILE_SECONDS
 from controllers.queue import Key, WorkQueue
 from controllers.step import Patch, Ref, Step
@@ -47,13 +49,20 @@ class Engine:
     """Workers over one queue; a key is never in two workers at once."""
 
     def __init__(
-        self, cache: Cache, queue: WorkQueue, writer: Writer, heard: Callable[[str], Heard], holds: Holds | None = None
+        self,
+        cache: Cache,
+        queue: WorkQueue,
+        writer: Writer,
+        heard: Callable[[str], Heard],
+        holds: Holds | None = None,
+        workloads: Workloads | None = None,
     ) -> None:
         self._cache = cache
         self._queue = queue
         self._writer = writer
         self._heard = heard
         self._holds = holds or Holds()
+        self._workloads = workloads
         self._kinds: dict[str, Kind] = {}
         self._refusals: dict[Key, str] = {}  # why the last data server could not be made: told once
 
@@ -111,11 +120,16 @@ class Engine:
             if step.confirm != doubt:
                 self._queue.add(key)
                 return
+<<<<<<< HEAD
         if step.ask is not None and (told := await self._writer.last_warning(step.ask)):
             step, changes = kind.plan(body, self._heard(uid), now, told)
             if step.confirm is not None:  # a Job has ended while we asked: begin again
                 self._queue.add(key)
                 return
+=======
+        if step.ask is not None or step.queue is not None:
+            step, changes = await self._ask(kind, body, step, now) or (step, changes)
+>>>>>>> i5-kueue
         self._holds.begin(uid, (ref.uid for ref in step.hold if ref.uid))  # stays when the answer to a write is lost
         try:
             await self._act(kind, body, step)
@@ -137,6 +151,15 @@ class Engine:
             again_in = CONFLICT_SECONDS if again_in is None else min(again_in, CONFLICT_SECONDS)
         if again_in is not None:
             self._queue.add(key, again_in)
+
+    async def _ask(self, kind: Kind, body: Body, step: Step, now: datetime) -> tuple[Step, Mapping[str, Any]] | None:
+        """Planned anew with what others say about the wait; None when they say nothing."""
+        heard = self._heard(body["metadata"]["uid"])
+        if step.ask is not None and (told := await self._writer.last_warning(step.ask)):
+            return kind.plan(body, heard, now, told)
+        if step.queue is not None and self._workloads is not None:
+            return kind.plan(body, replace(heard, admission=await self._workloads.of(step.queue)), now)
+        return None
 
     async def _act(self, kind: Kind, body: Body, step: Step) -> None:
         if step.warning is not None:

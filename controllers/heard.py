@@ -11,6 +11,7 @@ from datetime import datetime
 from blueno.resources.indexing import IndexReport
 from blueno.resources.outcome import Progress
 from blueno.resources.training_report import TrainingReport
+from blueno.resources.workload import Admission
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Heard:
     index: IndexReport | None = None  # of the recorder, about the version that was current then
     serve_until: datetime | None = None  # the data server is wanted till then
     training: TrainingReport | None = None  # of a run's pods, of the latest attempt that was heard
+    admission: Admission | None = None  # of Kueue, about a Job that is held: only when a Step has asked for it
 
 
 NOTHING = Heard()

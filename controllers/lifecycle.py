@@ -29,6 +29,7 @@ from controllers.demand import Demand
 from controllers.engine import Engine
 from controllers.fleet import Fleet
 from controllers.holds import Holds
+from controllers.kueue import Workloads
 from controllers.lease import Lease
 from controllers.mirror import Mirror
 from controllers.queue import WorkQueue
@@ -115,7 +116,8 @@ async def _start(config: OperatorConfig) -> Operator:
     reports = Reports(operator.cluster, operator.cache, queue, demand, config.namespace)
     holds = Holds()
     kinds = (DatasetKind(world, operator.cache, holds), TrainingRunKind(world, operator.cache))
-    engine = Engine(operator.cache, queue, Writer(operator.cluster, operator.cache), reports.latest, holds)
+    writer, workloads = Writer(operator.cluster, operator.cache), Workloads(operator.cluster)
+    engine = Engine(operator.cache, queue, writer, reports.latest, holds, workloads)
     for kind in kinds:
         engine.register(kind)
     operator.source = Source(operator.cache, queue, *(kind.interested for kind in kinds))

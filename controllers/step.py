@@ -49,6 +49,7 @@ class Step:
     wish: tuple[Patch, ...] = ()  # patches that the cluster may refuse: then a Warning Event says so and we go on
     serve: tuple[Mapping[str, Any] | Patch, ...] = ()  # of the data server: refused, it costs an Event and no more
     ask: Ref | None = None  # an object whose Warning Events say more than `message` does
+    queue: Ref | None = None  # a Job that is held: what Kueue says of it says more than `message` does
     warning: tuple[str, str] | None = None  # reason and message of a Warning Event of our own
     finalizer: bool | None = None  # blueno.dev/erase on this object
     in_use: bool | None = None  # blueno.dev/in-use on this object

@@ -36,6 +36,7 @@ class Call:
     subject: str = ""  # name in the audit row, when it is not the path's
     detail: dict[str, Any] = field(default_factory=dict)  # for the audit row
     audited: bool = False
+    intent: int | None = None  # id of the audit row that was written before the deed
     headers: dict[str, str] = field(default_factory=dict)  # for the answer
     began: float = field(default_factory=time.monotonic)
 
@@ -62,6 +63,12 @@ class Call:
         result = await self.services.database.write(both)
         self.audited = True
         return result
+
+    async def intend(self) -> None:
+        """To be called right before a write that is no transaction of the database: whatever becomes of this process,
+        the audit table says that it was about to happen. Raises Problem when that cannot be written down.
+        """
+        self.intent = await self.services.database.write(people.insert_audit, self.audit_row("intended"))
 
     def audit_row(self, outcome: str, **detail: Any) -> people.AuditRow:
         """Who tried what on this request."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import HttpVersion10, web
 
-from blueno.db.people import insert_audit
+from blueno.db.people import insert_audit, settle_audit
 from webui import requests
 from webui.access import CONTENT
 from webui.auth import COOKIE, COOKIE_SECONDS
@@ -190,6 +190,11 @@ class Pipeline:
 
     async def _audit_failure(self, call: Call, problem: Problem) -> None:
         """Best effort: the database may be what failed. Malformed and too many requests are in the log only."""
+        if call.intent is not None:
+            # Whether the API server did it before it fell silent, nobody knows.
+            outcome = "unknown" if problem.status >= 500 else "denied" if problem.status in (403, 404) else "failed"
+            await self._settle(call, outcome, code=problem.code)
+            return
         if call.route is None or not call.route.audit or problem.status in _NOT_AUDITED:
             return
         if problem.code in ("data_server_starting", "data_server_busy"):
@@ -202,8 +207,19 @@ class Pipeline:
             log.warning("not in the audit table: %s", problem, extra={"request": call.id})
 
     async def _audit(self, call: Call, outcome: str, **detail: Any) -> None:
+        if call.intent is not None:
+            await self._settle(call, outcome, **detail)
+            return
         await self._services.database.write(insert_audit, call.audit_row(outcome, **detail))
         call.audited = True
+
+    async def _settle(self, call: Call, outcome: str, **detail: Any) -> None:
+        """Best effort: what was about to happen is written down, and it has happened or not."""
+        call.audited = True
+        try:
+            await self._services.database.write(settle_audit, call.intent or 0, outcome, detail)
+        except Problem as problem:
+            log.warning("audit row %s stays intended: %s", call.intent, problem, extra={"request": call.id})
 
     def _log(self, call: Call, answer: web.StreamResponse) -> None:
         route = call.route.path if call.route else "static" if answer.status < 400 else "none"

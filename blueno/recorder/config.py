@@ -16,6 +16,8 @@ REPORT_CA_FILE = "BLUENO_REPORT_CA_FILE"
 TOKEN_FILE = "BLUENO_TOKEN_FILE"
 GRANT_KEY_FILE = "BLUENO_GRANT_KEY_FILE"
 HTTP_PORT = "BLUENO_HTTP_PORT"
+KEEP_DAYS = "BLUENO_KEEP_RUN_RECORDS_DAYS"
+_LONGEST_DAYS = 36_500
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class RecorderConfig:
     cluster: Callable[[], Awaitable[Cluster]] | None = None  # whose training pods' logs are followed; None: nobody's
     budget: Budget = field(default_factory=Budget)  # of one run's logs
     flush_seconds: float = 1.0  # that text waits to be stored
+    keep_days: int = 90  # BLUENO_KEEP_RUN_RECORDS_DAYS: records of a run outlive it so long; 0: for ever
+    tidy_seconds: float = 3600.0  # between two looks for records that are too old
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> RecorderConfig:
@@ -48,6 +52,10 @@ class RecorderConfig:
         port = env.get(HTTP_PORT) or str(cls.http_port)
         if not (port.isascii() and port.isdecimal()) or not 0 <= int(port[:6]) < 65536:
             raise InvalidSpec(HTTP_PORT, f"{port[:40]!r} is no port")
+        days = env.get(KEEP_DAYS) or str(cls.keep_days)
+        if not (days.isascii() and days.isdecimal()) or len(days) > 5 or int(days) > _LONGEST_DAYS:
+            text = f"{days[:40]!r} is no number of days from 0 (records are kept for ever) to {_LONGEST_DAYS}"
+            raise InvalidSpec(KEEP_DAYS, text)
         return cls(
             database=DatabaseConfig.from_env(env),
             report_url=env[names.ENV_REPORT_URL].rstrip("/"),
@@ -56,4 +64,5 @@ class RecorderConfig:
             token_file=Path(env.get(TOKEN_FILE) or cls.token_file),
             http_port=int(port),
             cluster=Cluster.connect,
+            keep_days=int(days),
         )

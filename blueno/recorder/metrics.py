@@ -23,6 +23,7 @@ class Metrics:
             ("blueno_recorder_points", "Points of training runs' metrics that were stored."),
             ("blueno_recorder_points_lost", "Points that the operator dropped before they were taken."),
             ("blueno_recorder_values_refused", "Values passed over because their run has too many metrics."),
+            ("blueno_recorder_runs_forgotten", "Deleted training runs whose records were removed for their age."),
         ]
         (
             self.versions,
@@ -32,6 +33,7 @@ class Metrics:
             self.points,
             self.points_lost,
             self.values_refused,
+            self.forgotten,
         ) = (Counter(*of, registry=self.registry) for of in counters)
         self.failures = Counter(
             "blueno_recorder_failures", "Attempts that failed, by what failed.", ["part"], registry=self.registry

@@ -1,4 +1,7 @@
-"""The part of the recorder that is about training runs: points and logs. Started by recorder.py beside its loop."""
+"""The part of the recorder that is about training runs: points, logs, and what is too old to be kept.
+
+Started by recorder.py beside its loop.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from blueno.recorder.operator import Operator
 from blueno.recorder.pods import Pods
 from blueno.recorder.points import record_points
 from blueno.recorder.runstore import RunStore
+from blueno.recorder.tidy import tidy
 
 log = logging.getLogger("blueno.recorder")
 
@@ -25,6 +29,8 @@ async def record_runs(config: RecorderConfig, operator: Operator, metrics: Metri
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_ever("metrics of runs", lambda: record_points(operator, store, metrics)))
+            if config.keep_days:
+                group.create_task(_ever("old records of runs", lambda: tidy(config, store, metrics)))
             if config.cluster is not None:
                 group.create_task(_ever("logs of runs", lambda: _follow(config, store, metrics)))
     finally:

@@ -1,4 +1,4 @@
-"""What training runs said, on its way into PostgreSQL. Called by follow.py and points.py.
+"""What training runs said, on its way into PostgreSQL. Called by follow.py, points.py and tidy.py.
 
 A few connections for any number of pods: who stores waits for its turn, and its pod's log is not read meanwhile. Raises
 errors of ours only.
@@ -14,6 +14,7 @@ from typing import TypeVar
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import Cursor
 from blueno.db.pool import Pool
+from blueno.db.retention import Outlived, forget_some, select_outlived
 from blueno.db.run_logs_write import Budget, Place, StoredLog, append_log, complete_log, open_log
 from blueno.db.run_metrics_write import Point, append_points, select_position, set_position
 from blueno.recorder.logtext import Batch
@@ -64,6 +65,14 @@ class RunStore:
             return passed
 
         return await self._do(work)
+
+    async def outlived(self, days: int, limit: int) -> list[Outlived]:
+        """Runs that were deleted so long ago, oldest first."""
+        return await self._do(lambda cursor: select_outlived(cursor, days, limit))
+
+    async def forget(self, run: Outlived) -> int:
+        """A bounded number of its rows; 0 when none is left."""
+        return await self._do(lambda cursor: forget_some(cursor, run))
 
     def close(self) -> None:
         self._pool.close()

@@ -43,8 +43,13 @@ CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 EVENTS = Resource("", "v1", "events", "Event")
+# Kueue's, newest version first: asked for only while a Job is held, and missing in most clusters.
+WORKLOADS = tuple(Resource("kueue.x-k8s.io", version, "workloads", "Workload") for version in ("v1beta2", "v1beta1"))
 TOKEN_REVIEWS = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
 ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False)
 
-_ALL = (DATASETS, TRAINING_RUNS, JOBS, DEPLOYMENTS, PODS, CLAIMS, VOLUMES, SERVICES, SECRETS, LEASES, EVENTS)
+_ALL = (
+    *(DATASETS, TRAINING_RUNS, JOBS, DEPLOYMENTS, PODS, CLAIMS, VOLUMES, SERVICES, SECRETS, LEASES, EVENTS),
+    WORKLOADS[0],
+)
 BY_KIND = {resource.kind: resource for resource in _ALL}

@@ -71,7 +71,9 @@ RUN_REASONS: Final[Mapping[RunReason, ReasonDoc]] = MappingProxyType(
             "checkpoint yet."
         ),
         RunReason.QUEUED: _moving("Kueue has not admitted it yet; it starts when its queue has room."),
-        RunReason.WAITING_FOR_QUOTA: _moving("A ResourceQuota leaves no room; wait for other runs or have it raised."),
+        RunReason.WAITING_FOR_QUOTA: _moving(
+            "A ResourceQuota or the quota of Kueue's queue leaves no room; wait for other runs or have it raised."
+        ),
         RunReason.INSUFFICIENT_GPU: _moving(
             "No node has enough free GPUs of the kind asked for; wait, or ask for fewer or for another product."
         ),
@@ -87,7 +89,7 @@ RUN_REASONS: Final[Mapping[RunReason, ReasonDoc]] = MappingProxyType(
         RunReason.RUNNING: _moving("It trains."),
         RunReason.RESTARTING: _moving("A pod ended and is being replaced; the message says why it ended."),
         RunReason.PREEMPTED: _moving(
-            "A pod with a higher priority took its place; it starts again when there is room."
+            "Something of a higher priority took its place, or Kueue gave it away; it starts again when there is room."
         ),
         RunReason.NODE_LOST: _moving(
             "Its node does not answer; it goes on when the node is back. If the node is gone for good, run the command "

@@ -17,7 +17,7 @@ from controllers.diff import difference
 from controllers.heard import NOTHING, Heard
 from controllers.queue import Key
 from controllers.step import Step
-from controllers.training_run import words
+from controllers.training_run import queueing, words
 from controllers.training_run.case import Case
 from controllers.training_run.decide import decide
 from controllers.training_run.observe import observe
@@ -50,6 +50,9 @@ class TrainingRunKind:
         if step.ask is not None and told:
             reason, message = words.told(step, told)
             step = replace(step, reason=reason, message=message, quiet=False)
+        if step.queue is not None and heard.admission is not None:
+            reason, message = queueing.told(run.placement.queue or "", step.queue.name, heard.admission)
+            step = replace(step, reason=reason, message=message)
         if step.quiet:
             return step, {}
         return step, difference(run.status, project_status(run, case.job, step, heard, now))

@@ -9,13 +9,13 @@ from blueno.resources.api import JOBS, PODS
 from blueno.resources.run_reasons import RunReason as Reason
 from controllers.pods import PodView
 from controllers.step import Ref, Step
-from controllers.training_run import words
+from controllers.training_run import queueing, words
 from controllers.training_run.case import Case
 from controllers.training_run.observe import RunJob
 
 QUIET = 8.0  # seconds in which a first pod may start without a write: status says Pending, as the schema made it
 START_PATIENCE = 3.0  # seconds a pod may take to start before Events are asked why: quota, mounts, Pod Security
-LOOK_AGAIN = 5.0  # seconds between two questions about a pod that does not start
+LOOK_AGAIN = 5.0  # seconds between two questions about a pod that does not start, or a Job that is held
 
 
 def job_is_gone(case: Case) -> Step | None:
@@ -78,12 +78,12 @@ def job_is_held(case: Case) -> Step | None:
     job = case.job
     if job is None or not job.held:
         return None
-    queue = case.run.placement.queue
     status = words.attempt(job.attempt, job.name) | words.uses(case)
-    if queue:
-        text = f"Kueue has not admitted it to queue {queue} yet; `kubectl describe workload` says more"
-        return Step(Reason.QUEUED, text, status=status)
-    return Step(Reason.QUEUED, f"Job {job.name} is suspended, not by Blueno", status=status)
+    text, age = queueing.held(case.run.placement.queue or "", job.name), _age(case, job)
+    # Kueue holds every Job for a moment, also one that it admits at once.
+    if case.run.observed_generation < 0 and age < QUIET:
+        return Step(Reason.QUEUED, text, status=status, quiet=True, again_in=QUIET - age)
+    return Step(Reason.QUEUED, text, status=status, queue=job.ref, again_in=LOOK_AGAIN)
 
 
 def pod_is_in_trouble(case: Case) -> Step | None:

@@ -8,6 +8,7 @@ Blueno is refused: these tests install resources.
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import os
 import shlex
@@ -65,7 +66,7 @@ def find_kubectl() -> list[str]:
 
 
 class ApiServer:
-    """One API server, called as its administrator."""
+    """One API server, called as its administrator unless `acting_as` somebody else."""
 
     def __init__(self, kubeconfig: Path, kubectl: list[str]) -> None:
         self.kubeconfig = kubeconfig
@@ -81,13 +82,22 @@ class ApiServer:
         tls = ssl.create_default_context(cadata=_material(cluster, "certificate-authority", kubeconfig).decode())
         _load_client_certificate(tls, user, kubeconfig)
         handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls))
+        self._as: str | None = None
         self._open = urllib.request.build_opener(*handlers).open
+
+    def acting_as(self, user: str) -> ApiServer:
+        """The same server, called as this user: whatever rights that user has."""
+        other = copy.copy(self)
+        other._as = user
+        return other
 
     def call(self, method: str, path: str, body: Body | None = None, **query: str) -> tuple[int, dict[str, Any]]:
         """(HTTP status, JSON answer). A PATCH is a merge-patch."""
         url = f"{self._base}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
         request = urllib.request.Request(url, method=method, data=None if body is None else json.dumps(body).encode())
         request.add_header("Content-Type", f"application/{'merge-patch+' if method == 'PATCH' else ''}json")
+        if self._as is not None:
+            request.add_header("Impersonate-User", self._as)
         try:
             with self._open(request, timeout=TIMEOUT) as answer:
                 return answer.status, json.load(answer)

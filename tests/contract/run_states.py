@@ -10,6 +10,7 @@ from typing import Any
 
 from blueno.resources.run_reasons import RunReason as R
 from blueno.resources.training_report import CheckpointReport, TrainingReport
+from tests.unit.controllers.training_run.kueue import condition, says
 from tests.unit.controllers.training_run.test_places import LOST
 from tests.unit.controllers.training_run.test_run import RUNNING, WAITING_IMAGE, ended, started, unscheduled
 from tests.unit.controllers.training_run.world import NOW, World
@@ -58,6 +59,8 @@ def _no_version() -> World:
 def _queued() -> World:
     world = started(queueName="team", gpus={"count": 8}, numNodes=4)
     world.job["spec"]["suspend"] = True
+    world.later(4)
+    world.admission = says(condition("QuotaReserved", "False", "Inadmissible", "LocalQueue team doesn't exist"))
     return _settled(world)
 
 

@@ -21,7 +21,7 @@ from tests import pg
 from tests.db.conftest import Connect
 
 ALL = [f"{m.schema}/{m.number:04}_{m.name}" for series in known().values() for m in series]
-OLDER = [(record, projection) for record in range(4) for projection in range(5)]
+OLDER = [(record, projection) for record in range(5) for projection in range(5)]
 
 
 def schema_of(server: pg.Server, config: DatabaseConfig) -> str:
@@ -104,7 +104,7 @@ def test_a_migration_that_fails_leaves_nothing_and_can_be_repeated(
     empty_database: DatabaseConfig, connected: Connect, tmp_path: Path
 ) -> None:
     connection = connected(empty_database)
-    broken = up_to(tmp_path, 3, 2)
+    broken = up_to(tmp_path, len(known()["record"]), 2)
     text = (broken / "projection" / "0002_samples.sql").read_text()
     (broken / "projection" / "0002_samples.sql").write_text(text + "SELECT 1 / 0;")
     with pytest.raises(QueryRefused, match="division by zero"):
@@ -132,7 +132,7 @@ def test_check_says_what_is_missing(empty_database: DatabaseConfig, connected: C
     with connection.cursor() as cursor:
         with pytest.raises(SchemaMissing, match=r"schema record is not there: run `python -m blueno\.db migrate`"):
             check(cursor)
-        migrate(connection, up_to(tmp_path, 3, 0))
+        migrate(connection, up_to(tmp_path, len(known()["record"]), 0))
         with pytest.raises(SchemaMissing, match="schema projection is not there"):
             check(cursor)
 

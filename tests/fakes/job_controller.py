@@ -56,7 +56,10 @@ class JobController:
                 continue
             if job["metadata"]["name"] not in self.made:
                 self.made.append(job["metadata"]["name"])
-            if not (job.get("status") or {}).get("conditions"):
+            if job["spec"].get("suspend"):
+                for pod in self.pods(job):
+                    self.api.remove("Pod", pod["metadata"]["name"], pod["metadata"]["namespace"])
+            elif not (job.get("status") or {}).get("conditions"):
                 self._advance(job)
 
     def pods(self, job: Body) -> list[Body]:

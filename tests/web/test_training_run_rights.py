@@ -119,3 +119,30 @@ async def test_an_account_needs_the_right_to_make_pods(editor: Browser, access: 
     reply = await editor.post(ALL, a_new(serviceAccountName="robot"))
     assert (reply.status, fields(reply)) == (403, ["body.spec.serviceAccountName"])
     assert "create pods" in reply.json["detail"]
+
+
+async def test_a_run_with_an_account_is_started_again_only_by_who_may_make_pods(
+    editor: Browser, access: AccessServer
+) -> None:
+    """As the admission policy has it for kubectl; to stop such a run takes no more than the right to change it."""
+    access.api.judge = lambda body, query: None
+    access.rules[:] = [Rule(EDITORS, verbs=("create", "get", "patch"), resources=("trainingruns",))]
+    access.api.put(a_run(spec={"image": "i", "serviceAccountName": "robot"}))
+    assert (await editor.ask("PATCH", ONE, {"suspend": True})).status == 200
+    reply = await editor.ask("PATCH", ONE, {"suspend": False})
+    assert (reply.status, reply.code) == (403, "forbidden")
+    assert "robot" in reply.json["detail"]
+    assert access.api.read("TrainingRun", "train")["spec"]["suspend"] is True
+    assert (await editor.ask("PATCH", ONE, {"cancel": True})).status == 200
+    access.api.put(a_run("plain"))
+    assert (await editor.ask("PATCH", f"{ALL}/lab/plain", {"suspend": False})).status == 200
+
+
+async def test_who_may_make_pods_starts_it_again(editor: Browser, access: AccessServer) -> None:
+    access.api.judge = lambda body, query: None
+    access.rules[:] = [
+        Rule(EDITORS, verbs=("create", "get", "patch"), resources=("trainingruns",)),
+        Rule(EDITORS, "lab", verbs=("create",), resources=("pods",)),
+    ]
+    access.api.put(a_run(spec={"image": "i", "serviceAccountName": "robot", "suspend": True}))
+    assert (await editor.ask("PATCH", ONE, {"suspend": False})).status == 200

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from blueno import names
-from blueno.resources.api import TRAINING_RUNS
+from blueno.resources.api import PODS, TRAINING_RUNS
 from webui.api.parameters import NAMESPACE, RUN, RUN_NAME
 from webui.call import Call
 from webui.kinds import Field, Object
@@ -36,6 +36,8 @@ async def create(call: Call) -> Answer:
         "metadata": {"namespace": body["namespace"], "name": body["name"]},
         "spec": body["spec"],
     }
+    if not body["dryRun"]:
+        await call.intend()
     with translated(TRAINING_RUNS, creating=True):
         made = await call.services.cluster.create(TRAINING_RUNS, manifest, manager=names.WEB, dry_run=body["dryRun"])
     return Answer(run_of_body(made, datetime.now(UTC)), 201)
@@ -48,6 +50,9 @@ async def change(call: Call) -> Answer:
         raise invalid([FieldError("body", "must hold suspend or cancel")])
     call.detail = spec
     namespace, name = call.values["namespace"], call.values["name"]
+    if spec.get("suspend") is False:
+        await _require_account(call, namespace, name)
+    await call.intend()
     with translated(TRAINING_RUNS):
         after = await call.services.cluster.change(TRAINING_RUNS, namespace, name, {"spec": spec}, names.WEB)
     return Answer(run_of_body(after, datetime.now(UTC)))
@@ -60,8 +65,20 @@ async def delete(call: Call) -> Answer:
         found = await call.services.cluster.get(TRAINING_RUNS, namespace, name)
         if found is None:
             raise gone(TRAINING_RUNS)
+    await call.intend()
+    with translated(TRAINING_RUNS):
         await call.services.cluster.delete(TRAINING_RUNS, namespace, name, found["metadata"]["uid"])
     return Answer(None, 204)
+
+
+async def _require_account(call: Call, namespace: str, name: str) -> None:
+    """Who lets a run start again answers for the ServiceAccount that it names, as in deploy/base/admission.yaml."""
+    with translated(TRAINING_RUNS):
+        found = await call.services.cluster.get(TRAINING_RUNS, namespace, name)
+    account = (found or {}).get("spec", {}).get("serviceAccountName")
+    if account and not await call.services.access.may(call.person, "create", PODS, namespace):
+        detail = f"the run acts as ServiceAccount {account}: to start it again you must be allowed to create pods there"
+        raise Problem(403, "forbidden", detail)
 
 
 async def _require_named(call: Call, namespace: str, spec: Mapping[str, Any]) -> None:

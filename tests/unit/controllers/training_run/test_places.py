@@ -178,19 +178,6 @@ def test_profiles() -> None:
     assert container(world)["resources"]["limits"] == {"example.org/gpu": "1"}
 
 
-def test_a_queue_of_kueues() -> None:
-    world = started(queueName="team")
-    assert world.job["metadata"]["labels"][names.KUEUE_QUEUE_LABEL] == "team"
-    assert "suspend" not in world.job["spec"]
-    world.job["spec"]["suspend"] = True  # what Kueue's webhook does
-    world.settle()
-    assert world.condition("Succeeded") == ("Unknown", "Queued")
-    world.job["spec"]["suspend"] = False
-    world.pod(world.job, **RUNNING)
-    world.settle()
-    assert world.condition("Succeeded") == ("Unknown", "Running")
-
-
 def test_code_of_a_repository_stays_at_its_commit() -> None:
     world = started(code={"git": {"url": "https://example.org/train.git", "revision": "main"}})
     sha = "0123456789abcdef0123456789abcdef01234567"

@@ -8,6 +8,7 @@ from typing import Any
 
 from blueno import names
 from blueno.resources.training_report import TrainingReport
+from blueno.resources.workload import Admission
 from controllers.cache import Cache
 from controllers.heard import Heard
 from controllers.step import Step
@@ -27,6 +28,7 @@ class World:
         self.version = 1
         self.told = ""
         self.report: TrainingReport | None = None  # what its pods said last
+        self.admission: Admission | None = None  # what Kueue says of its Job, should it be asked
         self.config: dict[str, Any] = {}  # in the words of OperatorConfig
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         self.run: dict[str, Any] = {
@@ -99,7 +101,9 @@ class World:
 
     def plan(self) -> tuple[Step, Any]:
         """What would be done now."""
-        return self._kind().plan(_versioned(self.run), Heard(training=self.report), self.now, self.told)
+        return self._kind().plan(
+            _versioned(self.run), Heard(training=self.report, admission=self.admission), self.now, self.told
+        )
 
     def conflict(self, message: str) -> None:
         """A name that is needed is somebody else's."""
