@@ -24,6 +24,7 @@ from typing import Any
 
 from blueno.pod import read_pod
 from blueno.posting import Answer, Endpoint, post
+from blueno.resending import Unstored
 
 log = logging.getLogger("blueno")
 
@@ -51,6 +52,7 @@ class Reporter:
         self._changed = threading.Condition()
         self._sender = secrets.token_hex(8)
         self._points: deque[Json] = deque()
+        self._unstored = Unstored(POINTS_KEPT)
         self._last: dict[str, str] = {}  # metric: its last value
         self._status: Json = {}  # of the next post, beside metrics and points
         self._begun: tuple[float, float] | None = None  # (when, progress) of the first progress
@@ -169,7 +171,7 @@ class Reporter:
                 now = time.monotonic()
                 if 200 <= status < 300 or status in (400, 413):  # what is no report never becomes one
                     failures = 0
-                    self._sent(body, points, calls)
+                    self._sent(body, points, calls, answer.text if answer is not None and status == 200 else "")
                     self._next, self._earliest = now + EVERY_SECONDS, now
                 else:
                     failures += 1
@@ -204,9 +206,15 @@ class Reporter:
         trainer = {**status, "metrics": metrics, "lastUpdatedTime": datetime.now(UTC).isoformat()}
         own = {key: self._status[key] for key in _OWN if key in self._status}
         body = {"trainerStatus": trainer, **own, "sender": self._sender, "points": points}
+        if self._unstored.epoch:
+            body["epoch"] = self._unstored.epoch
         return body, len(points), self._calls
 
-    def _sent(self, body: Json, points: int, calls: int) -> None:
+    def _sent(self, body: Json, points: int, calls: int, text: str) -> None:
+        again = self._unstored.take(text, body["points"])
+        if again is not None:  # the operator has begun anew: what it had not passed on comes first
+            self._points.extendleft(reversed(again))
+            points = 0
         sent = {point["time"] for point in body["points"]}  # some may have been thinned out meanwhile
         while points and self._points and self._points[0]["time"] in sent:
             self._points.popleft()

@@ -24,10 +24,11 @@ class _Entry:
     seq: int
     run: str
     attempt: int
+    sender: str
     point: TrainingPoint
 
     def to_dict(self) -> Mapping[str, Any]:
-        return {"run": self.run, "attempt": self.attempt, **self.point.to_dict()}
+        return {"run": self.run, "attempt": self.attempt, "sender": self.sender, **self.point.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -47,21 +48,22 @@ class Points:
     """For one event loop."""
 
     def __init__(self, epoch: str, kept: int = VALUES_KEPT) -> None:
-        self._epoch, self._kept = epoch, kept
+        self.epoch, self._kept = epoch, kept
         self._entries: deque[_Entry] = deque()
         self._values = 0
-        self._last = 0  # sequence number of the newest
+        self.last = 0  # sequence number of the newest
+        self.stored = 0  # of the newest that a reader has asked beyond: it has those
         self._news = asyncio.Event()
 
     def __len__(self) -> int:
         """Values that wait."""
         return self._values
 
-    def add(self, run: str, attempt: int, points: Iterable[TrainingPoint]) -> int:
+    def add(self, run: str, attempt: int, points: Iterable[TrainingPoint], sender: str = "") -> int:
         """How many points had to go to make room."""
         for point in points:
-            self._last += 1
-            self._entries.append(_Entry(self._last, run, attempt, point))
+            self.last += 1
+            self._entries.append(_Entry(self.last, run, attempt, sender, point))
             self._values += len(point.metrics)
         gone = 0
         while self._values > self._kept:
@@ -72,8 +74,10 @@ class Points:
 
     async def after(self, epoch: str, seq: int, seconds: float) -> Batch:
         """What came after `seq`, waiting at most `seconds` for it. Another epoch's position is the beginning."""
-        oldest = self._entries[0].seq if self._entries else self._last + 1
-        begin = seq if epoch == self._epoch and 0 <= seq <= self._last else oldest - 1
+        oldest = self._entries[0].seq if self._entries else self.last + 1
+        ours = epoch == self.epoch and 0 <= seq <= self.last
+        begin = seq if ours else oldest - 1
+        self.stored = max(self.stored, seq) if ours else self.stored
         while begin and self._entries and self._entries[0].seq <= begin:
             self._drop_oldest()
         if not self._entries:
@@ -82,7 +86,7 @@ class Points:
                 async with asyncio.timeout(seconds):
                     await self._news.wait()
             except TimeoutError:
-                return Batch(self._epoch, begin, 0, ())
+                return Batch(self.epoch, begin, 0, ())
         return self._batch(begin)
 
     def _batch(self, begin: int) -> Batch:
@@ -95,9 +99,9 @@ class Points:
             if entry.seq > begin:
                 chosen.append(entry)
         if not chosen:
-            return Batch(self._epoch, begin, 0, ())
+            return Batch(self.epoch, begin, 0, ())
         lost = chosen[0].seq - begin - 1
-        return Batch(self._epoch, chosen[-1].seq, lost, tuple(entry.to_dict() for entry in chosen))
+        return Batch(self.epoch, chosen[-1].seq, lost, tuple(entry.to_dict() for entry in chosen))
 
     def _drop_oldest(self) -> None:
         self._values -= len(self._entries.popleft().point.metrics)

@@ -58,7 +58,10 @@ class TrainingReports:
         return self._latest.get(run_uid)
 
     async def report(self, request: web.Request, caller: Caller) -> web.Response:
-        """204, or 200 with what was left out; 400 and 413 bad body, 409 not the current attempt, 429 too often."""
+        """204, or 200 with what was left out and, for a sender, how far its points are.
+
+        400 and 413 bad body, 409 not the current attempt, 429 too often.
+        """
         answer = await self._report(request, caller)
         TRAINING_REPORTS.labels(str(answer.status)).inc()
         return answer
@@ -89,13 +92,18 @@ class TrainingReports:
         if before is not None and before.attempt > attempt:
             return problem(409, "a later attempt has taken over")
         self._latest[owned.uid] = told.report.after(before)
-        TRAINING_POINTS_LOST.inc(self.ring.add(owned.uid, attempt, _new_points(told, pod)))
+        forgotten = bool(told.epoch) and told.epoch != self.ring.epoch
+        if not forgotten:  # else all comes again, the older points first
+            points = _new_points(told, pod)
+            TRAINING_POINTS_LOST.inc(self.ring.add(owned.uid, attempt, points, told.sender))
         TRAINING_POINTS_WAITING.set(len(self.ring))
         self._forget()
         self._news(owned.uid)
-        if told.left_out:
-            return web.json_response({"leftOut": list(told.left_out)})
-        return web.Response(status=204)
+        said: dict[str, Any] = {"leftOut": list(told.left_out)} if told.left_out else {}
+        if told.sender:
+            said |= {"epoch": self.ring.epoch, "seq": self.ring.last, "stored": self.ring.stored}
+            said |= {"resend": True} if forgotten else {}
+        return web.json_response(said) if said else web.Response(status=204)
 
     def _pod(self, uid: str) -> _Pod:
         pod = self._pods.setdefault(uid, _Pod(BURST, time.monotonic(), OrderedDict()))

@@ -54,12 +54,13 @@ DELETE FROM record.audit WHERE id IN (
     WHERE resource = '{names.TRAINING_RUNS}' AND namespace = %(namespace)s AND name = %(name)s
         AND at <= %(since)s LIMIT {ROWS})
 """  # noqa: S608  # constants
+_SENDERS = "DELETE FROM record.metric_sender WHERE run_uid = %(uid)s::uuid"
 _HISTORY = f"""
 DELETE FROM record.history WHERE id IN (
     SELECT id FROM record.history WHERE uid = %(uid)s::uuid AND condition <> '{DELETED}' LIMIT {ROWS})
 """  # noqa: S608  # constants
 _LAST_TURN = "DELETE FROM record.history WHERE uid = %(uid)s::uuid"  # last of all: by it the run was found
-_PARTS = (_CHUNKS, _LOGS, _POINTS, _SERIES, _HISTORY)
+_PARTS = (_CHUNKS, _LOGS, _POINTS, _SERIES, _SENDERS, _HISTORY)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from psycopg2.extras import execute_values
 
@@ -25,6 +25,15 @@ ORDER BY id FOR UPDATE
 _POINTS = "INSERT INTO record.metric (series_id, n, step, at, value, attempt) VALUES %s"
 _THIN = "DELETE FROM record.metric WHERE series_id = %s AND n %% %s <> 0"
 _SEEN = "UPDATE record.metric_series SET seen = %s, stride = %s WHERE id = %s"
+_SENT = """
+SELECT run_uid::text, sender, until FROM record.metric_sender JOIN (VALUES %s) AS asked (run_uid, sender)
+USING (run_uid, sender)
+"""
+_SENDERS = """
+INSERT INTO record.metric_sender (run_uid, sender, until) VALUES %s
+ON CONFLICT (run_uid, sender) DO UPDATE SET until = greatest(metric_sender.until, excluded.until)
+"""
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _POSITION = """
 INSERT INTO record.metric_position (epoch, seq) VALUES (%s, %s)
 ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq
@@ -41,6 +50,8 @@ class Point:
     step: int | None
     at: datetime
     values: Mapping[str, float]
+    sender: str = ""  # the process that reported it; its times rise. "": unknown
+    again: bool = False  # it may be stored already
 
 
 _Row = tuple[int | None, datetime, float, int]
@@ -49,11 +60,27 @@ _Row = tuple[int | None, datetime, float, int]
 def append_points(cursor: Cursor, points: Iterable[Point]) -> int:
     """Adds points in the order given; how many values were passed over because their run has too many metrics."""
     by_run: dict[str, dict[str, list[_Row]]] = {}
-    for point in points:
+    for point in _unstored(cursor, list(points)):
         series = by_run.setdefault(point.run_uid, {})
         for name, value in point.values.items():
             series.setdefault(name, []).append((point.step, point.at, value, point.attempt))
     return sum(_append(cursor, run_uid, series) for run_uid, series in sorted(by_run.items()))
+
+
+def _unstored(cursor: Cursor, points: Sequence[Point]) -> list[Point]:
+    """Without those that came again and are stored; how far each sender's are is noted."""
+    last: dict[tuple[str, str], datetime] = {}
+    for point in points:
+        if point.sender:
+            key = (point.run_uid, point.sender)
+            last[key] = max(last.get(key, point.at), point.at)
+    if not last:
+        return list(points)
+    known: dict[tuple[str, str], datetime] = {}
+    for run, sender, until in execute_values(cursor, _SENT, list(last), template="(%s::uuid, %s)", fetch=True):
+        known[run, sender] = until
+    execute_values(cursor, _SENDERS, [(*key, at) for key, at in sorted(last.items())], template="(%s::uuid, %s, %s)")
+    return [p for p in points if not p.again or p.at > known.get((p.run_uid, p.sender), _LONG_AGO)]
 
 
 def select_position(cursor: Cursor) -> tuple[str, int] | None:

@@ -64,4 +64,5 @@ def _point(body: Mapping[str, Any]) -> Point:
         raise ValueError("step is no number")
     values = {str(name): float(value) for name, value in body["metrics"].items()}
     at = datetime.fromisoformat(body["time"])
-    return Point(str(uuid.UUID(body["run"])), int(body["attempt"]), step, at, values)
+    sender, again = str(body.get("sender") or "")[:32], body.get("again") is True
+    return Point(str(uuid.UUID(body["run"])), int(body["attempt"]), step, at, values, sender, again)

@@ -44,9 +44,11 @@ class TrainingPoint:
     step: int | None
     time: datetime
     metrics: Mapping[str, float]
+    again: bool = False  # it was sent before, to an operator that may not have passed it on
 
     def to_dict(self) -> dict[str, Any]:
-        return {"step": self.step, "time": self.time.isoformat(), "metrics": dict(self.metrics)}
+        again = {"again": True} if self.again else {}
+        return {"step": self.step, "time": self.time.isoformat(), "metrics": dict(self.metrics), **again}
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,16 @@ class TrainingReport:
 
 @dataclass(frozen=True)
 class Told:
-    """One body, read: the report, its points, who in the pod sent it, and why parts of it were left out."""
+    """One body, read: the report, its points, who in the pod sent it, and why parts of it were left out.
+
+    `epoch`: the life of the operator that has taken points which the sender does not know to be stored; "": none.
+    """
 
     report: TrainingReport
     points: tuple[TrainingPoint, ...]
     sender: str
     left_out: tuple[str, ...]
+    epoch: str = ""
 
 
 class _Reading:
@@ -147,9 +153,12 @@ def parse_report(body: Any, attempt: int, now: datetime) -> Told:
         metrics=tuple(metrics.items()),
         checkpoint=_checkpoint(whole.get("checkpoint"), reading),
     )
-    sender = whole.get("sender")
-    known = sender if isinstance(sender, str) and _SENDER.fullmatch(sender) else ""
-    return Told(report, points, known, tuple(reading.left_out))
+    sender, epoch = (_token(whole.get(key)) for key in ("sender", "epoch"))
+    return Told(report, points, sender, tuple(reading.left_out), epoch)
+
+
+def _token(value: Any) -> str:
+    return value if isinstance(value, str) and _SENDER.fullmatch(value) else ""
 
 
 def number_text(value: Any) -> str | None:
@@ -175,7 +184,8 @@ def _points(raw: Any, reading: _Reading) -> Iterable[TrainingPoint]:
         values = reading.values(_mapping("points.metrics", point.get("metrics") or {}).items())
         step = _number("points.step", point.get("step"), _LARGEST)
         if values:
-            yield TrainingPoint(step, reading.time(point.get("time")), {k: float(v) for k, v in values.items()})
+            numbers = {k: float(v) for k, v in values.items()}
+            yield TrainingPoint(step, reading.time(point.get("time")), numbers, point.get("again") is True)
 
 
 def _point_of(metrics: Mapping[str, str], step: int | None, time: datetime) -> TrainingPoint | None:

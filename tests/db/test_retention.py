@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tests.db.recording_runs import World, a_world
 from tests.db.test_run_metrics import a_point
 
 OLD, YOUNG, ALIVE, BACK, UNTOLD = (uid_of(n) for n in range(1, 6))
-TABLES = ("log", "log_chunk", "metric", "metric_series", "history", "audit")
+TABLES = ("log", "log_chunk", "metric", "metric_series", "metric_sender", "history", "audit")
 
 
 def told(cursor: Any, uid: str, name: str, days: float, *conditions: str, kind: str = "TrainingRun") -> None:
@@ -46,7 +47,8 @@ def recorded(cursor: Any, uid: str, name: str, days: float = 200) -> None:
         place = Place(taken=(nth + 1) * len(text), head_bytes=0, head_sum=b"", tail_lines=0, tail_sum=b"")
         assert append_log(cursor, log.id, nth * len(text), text, place, Budget())
     cursor.execute("UPDATE record.log SET begun_at = now() - %s * interval '1 day' WHERE id = %s", (days, log.id))
-    append_points(cursor, [a_point(n, {"loss": 1.0, "accuracy": 0.5}, uid) for n in range(50)])
+    points = [a_point(n, {"loss": 1.0, "accuracy": 0.5}, uid) for n in range(50)]
+    append_points(cursor, [replace(point, sender="aa") for point in points])
     if name:
         audited(cursor, name, days)
 
@@ -123,7 +125,15 @@ def test_only_what_was_deleted_long_ago_goes(filled: Connection) -> None:
     forget(filled)
     after = rows(filled)
     gone = {table: before[table] - after[table] for table in TABLES}
-    assert gone == {"log": 1, "log_chunk": 3, "metric": 100, "metric_series": 2, "history": 3, "audit": 1}
+    assert gone == {
+        "log": 1,
+        "log_chunk": 3,
+        "metric": 100,
+        "metric_series": 2,
+        "metric_sender": 1,
+        "history": 3,
+        "audit": 1,
+    }
     assert outlived(filled) == []
     assert outlived(filled, 80) == [YOUNG]
     with filled.cursor() as cursor:
@@ -141,7 +151,7 @@ def test_it_goes_in_small_steps(filled: Connection, monkeypatch: pytest.MonkeyPa
     parts = tuple(changed["_CHUNKS"] if part == module._CHUNKS else part for part in module._PARTS)
     parts = tuple(changed["_POINTS"] if part == module._POINTS else part for part in parts)
     monkeypatch.setattr(module, "_PARTS", parts)
-    assert forget(filled) == [2, 1, 1, 30, 30, 30, 10, 2, 2, 1, 1]
+    assert forget(filled) == [2, 1, 1, 30, 30, 30, 10, 2, 1, 2, 1, 1]
 
 
 def test_half_forgotten_is_found_again(filled: Connection) -> None:
@@ -206,4 +216,4 @@ async def test_the_recorder_does_it(world: World, filled: Connection, caplog: py
             filled.commit()
             await until(lambda: recorder.metrics.forgotten._value.get() == 2)
     assert "removing the records of runs that were deleted more than 90 days ago" in caplog.text
-    assert "the records of 1 runs are removed: 110 rows" in caplog.text
+    assert "the records of 1 runs are removed: 111 rows" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -83,3 +84,27 @@ def test_the_position_is_kept(connection: Connection) -> None:
         set_position(cursor, "life-1", 5)
         set_position(cursor, "life-2", 1)
         assert select_position(cursor) == ("life-2", 1)
+
+
+def test_what_comes_again_is_stored_once(connection: Connection) -> None:
+    """The operator was started anew: its clients send what they do not know to be stored."""
+
+    def sent(*steps: int, again: bool = False, sender: str = "aa", run: str = RUN) -> list[Point]:
+        return [replace(a_point(n, {"loss": float(n)}, run), sender=sender, again=again) for n in steps]
+
+    def stored(run: str = RUN) -> list[int]:
+        (series,) = select_metrics(cursor, run, ["loss"], 500)
+        return [int(value) for _, _, value in series.points]
+
+    with connection.cursor() as cursor:
+        append_points(cursor, sent(0, 1, 2))
+        append_points(cursor, sent(1, 2, 3, again=True) + sent(4))  # 3 was lost with the operator
+        assert stored() == [0, 1, 2, 3, 4]
+        append_points(cursor, sent(0, 1, 2, 3, 4, again=True))
+        assert stored() == [0, 1, 2, 3, 4]
+        append_points(cursor, sent(0, 1, again=True, sender="bb"))  # another process: nothing of it is known
+        append_points(cursor, sent(0, again=True, run=OTHER))
+        append_points(cursor, sent(1))  # not said to come again: taken
+        assert (stored(), stored(OTHER)) == ([0, 1, 2, 3, 4, 0, 1, 1], [0])
+        append_points(cursor, sent(*range(2, 4), again=True, sender=""))  # nobody to know it by
+        assert stored()[-2:] == [2, 3]

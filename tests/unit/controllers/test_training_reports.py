@@ -17,6 +17,7 @@ from blueno import names, reporting
 from blueno.kube import Cluster
 from controllers import training_reports
 from controllers.cache import Cache
+from controllers.points import Points
 from tests.fakes.api_server import ApiServer
 from tests.unit.controllers.training_bench import RECORDER, RUN, Bench, a_review, point
 
@@ -145,7 +146,7 @@ async def test_points_sent_again_are_taken_once(bench: Bench) -> None:
     now = datetime.now(UTC)
     points = [point(n, now + timedelta(seconds=n), a=n) for n in range(4)]
     for sender, some in (("aa", points[:2]), ("aa", points), ("bb", points[:1]), ("aa", points)):
-        assert (await bench.post({"sender": sender, "points": some})).status == 204
+        assert (await bench.post({"sender": sender, "points": some})).status == 200
     assert [one["step"] for one in (await bench.take())["points"]] == [0, 1, 2, 3, 0]
 
 
@@ -192,3 +193,54 @@ async def test_our_own_client_is_understood(bench: Bench, monkeypatch: pytest.Mo
     first = await bench.take()
     assert [one["step"] for one in first["points"]] == list(range(700))
     assert first["points"][9]["metrics"] == {"loss": 0.1, "a name": 2.0}
+
+
+@pytest.mark.usefixtures("unhurried")
+async def test_what_an_operator_forgot_comes_again_and_what_is_stored_does_not(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("pod-1\n")
+    monkeypatch.setenv(names.ENV_TRAINER_URL, str(bench.client.make_url(names.TRAINING_REPORT_PATH)))
+    monkeypatch.setenv(names.ENV_TRAINER_TOKEN, str(tmp_path / "token"))
+    monkeypatch.setattr(reporting, "_reporter", reporting.Reporter())
+
+    async def tell(*steps: int) -> None:
+        for step in steps:
+            reporting.report(step=step, loss=float(step))
+        await asyncio.to_thread(reporting.flush)
+
+    def restart(life: str) -> None:
+        bench.reports._training.ring = Points(life)
+        bench.reports._training._pods.clear()
+
+    await tell(0, 1)
+    first = await bench.take()
+    assert [one["step"] for one in first["points"]] == [0, 1]
+    await bench.take(epoch=first["epoch"], after=first["next"])  # so both are stored
+    await tell(2, 3)
+    await tell(4)
+    restart("aa")
+    await tell(5)
+    points = (await bench.take())["points"]
+    assert [(one["step"], one.get("again", False)) for one in points] == [
+        (2, True), (3, True), (4, True), (5, False),
+    ]  # fmt: skip
+    assert len({one["sender"] for one in points}) == 1
+    restart("bb")  # before the recorder has told that it has them
+    await tell(6)
+    assert [one["step"] for one in (await bench.take())["points"]] == [2, 3, 4, 5, 6]
+
+
+@pytest.mark.usefixtures("unhurried")
+async def test_a_report_to_another_life_counts_but_its_points_wait(bench: Bench) -> None:
+    now = datetime.now(UTC)
+    body = {"sender": "aa", "epoch": "0123", "step": 7, "points": [point(7, now, a=1)]}
+    answer = await (await bench.post(body)).json()
+    assert (answer["resend"], answer["seq"]) == (True, 0)
+    report = bench.latest()
+    assert report is not None
+    assert report.step == 7
+    assert (await bench.take())["points"] == []
+    for hostile in ("x" * 33, "../", 7, None, ["a"]):  # no epoch at all: taken
+        answer = await (await bench.post({**body, "epoch": hostile, "sender": "bb"})).json()
+        assert "resend" not in answer
