@@ -78,8 +78,8 @@ DATASET_REASONS: Final[Mapping[DatasetReason, ReasonDoc]] = MappingProxyType(
         DatasetReason.PENDING: _moving("The operator has seen the Dataset and will start shortly; nothing to do."),
         DatasetReason.PROVISIONING: _moving("The volume for the data is being made; nothing to do."),
         DatasetReason.WAITING_FOR_VOLUME: _moving(
-            "A claim is missing or not bound yet, or a node cannot mount it; make the claim that the message names, give "
-            "a storageClassName and accessModes that the cluster can serve, or see to the server that it names."
+            "A claim is missing, not bound yet, or cannot be mounted; make the claim that the message names, give a "
+            "storageClassName and accessModes that the cluster can serve, or see to the server that it names."
         ),
         DatasetReason.DOWNLOADING: _moving("The source's files are being fetched; nothing to do."),
         DatasetReason.PREPARING: _moving("Samples are being checked and packed; nothing to do."),

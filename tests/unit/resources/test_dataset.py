@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blueno.errors import InvalidSpec
-from blueno.resources.dataset import Dataset, Prepare, Storage
+from blueno.resources.dataset import STORAGE_KINDS, Dataset, Prepare, Storage
 from blueno.resources.work import PrepOptions, Work
 from tests.make import SOURCE, a_body, a_dataset, a_status
 
