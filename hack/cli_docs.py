@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 # After the path is set: this runs without an installation.
-from blueno.cli.app import app, runs  # noqa: E402
+from blueno.cli.app import app, datasets, runs  # noqa: E402
 from blueno.cli.shell import Exit  # noqa: E402
 
 WIDTH = 100
@@ -62,12 +62,13 @@ CODES = {
     Exit.DONE: "Done; with `wait` and `--wait`: the run succeeded.",
     Exit.FAILED: "An error that has no number of its own.",
     Exit.USAGE: "Wrong arguments, or a file or field that cannot be; the message names it.",
-    Exit.NOT_FOUND: "There is no such run, or you may not see it.",
+    Exit.NOT_FOUND: "There is no such run, or you may not see it; `dataset verify`: no data set lies there.",
     Exit.NOT_PERMITTED: "Not logged in, or not permitted.",
     Exit.UNAVAILABLE: "The server does not answer, after several tries where that is safe.",
     Exit.CONFLICT: "The name is taken, or somebody else changed it first.",
     Exit.RUN_FAILED: "`wait` and `--wait`: the run failed.",
     Exit.NOT_IN_TIME: "`wait --timeout`: it had not ended; it goes on.",
+    Exit.DAMAGED: "`dataset verify`: something is missing, or has been changed since it was sealed.",
     Exit.LOCAL: "`run local`: not started. Else the program's own code: 126 and 127 when it cannot be started or is "
     "not found, 128 + number after a signal.",
     Exit.INTERRUPTED: "Ctrl-C.",
@@ -104,9 +105,10 @@ def commands() -> Iterator[tuple[str, ...]]:
     yield ()
     for command in app.registered_commands:
         yield (str(command.name),)
-    yield ("run",)
-    for command in runs.registered_commands:
-        yield ("run", str(command.name))
+    for group, members in (("run", runs), ("dataset", datasets)):
+        yield (group,)
+        for command in members.registered_commands:
+            yield (group, str(command.name))
 
 
 def helps() -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import blueno
-from blueno.cli import local, login, run, run_change, run_read
+from blueno.cli import dataset, local, login, run, run_change, run_read
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -41,6 +41,10 @@ runs = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings=SETTINGS,
+)
+
+datasets = typer.Typer(
+    help="Data sets: copies of them on a disk.", no_args_is_help=True, rich_markup_mode=None, context_settings=SETTINGS
 )
 
 
@@ -77,3 +81,5 @@ runs.command("cancel")(run_change.cancel)
 runs.command("delete")(run_change.delete)
 runs.command("export")(run_read.export)
 runs.command("local")(local.local)
+app.add_typer(datasets, name="dataset")
+datasets.command("verify")(dataset.verify)

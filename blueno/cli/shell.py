@@ -32,6 +32,7 @@ class Exit(IntEnum):
     CONFLICT = 6
     RUN_FAILED = 7
     NOT_IN_TIME = 8
+    DAMAGED = 9
     LOCAL = 125  # a local run was not started; else its own exit code, 126 and 127 as a shell's
     INTERRUPTED = 130
     BROKEN_PIPE = 141

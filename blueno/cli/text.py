@@ -53,6 +53,15 @@ def gpu_hours(seconds: float) -> str:
     return f"{seconds / 3600:.2f}" if seconds > 0 else ""
 
 
+def size(count: int) -> str:
+    """Bytes in the largest unit that keeps a digit before the point."""
+    value, units = float(count), ["TiB", "GiB", "MiB", "KiB", "B"]
+    while value >= 1024 and len(units) > 1:
+        value /= 1024
+        units.pop()
+    return f"{value:.1f} {units[-1]}" if value < 10 and units[-1] != "B" else f"{value:.0f} {units[-1]}"
+
+
 def age(moment: datetime | None, now: datetime) -> str:
     """How long ago, in kubectl's words: 45s, 12m, 3h, 5d."""
     if moment is None:

@@ -140,5 +140,5 @@ class Manifest:
                 statistics=body["statistics"],
                 format_version=int(body["formatVersion"]),
             )
-        except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a manifest: {error!r}") from error

@@ -42,7 +42,7 @@ class Pointer:
         try:
             body = json.loads(text)
             return cls(work, str(body["digest"]), int(body["sequence"]), str(body["sealedAt"]))
-        except (KeyError, TypeError, OverflowError) as error:
+        except (KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a pointer to a version: {text[:80]!r}") from error
 
 

@@ -32,6 +32,7 @@ DOCUMENTS = (
     "examples/gitops/README.md",
     "docs/configuration.md",
     "docs/runbook.md",
+    "docs/storage.md",
     "docs/training.md",
     "docs/ui.md",
 )

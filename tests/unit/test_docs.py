@@ -1,7 +1,7 @@
 """What the documents say is so: functions, paths, links, settings and reasons exist, commands are run by a test.
 
-A shell block is fenced ```sh and run by tests/e2e/test_demo.py, or it is fenced ```sh not-run: and why. Functions are
-written as `path/to/file.py:name` or `path/to/file.py:Class.method`.
+A shell block is fenced ```sh and run by tests/e2e/test_demo.py, or ```sh run-by: and the test that runs it, or
+```sh not-run: and why. Functions are written as `path/to/file.py:name` or `path/to/file.py:Class.method`.
 """
 
 from __future__ import annotations
@@ -83,7 +83,10 @@ def test_links_lead_somewhere(name: str) -> None:
 @pytest.mark.parametrize("name", DOCS)
 def test_shell_blocks_are_run_by_a_test_or_say_why_not(name: str) -> None:
     for kind, lines in shell_blocks(DOCS[name]):
-        if kind:
+        if kind.startswith("run-by: "):
+            test = (TOP / kind.removeprefix("run-by: ")).read_text()
+            assert f'"{name}"' in test, "the test that runs it names the document"
+        elif kind:
             assert re.match(r"not-run: .{10}", kind), f"say why it is not run: {kind}"
         elif name not in test_demo.DOCUMENTS:
             assert set(lines) <= set(test_demo.ELSEWHERE), f"{name} is not in tests/e2e/test_demo.py: {lines}"
