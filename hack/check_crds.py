@@ -20,6 +20,10 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from blueno.resources.conditions import SCHEMA_MADE  # noqa: E402
+
 # What a preparation makes is named by a hash over these: a default added later would prepare everything anew.
 WORK_PARTS = ("spec.source", "spec.layout")
 # Fixtures that stand for no single rule.
@@ -156,8 +160,11 @@ def check_status(version: Schema, root: Schema) -> Iterator[str]:
     status = root["properties"].get("status", {})
     if version.get("subresources", {}).get("status") is None:
         yield "status is no subresource"
-    if status.get("default") != {"observedGeneration": -1}:
-        yield "status: its default must be {observedGeneration: -1}, else it counts as settled before anybody saw it"
+    default = status.get("default", {})
+    if default.get("observedGeneration") != -1 or not set(default) <= {"observedGeneration", "conditions"}:
+        yield "status: its default must have observedGeneration -1, else it counts as settled before anybody saw it"
+    if any(made.get("lastTransitionTime") != SCHEMA_MADE for made in default.get("conditions", ())):
+        yield f"status: a condition by default has lastTransitionTime {SCHEMA_MADE}, else it counts as written"
     conditions = status.get("properties", {}).get("conditions", {})
     if conditions.get("x-kubernetes-list-type") != "map" or conditions.get("x-kubernetes-list-map-keys") != ["type"]:
         yield "status.conditions is not a map by type"
