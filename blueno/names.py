@@ -5,6 +5,7 @@ Called by everything; calls nothing but the standard library.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 GROUP: Final = "blueno.dev"
@@ -151,6 +152,11 @@ def claim_name(name: str, uid: str) -> str:
 def volume_name(uid: str) -> str:
     """Name of the cluster-wide PersistentVolume made for a Dataset."""
     return f"blueno-{uid}"
+
+
+def claim_label(claim: str) -> str:
+    """Label of every pod of ours that mounts this claim, when only one node at a time can have it."""
+    return f"{GROUP}/claim-{hashlib.sha256(claim.encode()).hexdigest()[:12]}"
 
 
 def prep_job_name(name: str, uid: str, work: str, attempt: int) -> str:

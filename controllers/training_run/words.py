@@ -61,6 +61,14 @@ def no_such_version(unknown: Sequence[DatasetView]) -> str:
     return f"{named}: `kubectl get dataset {unknown[0].use.name} -o yaml` shows those it has; make a new run with one"
 
 
+def not_shared(run: TrainingRun, view: DatasetView) -> str:
+    """A run on several nodes and a claim for one."""
+    return (
+        f"spec.numNodes is {run.team.nodes}, but claim {view.claim} of data set {view.use.name} is ReadWriteOnce: one "
+        "node at a time can have it. Make a new run with numNodes 1, or the data set anew on a ReadWriteMany class"
+    )
+
+
 def completed(job: RunJob) -> str:
     """How long it took."""
     pod = job.last
