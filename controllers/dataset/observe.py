@@ -95,6 +95,7 @@ class Observed:
     heard: Heard
     gone_owner: str  # uid of a deleted Dataset that owns the directory, as the last attempt found out; else ""
     users: tuple[str, ...] = ()  # names of the TrainingRuns that use it now
+    run_waits: bool = False  # one of them has a pod without a node, and the claim is one node's at a time
 
     def pods(self) -> tuple[PodView, ...]:
         """All preparation pods."""

@@ -116,7 +116,7 @@ def hog(place: Place, keep: int = 0) -> Path:
 
 
 def let_go_of(volume: Path) -> None:
-    """What the end of a process does: archives stay open while it lives, and a removed file keeps its room till then."""
+    """What the end of a process does: archives stay open while it lives, and a removed file keeps its room."""
     for number in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
             if os.readlink(number).startswith(os.fspath(volume)) and os.readlink(number).endswith("(deleted)"):  # noqa: PTH115
