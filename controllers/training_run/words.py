@@ -179,6 +179,9 @@ def trouble(run: TrainingRun, pod: PodView, profiles: Mapping[str, AcceleratorPr
         return Reason.INSUFFICIENT_GPU, f"needs {gpus.count} {kind}{gpus.resource_name} on one node: {pod.detail}"
     if "persistentvolumeclaim" in detail or "volume binding" in detail:
         return Reason.VOLUME_UNBOUND, f"waits for a claim: {pod.detail}"
+    if "pod affinity rules" in detail:
+        text = f"a data set's claim is ReadWriteOnce: the pod has to go to the node that has it. {pod.detail}"
+        return Reason.UNSCHEDULABLE, text
     if gpus.product and "affinity" in detail:
         text = f"no node has the GPU {gpus.product} (label nvidia.com/gpu.product): {pod.detail}"
         return Reason.INSUFFICIENT_GPU, text

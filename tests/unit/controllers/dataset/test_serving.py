@@ -125,6 +125,7 @@ BUSY: list[dict[str, Any]] = [
     {"jobs": (a_job(2),)},
     {"jobs": (a_job(2, pods=()),)},
     {"stray_pods": (a_pod(deleted=before(5)),)},
+    {"run_waits": True},
 ]
 IDLE: list[dict[str, Any]] = [
     {"jobs": (a_job(2, state="complete", pods=(an_ended_pod(),)),)},
@@ -155,6 +156,9 @@ def test_resting_asks_for_this_very_deployment() -> None:
 # manifests ----------------------------------------------------------------------------------------
 
 SERVERS = {
+    "data-server-of-one-node": lambda: build_data_server(
+        a_dataset(**NODE), observed(claim=a_claim(shared=False)), a_world()
+    ),
     "data-server": lambda: build_data_server(a_dataset(), observed(), a_world()),
     "data-server-on-a-node": lambda: build_data_server(
         a_dataset(**NODE),
