@@ -129,7 +129,9 @@ def _volume(dataset: Dataset, seen: Observed, status: Mapping[str, Any]) -> dict
     elif seen.claim is not None:
         volume.setdefault("claimUID", seen.claim.uid)
     outcome = next((job.outcome for job in reversed(seen.jobs) if job.outcome and job.outcome.capacity_bytes), None)
-    if outcome is not None:
+    # A pod at work says it itself; what an earlier one said at its end is older.
+    works = bool(seen.jobs) and any(pod.started and not pod.ended for pod in seen.jobs[-1].pods)
+    if outcome is not None and not works:
         volume |= {"capacityBytes": outcome.capacity_bytes, "freeBytes": outcome.free_bytes}
     resolved = dict(status.get("resolved") or {}) | {"storage": seen.storage.kind}
     if seen.claim is not None and seen.claim.storage_class:

@@ -25,6 +25,7 @@ from blueno.prep import prepare as preparing
 from blueno.prep import seal, sources
 from blueno.prep import space as space_module
 from blueno.prep.config import PrepConfig
+from blueno.prep.failure import PrepFailure, from_error
 from blueno.prep.pack import Packer
 from blueno.prep.progress import Progressing
 from blueno.prep.space import NoRoom, Space
@@ -86,7 +87,7 @@ class Attempt:
         try:
             self.outcome = self.attempt.run()
         except Exception as error:
-            self.outcome = self.attempt.failed(preparing.from_error(error, self.attempt.config.root))
+            self.outcome = self.attempt.failed(from_error(error, self.attempt.config.root))
         finally:
             self.attempt.space.close()
 
@@ -313,7 +314,7 @@ def test_who_waits_behind_one_that_waits_gives_back_what_it_had_begun(
 def test_what_is_never_going_to_fit_fails_at_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(space_module, "free_and_capacity", lambda _path: (10 * MIB, 20 * MIB))
     space = Space(place.config, Progressing())
-    with pytest.raises(preparing.PrepFailure, match=r"needs 22.0 MiB, the volume has 20.0 MiB in all") as failed:
+    with pytest.raises(PrepFailure, match=r"needs 22.0 MiB, the volume has 20.0 MiB in all") as failed:
         space.need(20 * MIB, "the data set")
     assert (failed.value.code, failed.value.permanent) == ("NoSpace", True)
     with pytest.raises(NoRoom):

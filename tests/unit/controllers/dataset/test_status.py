@@ -25,9 +25,11 @@ from tests.make import (
     a_claim,
     a_dataset,
     a_job,
+    a_pod,
     a_report,
     a_status,
     a_world,
+    an_ended_pod,
     failed_outcome,
     observed,
     sealed_outcome,
@@ -312,3 +314,13 @@ def test_counts_in_the_message_wait_for_the_next_write_of_progress() -> None:
     first = after(a_status(), 0, at(10))
     assert after(first, 1, at(20)) == first
     assert "30 of 900" in str(after(first, PROGRESS_SECONDS, at(30))["conditions"])
+
+
+def test_what_an_earlier_pod_saw_does_not_come_back_while_one_works() -> None:
+    failed = an_ended_pod(failed_outcome("PrepFailed", free_bytes=1 << 20, capacity_bytes=2 << 30))
+    before = after(a_status(), 0, {"jobs": (a_job(pods=(failed,)),)})
+    assert before["volume"]["freeBytes"] == 1 << 20
+    works = {**no_room(300), "jobs": (a_job(pods=(failed, a_pod("pod-2"))),)}
+    first = after(before, 1, works)
+    assert first["volume"]["freeBytes"] == 300 << 20
+    assert after(first, 2, works) == first
