@@ -5,6 +5,7 @@ Called by everything; calls nothing but the standard library.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 GROUP: Final = "blueno.dev"
@@ -23,15 +24,16 @@ OWNER_KIND: Final = f"{GROUP}/owner-kind"
 OWNER_UID: Final = f"{GROUP}/owner-uid"
 OWNER_LABELS: Final = {DATASET_KIND: f"{GROUP}/dataset", TRAINING_RUN_KIND: f"{GROUP}/training-run"}  # the owner's name
 DATASET_LABEL: Final = OWNER_LABELS[DATASET_KIND]
-ROLE_LABEL: Final = (
-    f"{GROUP}/role"  # "prepare", "erase" or "train" on Jobs, "data" on claims and volumes, "serve" on data servers
-)
+# "prepare", "erase" or "train" on Jobs, "data" on claims and volumes, "serve" on data servers, "nfs" on NFS servers:
+ROLE_LABEL: Final = f"{GROUP}/role"
 WORK_LABEL: Final = f"{GROUP}/work"
 ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
 PREPARE_LABEL: Final = f"{GROUP}/prepare"  # hash of the part of spec.prepare that a Job was made from
 IMAGE_LABEL: Final = f"{GROUP}/image"  # hash of the image's name
 TEMPLATE_LABEL: Final = f"{GROUP}/template"  # hash of the pod template that a Deployment was made from
 PINNED: Final = f"{GROUP}/datasets"  # annotation of a training Job: JSON, data set → digest of the version it mounts
+TENANT_NAMESPACE: Final = f"{GROUP}/tenant-namespace"  # on a managed NFS server's objects: whose Datasets it serves
+ASKED_SIZE: Final = f"{GROUP}/asked-size"  # on such a server's claim: the size it was last asked to grow to
 REQUESTED_AT: Final = f"{GROUP}/requested-at"
 REPORT_CA: Final = f"{GROUP}/report-ca"  # pod annotation, read through the downward API
 
@@ -49,6 +51,7 @@ ROLE_SERVE: Final = "serve"
 ROLE_TRAIN: Final = "train"
 ROLE_SETUP: Final = "setup"  # the container that runs before the training
 ROLE_OUTPUTS: Final = "outputs"
+ROLE_NFS: Final = "nfs"
 KUEUE_QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 COMPLETION_INDEX: Final = "batch.kubernetes.io/job-completion-index"  # pod annotation of an Indexed Job
 METRICS_STDOUT: Final = f"{GROUP}/metrics-stdout"  # pod annotation: lines of JSON on standard output are metrics
@@ -77,6 +80,8 @@ PERSON_PREFIX: Final = "blueno:"  # user name blueno:<email>, group blueno:<role
 
 # NFS servers that the operator runs ---------------------------------------------------------------
 NFS_EXPORT: Final = "/export"  # what each of them exports
+NFS_READY: Final = "/app/nfs/ready"  # program in its image: ends with 0 when the export is served
+ENV_NFS_FSID: Final = "BLUENO_NFS_FSID"  # whole number: names the file system in clients' handles
 
 # What a preparation pod is told: see blueno/resources/work.py -------------------------------------
 ENV_WORK: Final = "BLUENO_WORK"  # canonical JSON of the Work
@@ -172,6 +177,21 @@ def data_server_name(name: str, uid: str) -> str:
     return f"{_stem(name, 40)}-{uid8(uid)}-data"
 
 
+def nfs_server_name(namespace: str) -> str:
+    """Name of a namespace's managed NFS server: StatefulSet, Service and claim, at most 52 characters.
+
+    A StatefulSet's pods carry its name and ten signs more as a label. A cut name is always 52 long and a whole one
+    shorter, so that nobody can name a namespace such that it gets another one's server.
+    """
+    whole = f"nfs-{namespace}"
+    return whole if len(whole) < 52 else f"{whole[:43]}-{_sha256(namespace)[:8]}"
+
+
+def nfs_fsid(namespace: str) -> int:
+    """What the server calls its file system: the same at every start, or clients lose the files they have open."""
+    return int(_sha256(namespace)[:12], 16) + 1
+
+
 def data_server_url(namespace: str, name: str, uid: str) -> str:
     """Where the web process and the recorder reach a Dataset's data server."""
     return f"http://{data_server_name(name, uid)}.{namespace}.svc"
@@ -210,6 +230,10 @@ def version_dir(digest: str) -> str:
 def label_value(text: str) -> str:
     """`text` cut to a legal label value (a Dataset's name is a DNS label, so this only cuts)."""
     return text[:_LABEL_MAX].rstrip("-._")
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _stem(name: str, limit: int) -> str:

@@ -18,6 +18,7 @@ _REMEMBERED_DELETIONS = 4096
 _KEPT_SPEC = (
     *("suspend", "storageClassName", "volumeName", "accessModes", "nodeName", "resources", "replicas"),
     *("claimRef", "nfs", "csi"),  # of PersistentVolumes
+    "clusterIP",  # of Services
 )
 
 
@@ -29,6 +30,7 @@ class Cache:
         self._by_name: dict[tuple[str, str, str], str] = {}
         self._children: dict[tuple[str, str], dict[str, None]] = {}
         self._runs: dict[tuple[str, str], dict[str, None]] = {}  # (namespace, Dataset): runs that name it
+        self._datasets: dict[str, dict[str, None]] = {}  # by namespace
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._observers: dict[str, list[Observer]] = {}
 
@@ -49,6 +51,8 @@ class Cache:
         self._by_name[kind, meta.get("namespace", ""), meta["name"]] = uid
         if owner := owner_uid(body):
             self._children.setdefault((kind, owner), {})[uid] = None
+        if kind == names.DATASET_KIND:
+            self._datasets.setdefault(meta.get("namespace", ""), {})[uid] = None
         self._index_run(kind, known, kept)
         self._tell(kind, kept, gone=False)
         return True
@@ -65,6 +69,8 @@ class Cache:
         place = (kind, meta.get("namespace", ""), meta["name"])
         if self._by_name.get(place) == uid:
             del self._by_name[place]
+        if kind == names.DATASET_KIND:
+            self._datasets.get(meta.get("namespace", ""), {}).pop(uid, None)
         if owner := owner_uid(body):
             siblings = self._children.get((kind, owner), {})
             siblings.pop(uid, None)
@@ -108,6 +114,11 @@ class Cache:
         runs = self._objects.get(names.TRAINING_RUN_KIND, {})
         return tuple(runs[uid] for uid in self._runs.get((namespace, dataset), ()))
 
+    def datasets_in(self, namespace: str) -> tuple[Body, ...]:
+        """All Datasets of a namespace."""
+        datasets = self._objects.get(names.DATASET_KIND, {})
+        return tuple(datasets[uid] for uid in self._datasets.get(namespace, ()))
+
     def all(self, kind: str) -> Iterator[Body]:
         yield from tuple(self._objects.get(kind, {}).values())
 
@@ -127,6 +138,12 @@ def _read_by(run: Body) -> set[tuple[str, str]]:
 def owner_uid(body: Body) -> str | None:
     """The uid of the object of ours that `body` was made for, from its label."""
     value = (body["metadata"].get("labels") or {}).get(names.OWNER_UID)
+    return str(value) if value else None
+
+
+def tenant_namespace(body: Body) -> str | None:
+    """The namespace whose NFS server `body` is a part of, from its label."""
+    value = (body["metadata"].get("labels") or {}).get(names.TENANT_NAMESPACE)
     return str(value) if value else None
 
 

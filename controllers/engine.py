@@ -113,6 +113,9 @@ class Engine:
                 return
         if step.ask is not None and (told := await self._writer.last_warning(step.ask)):
             step, changes = kind.plan(body, self._heard(uid), now, told)
+            if step.confirm is not None:  # a Job has ended while we asked: begin again
+                self._queue.add(key)
+                return
         self._holds.begin(uid, (ref.uid for ref in step.hold if ref.uid))  # stays when the answer to a write is lost
         try:
             await self._act(kind, body, step)

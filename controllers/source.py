@@ -22,6 +22,7 @@ from blueno.resources.api import (
     JOBS,
     PODS,
     SERVICES,
+    STATEFUL_SETS,
     TRAINING_RUNS,
     VOLUMES,
     Resource,
@@ -42,8 +43,10 @@ WATCHED: tuple[Watched, ...] = (
 
 
 def watched(config: OperatorConfig) -> tuple[Watched, ...]:
-    """What this operator watches and lists. It has no right to look at PersistentVolumes unless it makes them."""
-    return (*WATCHED, (VOLUMES, OURS)) if config.makes_volumes else WATCHED
+    """What this operator watches and lists. It may look at PersistentVolumes and StatefulSets only if it makes some."""
+    volumes: tuple[Watched, ...] = ((VOLUMES, OURS),) if config.makes_volumes else ()
+    servers: tuple[Watched, ...] = ((STATEFUL_SETS, OURS),) if config.allow_nfs_volumes else ()
+    return (*WATCHED, *volumes, *servers)
 
 
 class Source:

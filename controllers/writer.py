@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from blueno import names
-from blueno.errors import Conflict, Rejected
+from blueno.errors import Conflict, NotFound, Rejected
 from blueno.kube import Cluster
 from blueno.resources.api import BY_KIND, EVENTS, PODS, Resource
 from blueno.resources.conditions import rfc3339, shorten
 from controllers import mounts
-from controllers.cache import Cache, owner_uid
+from controllers.cache import Cache, owner_uid, tenant_namespace
 from controllers.metrics import API_WRITES
 from controllers.step import Patch, Ref
 
@@ -53,6 +53,8 @@ class Writer:
             made = await self._cluster.create(resource, manifest)
         except Conflict:
             made = await self._adopt(resource, manifest)
+        except NotFound as error:  # of something new this can only be said of its namespace
+            raise Rejected(f"{error}: does the namespace {meta.get('namespace')} exist?", 404) from None
         except Rejected as error:
             if error.status == 403 and "being terminated" in str(error):
                 raise TerminatingNamespace(str(error)) from None
@@ -67,7 +69,7 @@ class Writer:
         found = await self._cluster.get(resource, meta.get("namespace"), meta["name"])
         if found is None or found["metadata"].get("deletionTimestamp"):
             raise Conflict(f"{resource.kind} {meta['name']} is being deleted; its name is free again soon")
-        if owner_uid(found) != owner_uid(manifest):
+        if (owner_uid(found), tenant_namespace(found)) != (owner_uid(manifest), tenant_namespace(manifest)):
             raise NameConflict(
                 f"{resource.kind} {meta['name']} exists and was not made for this object: delete or rename it"
             )

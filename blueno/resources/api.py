@@ -34,6 +34,7 @@ DATASETS = Resource(names.GROUP, names.VERSION, names.DATASETS, names.DATASET_KI
 TRAINING_RUNS = Resource(names.GROUP, names.VERSION, names.TRAINING_RUNS, names.TRAINING_RUN_KIND)
 JOBS = Resource("batch", "v1", "jobs", "Job")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
 PODS = Resource("", "v1", "pods", "Pod")
 CLAIMS = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 VOLUMES = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
@@ -46,5 +47,8 @@ EVENTS = Resource("", "v1", "events", "Event")
 TOKEN_REVIEWS = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
 ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False)
 
-_ALL = (DATASETS, TRAINING_RUNS, JOBS, DEPLOYMENTS, PODS, CLAIMS, VOLUMES, SERVICES, SECRETS, LEASES, EVENTS)
+_ALL = (
+    *(DATASETS, TRAINING_RUNS, JOBS, DEPLOYMENTS, STATEFUL_SETS, PODS, CLAIMS, VOLUMES, SERVICES, SECRETS, LEASES),
+    EVENTS,
+)
 BY_KIND = {resource.kind: resource for resource in _ALL}

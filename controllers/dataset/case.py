@@ -35,5 +35,5 @@ class Case:
     @property
     def data_is_gone(self) -> bool:
         """Whether the sealed version lay on another claim than the one that has its name now."""
-        claim, held = self.seen.claim, (self.dataset.status.get("volume") or {}).get("claimUID")
-        return self.dataset.version is not None and claim is not None and held is not None and claim.uid != held
+        holder, held = self.seen.holder, (self.dataset.status.get("volume") or {}).get("claimUID")
+        return self.dataset.version is not None and None not in (holder, held) and holder != held

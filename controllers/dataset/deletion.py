@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from blueno import names
 from blueno.resources.api import CLAIMS, DEPLOYMENTS, PODS, VOLUMES
@@ -17,6 +18,7 @@ from blueno.resources.dataset import Dataset
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset import words
 from controllers.dataset.build import build_erase_job, root_path
+from controllers.dataset.managed import mend
 from controllers.dataset.observe import Observed
 from controllers.step import Ref, Step
 from controllers.world import World
@@ -105,6 +107,17 @@ def claim_holds_the_data(case: Farewell) -> Step | None:
     return _erasing(f"deleting claim {claim.name}", delete=(ref,))
 
 
+def server_is_missing(case: Farewell) -> Step | None:
+    """No pod could mount a managed server that is gone: what of it is missing is made again, but never its claim."""
+    server, claim, job = case.seen.nfs_server, case.seen.claim, case.seen.erase_job
+    if server is None or claim is None or claim.deleting or (job is not None and job.state == "complete"):
+        return None
+    if server.claim is None:
+        return _release("nothing to erase: the claim of its NFS server is gone")
+    missing = mend(case.seen, case.dataset.namespace, case.world.config)
+    return _erasing(f"making its {server} again", apply=missing, again_in=0) if missing else None
+
+
 def directory_is_not_erased(case: Farewell) -> Step | None:
     """On a shared volume only the Dataset's own directory goes, by a Job."""
     job, claim = case.seen.erase_job, case.seen.claim
@@ -152,6 +165,7 @@ RULES: tuple[Rule, ...] = (
     data_server_still_stops,
     claim_is_gone,
     claim_holds_the_data,
+    server_is_missing,
     directory_is_not_erased,
     empty_volume_is_left,
 )
@@ -170,7 +184,7 @@ def _release(message: str) -> Step:
 def _erasing(
     message: str,
     delete: tuple[Ref, ...] = (),
-    apply: tuple[dict[str, object], ...] = (),
+    apply: tuple[dict[str, Any], ...] = (),
     release_if_refused: bool = False,
     again_in: float | None = None,
 ) -> Step:

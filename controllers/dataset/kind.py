@@ -12,12 +12,14 @@ from blueno.errors import InvalidSpec
 from blueno.resources.api import DATASETS
 from blueno.resources.dataset import Dataset
 from blueno.resources.reasons import DatasetReason as Reason
-from controllers.cache import Body, Cache
+from controllers.cache import Body, Cache, tenant_namespace
 from controllers.dataset import words
 from controllers.dataset.build import grow_claim
 from controllers.dataset.case import Case
 from controllers.dataset.decide import decide
 from controllers.dataset.deletion import Farewell, decide_farewell
+from controllers.dataset.managed import tend
+from controllers.dataset.nfs import wants_server
 from controllers.dataset.observe import Observed, observe, view_server
 from controllers.dataset.serving import rest, serve
 from controllers.dataset.status import project_status
@@ -59,7 +61,9 @@ class DatasetKind:
         deeds, look = serve(case, step, heard.serve_until)
         in_use, release = mark(dataset, seen.users, now)
         again_in = _soonest(step.again_in, look, release, used_by(dataset, seen.users, now)[1])
-        step = replace(step, wish=grow_claim(dataset, seen), serve=deeds, in_use=in_use, again_in=again_in)
+        step = replace(
+            step, wish=(*grow_claim(dataset, seen), *tend(case)), serve=deeds, in_use=in_use, again_in=again_in
+        )
         if step.ask is not None and told:
             step = words.told(step, told)
         status = project_status(dataset, seen, wanted, step, now)
@@ -80,7 +84,12 @@ class DatasetKind:
         return difference(dataset.status, project_status(dataset, seen, None, step, now))
 
     def interested(self, kind: str, body: Body) -> Iterable[Key]:
-        """Datasets that this object matters to without being theirs: a user's claim, a run that reads them."""
+        """Datasets that this object matters to without being theirs: a user's claim, a run, their NFS server."""
+        tenant, config = tenant_namespace(body), self._world.config
+        if tenant is not None and body["metadata"].get("namespace") == config.storage_namespace:
+            for dataset in self._cache.datasets_in(tenant):
+                if wants_server(dataset, config):
+                    yield names.DATASET_KIND, dataset["metadata"]["uid"]
         if kind == names.TRAINING_RUN_KIND:
             for entry in body["spec"].get("datasets") or ():
                 read = self._cache.named(names.DATASET_KIND, body["metadata"]["namespace"], str(entry.get("name")))

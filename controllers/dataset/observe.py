@@ -12,6 +12,7 @@ from blueno.resources.conditions import parse_time
 from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome
 from controllers.cache import Body, Cache, owner_uid
+from controllers.dataset.nfs import NfsServerView, observe_server
 from controllers.heard import Heard
 from controllers.jobs import belongs, ended_conditions, pods_of, state_of
 from controllers.pods import PodView, view_pod
@@ -104,7 +105,15 @@ class Observed:
     server_pods: tuple[PodView, ...]
     heard: Heard
     gone_owner: str  # uid of a deleted Dataset that owns the directory, as the last attempt found out; else ""
+    nfs_server: NfsServerView | None = None  # of the namespace, for a managedNFS Dataset
     users: tuple[str, ...] = ()  # names of the TrainingRuns that use it now
+
+    @property
+    def holder(self) -> str | None:
+        """uid of the claim on which the data lie: the server's for managedNFS, where ours only leads to it."""
+        if self.nfs_server is not None:
+            return self.nfs_server.claim.uid if self.nfs_server.claim is not None else None
+        return self.claim.uid if self.claim is not None else None
 
     def pods(self) -> tuple[PodView, ...]:
         """All preparation pods."""
@@ -133,6 +142,7 @@ def observe(cache: Cache, dataset: Dataset, config: OperatorConfig, heard: Heard
         server_pods=tuple(view_pod(pod) for pod in cache.children(PODS.kind, dataset.uid) if _serves(pod)),
         heard=heard,
         gone_owner=_gone_owner(cache, ordered),
+        nfs_server=observe_server(cache, dataset, storage, config),
     )
 
 

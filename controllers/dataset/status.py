@@ -13,6 +13,7 @@ from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset import words
 from controllers.dataset.build import root_path
 from controllers.dataset.indexed import project_index
+from controllers.dataset.managed import describe
 from controllers.dataset.observe import Observed, claim_name
 from controllers.dataset.users import used_by
 from controllers.dataset.work import FAILED, Wanted
@@ -111,7 +112,9 @@ def _volume_condition(seen: Observed | None, generation: int) -> Condition:
     if claim is None:
         return Condition("VolumeReady", "False", "ClaimMissing", "the claim does not exist yet", generation=generation)
     if claim.phase == "Bound":
-        return Condition("VolumeReady", "True", "Bound", f"claim {claim.name} is bound", generation=generation)
+        server = seen.nfs_server if seen is not None else None
+        text = f"claim {claim.name} is bound" + (f"; {describe(server)}" if server is not None else "")
+        return Condition("VolumeReady", "True", "Bound", text, generation=generation)
     return Condition("VolumeReady", "False", f"Claim{claim.phase}", f"claim {claim.name}", generation=generation)
 
 
@@ -121,8 +124,8 @@ def _volume(dataset: Dataset, seen: Observed, status: Mapping[str, Any]) -> dict
     volume |= {"claimName": claim_name(dataset, seen.storage), "path": root_path(dataset, seen.storage)}
     if status.get("version") is None:
         volume.pop("claimUID", None)
-    elif seen.claim is not None:
-        volume.setdefault("claimUID", seen.claim.uid)
+    elif seen.holder is not None:
+        volume.setdefault("claimUID", seen.holder)
     outcome = next((job.outcome for job in reversed(seen.jobs) if job.outcome and job.outcome.capacity_bytes), None)
     if outcome is not None:
         volume |= {"capacityBytes": outcome.capacity_bytes, "freeBytes": outcome.free_bytes}

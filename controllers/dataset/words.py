@@ -80,7 +80,7 @@ def is_about_claim(detail: str) -> bool:
 
 def told(step: Step, message: str) -> Step:
     """`step` with what an Event says. A volume that cannot be mounted has a reason of its own."""
-    if message.startswith(FAILED):
+    if message.startswith(FAILED) and step.reason != Reason.PROVISIONING:  # that is told of the NFS server's pod
         return replace(step, reason=Reason.WAITING_FOR_VOLUME, message=f"the preparation pod waits: {message}")
     return replace(step, message=f"{step.message}: {message}")
 

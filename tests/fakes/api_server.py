@@ -201,7 +201,8 @@ class ApiServer:
             return {**body, "status": self.tokens.get(body["spec"]["token"], {"authenticated": False})}
         if target.name is None:
             if verb == "POST":
-                body["metadata"].setdefault("namespace", target.namespace)
+                if target.namespace is not None:
+                    body["metadata"].setdefault("namespace", target.namespace)
                 return self._create(target.resource, body, request.query)
             return self._list(target, request)
         namespace = (target.namespace or "") if target.resource.namespaced else ""
