@@ -28,6 +28,7 @@ from tests.make import (
     a_volume,
     a_world,
     an_ended_pod,
+    an_nfs_server,
     before,
     failed_outcome,
     observed,
@@ -40,6 +41,7 @@ J1, J2, OLD = (a_job(1).name, a_job(2).name, a_job(1, OTHER).name)
 PV = "blueno-0a1b2c3d-1111-4222-8333-444455556666"
 HOST = Storage("hostPath", {"path": "/data"})
 NFS = Storage("nfs", {"server": "nfs.example.org", "path": "/exports/ml"})
+MANAGED = Storage("managedNFS", {"size": "10Gi"})
 THEIRS = Storage("existingClaim", {"name": "photos"})
 RUNNING = a_status()
 SEALED = a_status("Sealed")
@@ -115,6 +117,16 @@ ROWS = [
         "stalled", says=CLAIM),
     Row("a claim that held a version is replaced on request", {"status": SEALED, "requested_at": "t1"},
         {"claim": None}, "Provisioning", "reconciling", [f"apply PersistentVolumeClaim {CLAIM}"], again_in=0),
+    # server_is_not_ready: all of its situations are in test_managed.py
+    Row("a managed server is made before the first volume on it", {},
+        {"storage": MANAGED, "claim": None,
+         "nfs_server": an_nfs_server(claim=None, runner=None, service_made=False, address="")},
+        "Provisioning", "reconciling",
+        [f"apply {kind} nfs-lab" for kind in ("PersistentVolumeClaim", "Service", "StatefulSet")],
+        "making its NFS server nfs-lab in blueno-storage", again_in=0, config=ALLOWED),
+    Row("then the volume", {}, {"storage": MANAGED, "claim": None, "nfs_server": an_nfs_server()},
+        "Provisioning", "reconciling", [f"apply PersistentVolume {PV}", f"apply PersistentVolumeClaim {CLAIM}"],
+        f"making claim {CLAIM}", again_in=0, config=ALLOWED),
     # volume_is_stale
     Row("a volume whose claim was deleted is never bound again: it goes", {},
         {"storage": NFS, "claim": None, "volume": a_volume()}, "Provisioning", "reconciling",
