@@ -41,6 +41,7 @@ const ADVICE: Record<string, string> = {
   VolumeNotShared:
     "One node at a time has the data set's claim: make a new run with numNodes 1, or the data set on a ReadWriteMany class.",
   VolumeUnbound: "The claim that the message names has to exist and be bound; look at it and at its storage class.",
+  VolumeNotShared: "Make a new run on one node, or the data set anew on a ReadWriteMany volume.",
   ImagePullFailed: "Check the image's name and its pull Secrets. It is tried again until it works.",
   NodeLost: "Its node does not answer. The message says by which command the run goes on.",
   Suspended: "Resume it: the next attempt goes on from the last checkpoint.",
