@@ -1,4 +1,7 @@
-"""`python -m blueno.dataserver`: what a data server's pod runs. See blueno/names.py for its variables."""
+"""`python -m blueno.dataserver`: what a data server's pod runs. See blueno/names.py for its variables.
+
+BLUENO_OUTPUTS_CLAIM makes it serve what training runs have written to a claim, in place of a data set.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +10,38 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
+
+from aiohttp import web
 
 from blueno.dataserver.app import make_app
-from blueno.dataserver.config import ServerConfig
-from blueno.dataserver.listen import listen
+from blueno.dataserver.config import OutputsConfig, ServerConfig
+from blueno.dataserver.listen import Limits, listen
+from blueno.dataserver.outputs_app import make_outputs_app
 from blueno.errors import InvalidSpec
 from blueno.memory import give_back_early
-from blueno.names import DATA_PORT
+from blueno.names import DATA_PORT, ENV_OUTPUTS_CLAIM
 
 log = logging.getLogger("blueno.dataserver")
 
 
-async def serve(config: ServerConfig, port: int) -> None:
+def choose(env: Mapping[str, str]) -> tuple[web.Application, Limits, str]:
+    """The application that the environment asks for, its limits, what it serves. Raises InvalidSpec."""
+    if ENV_OUTPUTS_CLAIM in env:
+        outputs = OutputsConfig.from_env(env)
+        return make_outputs_app(outputs), outputs.limits, f"outputs on {outputs.namespace}/{outputs.claim}"
+    config = ServerConfig.from_env(env)
+    return make_app(config), config.limits, str(config.root)
+
+
+async def serve(app: web.Application, limits: Limits, what: str, port: int) -> None:
     """Until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    listener = await listen(make_app(config), None, port, config.limits)
-    log.info("serving %s on port %d", config.root, listener.port)
+    listener = await listen(app, None, port, limits)
+    log.info("serving %s on port %d", what, listener.port)
     await stop.wait()
     await listener.close()
 
@@ -34,12 +50,12 @@ def main() -> int:
     """Exit code: 0 when asked to stop, 2 for wrong settings."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     try:
-        config = ServerConfig.from_env(os.environ)
+        app, limits, what = choose(os.environ)
     except InvalidSpec as error:
         log.error("%s", error)
         return 2
     give_back_early()
-    asyncio.run(serve(config, DATA_PORT))
+    asyncio.run(serve(app, limits, what, DATA_PORT))
     return 0
 
 
