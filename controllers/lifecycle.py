@@ -31,6 +31,7 @@ from controllers.fleet import Fleet
 from controllers.holds import Holds
 from controllers.lease import Lease
 from controllers.mirror import Mirror
+from controllers.outputs.kind import OutputsKind
 from controllers.queue import WorkQueue
 from controllers.reports import Reports
 from controllers.source import Source
@@ -113,7 +114,8 @@ async def _start(config: OperatorConfig) -> Operator:
     demand = Demand(config.serve_seconds)
     reports = Reports(operator.cluster, operator.cache, queue, demand, config.namespace)
     holds = Holds()
-    kinds = (DatasetKind(world, operator.cache, holds), TrainingRunKind(world, operator.cache))
+    cache = operator.cache
+    kinds = (DatasetKind(world, cache, holds), TrainingRunKind(world, cache), OutputsKind(world, cache))
     engine = Engine(operator.cache, queue, Writer(operator.cluster, operator.cache), reports.latest, holds)
     for kind in kinds:
         engine.register(kind)
@@ -156,7 +158,7 @@ def _stop_process(_: asyncio.Task[None]) -> None:
 
 
 def _served(cache: Cache) -> list[str]:
-    """Datasets whose data server runs: nobody told us who looks at them, so somebody does."""
+    """Datasets and claims whose data server runs: nobody told us who looks at them, so somebody does."""
     running = (body for body in cache.all(DEPLOYMENTS.kind) if body["spec"].get("replicas", 1))
     return [owner for body in running if (owner := owner_uid(body)) is not None]
 

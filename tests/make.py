@@ -16,9 +16,10 @@ from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome, Progress
 from blueno.resources.work import Work
 from controllers.dataset.build import prepare_hash, short_hash
-from controllers.dataset.observe import ClaimView, JobView, Observed, ServerView
+from controllers.dataset.observe import ClaimView, JobView, Observed
 from controllers.heard import Heard
 from controllers.pods import PodView
+from controllers.servers import ServerView
 from controllers.step import Ref
 from controllers.world import World
 

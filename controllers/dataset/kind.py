@@ -17,7 +17,7 @@ from controllers.dataset.build import grow_claim
 from controllers.dataset.case import Case
 from controllers.dataset.decide import decide
 from controllers.dataset.deletion import Farewell, decide_farewell
-from controllers.dataset.observe import Observed, observe, view_server
+from controllers.dataset.observe import Observed, observe
 from controllers.dataset.serving import rest, serve
 from controllers.dataset.status import project_status
 from controllers.dataset.users import find_users, mark, used_by
@@ -26,6 +26,7 @@ from controllers.diff import difference
 from controllers.heard import NOTHING, Heard
 from controllers.holds import Holds
 from controllers.queue import Key
+from controllers.servers import view_server
 from controllers.step import Step
 from controllers.world import World
 
