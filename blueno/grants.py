@@ -1,4 +1,4 @@
-"""Short permits for a data server: who may do what with which data set, and until when.
+"""Short permits for a data server: who may do what with which data set or which run's outputs, and until when.
 
 Signed by the web process and the recorder, checked by blueno/dataserver. A grant is
 `v1.<base64url of its JSON>.<base64url of an Ed25519 signature>`, sent as `Authorization: Bearer …`. Each issuer has a
@@ -38,20 +38,29 @@ class GrantRefused(BluenoError):
     """Whatever is wrong, the sentence is the same: it tells a forger nothing."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "the grant is not valid for this data set now; ask the server that sent you here for a new one"
-        )
+        super().__init__("the grant is not valid here now; ask the server that sent you here for a new one")
 
 
 @dataclass(frozen=True)
 class Grant:
-    """`subject` may do `actions` with the data set of uid `dataset` until `expires`, says `issuer`."""
+    """`subject` may do `actions` with the data set of uid `dataset` until `expires`, says `issuer`.
+
+    For what a training run has written, `dataset` is `outputs_of` its directory: no uid looks like that.
+    """
 
     issuer: Issuer
     dataset: str
     actions: tuple[str, ...]
     expires: int  # unix seconds
     subject: str  # for the log: an email, or the issuer itself
+
+
+def outputs_of(namespace: str, claim: str, directory: str) -> str:
+    """What a grant names for a run's directory on a claim. Raises ValueError for a part that is empty or has a `/`."""
+    parts = (namespace, claim, directory)
+    if not all(parts) or any("/" in part for part in parts):
+        raise ValueError(f"{parts} do not name a directory on a claim")
+    return f"outputs:{'/'.join(parts)}"
 
 
 def sign(grant: Grant, private_pem: str | bytes) -> str:

@@ -17,12 +17,17 @@ DATASETS: Final = "datasets"
 TRAINING_RUN_KIND: Final = "TrainingRun"
 TRAINING_RUNS: Final = "trainingruns"
 KINDS: Final = (DATASET_KIND, TRAINING_RUN_KIND)
+CLAIM_KIND: Final = "PersistentVolumeClaim"  # owns the data server of what runs have written to it
 
 # Labels and annotations -------------------------------------------------------------------------
 MANAGED: Final = f"{GROUP}/managed"  # "true" on every child: what our watches select
 OWNER_KIND: Final = f"{GROUP}/owner-kind"
 OWNER_UID: Final = f"{GROUP}/owner-uid"
-OWNER_LABELS: Final = {DATASET_KIND: f"{GROUP}/dataset", TRAINING_RUN_KIND: f"{GROUP}/training-run"}  # the owner's name
+OWNER_LABELS: Final = {  # the owner's name
+    DATASET_KIND: f"{GROUP}/dataset",
+    TRAINING_RUN_KIND: f"{GROUP}/training-run",
+    CLAIM_KIND: f"{GROUP}/claim",
+}
 DATASET_LABEL: Final = OWNER_LABELS[DATASET_KIND]
 # "prepare", "erase" or "train" on Jobs, "data" on claims and volumes, "serve" on data servers, "nfs" on NFS servers:
 ROLE_LABEL: Final = f"{GROUP}/role"
@@ -50,7 +55,7 @@ ROLE_DATA: Final = "data"
 ROLE_SERVE: Final = "serve"
 ROLE_TRAIN: Final = "train"
 ROLE_SETUP: Final = "setup"  # the container that runs before the training
-ROLE_OUTPUTS: Final = "outputs"
+ROLE_OUTPUTS: Final = "outputs"  # on the claim that runs write to, and on the data server of such a claim
 ROLE_NFS: Final = "nfs"
 KUEUE_QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
 KUEUE_JOB_LABEL: Final = "kueue.x-k8s.io/job-uid"  # on the Workload that Kueue makes for a Job
@@ -102,6 +107,7 @@ TERMINATION_LOG: Final = "/dev/termination-log"
 
 # What a data server is told: see blueno/dataserver ---------------------------------------------------
 ENV_GRANT_KEYS: Final = "BLUENO_GRANT_KEYS"  # JSON: issuer → PEM of its Ed25519 public key
+ENV_OUTPUTS_CLAIM: Final = "BLUENO_OUTPUTS_CLAIM"  # namespace/name: it serves what runs wrote there, not a data set
 DATA_PORT: Final = 8080  # of the data server's pod; its Service listens on 80
 
 # What a training pod finds -----------------------------------------------------------------------------
@@ -201,6 +207,20 @@ def nfs_fsid(namespace: str) -> int:
 def data_server_url(namespace: str, name: str, uid: str) -> str:
     """Where the web process and the recorder reach a Dataset's data server."""
     return f"http://{data_server_name(name, uid)}.{namespace}.svc"
+
+
+def outputs_server_name(claim: str) -> str:
+    """Name of the data server of a claim that runs write to: Deployment and Service, at most 57 characters.
+
+    Begins with a letter, as Services must; the claim's name may be longer, hold dots and begin with a digit.
+    """
+    digest = hashlib.sha256(claim.encode()).hexdigest()
+    return f"outputs-{_stem(claim.replace('.', '-'), 40)}-{digest[:8]}"
+
+
+def outputs_server_url(namespace: str, claim: str) -> str:
+    """Where the web process reaches the data server of a claim that runs write to."""
+    return f"http://{outputs_server_name(claim)}.{namespace}.svc"
 
 
 def train_job_name(name: str, uid: str, attempt: int) -> str:

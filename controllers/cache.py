@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from blueno import names
+from blueno.resources.run_parts import keeping
 
 Body = Mapping[str, Any]
 Observer = Callable[[Body, bool], None]  # the object as it is kept, and whether it is gone
@@ -29,7 +30,7 @@ class Cache:
         self._objects: dict[str, dict[str, Body]] = {}
         self._by_name: dict[tuple[str, str, str], str] = {}
         self._children: dict[tuple[str, str], dict[str, None]] = {}
-        self._runs: dict[tuple[str, str], dict[str, None]] = {}  # (namespace, Dataset): runs that name it
+        self._runs: dict[tuple[str, str, str], dict[str, None]] = {}  # (kind, namespace, name): runs that name it
         self._datasets: dict[str, dict[str, None]] = {}  # by namespace
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._observers: dict[str, list[Observer]] = {}
@@ -83,7 +84,7 @@ class Cache:
     def _index_run(self, kind: str, before: Body | None, after: Body | None) -> None:
         if kind != names.TRAINING_RUN_KIND:
             return
-        old, new = (set() if body is None else _read_by(body) for body in (before, after))
+        old, new = (set() if body is None else _used_by(body) for body in (before, after))
         uid = (after or before or {})["metadata"]["uid"]
         for place in new - old:
             self._runs.setdefault(place, {})[uid] = None
@@ -111,8 +112,15 @@ class Cache:
 
     def runs_of(self, namespace: str, dataset: str) -> tuple[Body, ...]:
         """TrainingRuns that name this Dataset and are not over: thousands that are over cost nothing."""
+        return self._runs_that_name(names.DATASET_KIND, namespace, dataset)
+
+    def runs_on(self, namespace: str, claim: str) -> tuple[Body, ...]:
+        """TrainingRuns that write to this claim and are not over."""
+        return self._runs_that_name(names.CLAIM_KIND, namespace, claim)
+
+    def _runs_that_name(self, kind: str, namespace: str, name: str) -> tuple[Body, ...]:
         runs = self._objects.get(names.TRAINING_RUN_KIND, {})
-        return tuple(runs[uid] for uid in self._runs.get((namespace, dataset), ()))
+        return tuple(runs[uid] for uid in self._runs.get((kind, namespace, name), ()))
 
     def datasets_in(self, namespace: str) -> tuple[Body, ...]:
         """All Datasets of a namespace."""
@@ -126,13 +134,14 @@ class Cache:
         return len(self._objects.get(kind, {}))
 
 
-def _read_by(run: Body) -> set[tuple[str, str]]:
-    """(namespace, name) of the Datasets that a run reads; none when it is over."""
+def _used_by(run: Body) -> set[tuple[str, str, str]]:
+    """(kind, namespace, name) of the Datasets that a run reads and the claim that it writes; none when it is over."""
     conditions = run["status"].get("conditions") or ()
     if any(c["type"] == "Succeeded" and c["status"] in ("True", "False") for c in conditions):
         return set()
     namespace = run["metadata"].get("namespace", "")
-    return {(namespace, str(entry.get("name"))) for entry in run["spec"].get("datasets") or ()}
+    read = {(names.DATASET_KIND, namespace, str(entry.get("name"))) for entry in run["spec"].get("datasets") or ()}
+    return read | {(names.CLAIM_KIND, namespace, keeping(run["spec"]).claim)}
 
 
 def owner_uid(body: Body) -> str | None:

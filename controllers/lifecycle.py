@@ -32,6 +32,7 @@ from controllers.holds import Holds
 from controllers.kueue import Workloads
 from controllers.lease import Lease
 from controllers.mirror import Mirror
+from controllers.outputs.kind import OutputsKind
 from controllers.queue import WorkQueue
 from controllers.reports import Reports
 from controllers.source import Source
@@ -115,9 +116,10 @@ async def _start(config: OperatorConfig) -> Operator:
     demand = Demand(config.serve_seconds)
     reports = Reports(operator.cluster, operator.cache, queue, demand, config.namespace)
     holds = Holds()
-    kinds = (DatasetKind(world, operator.cache, holds), TrainingRunKind(world, operator.cache))
-    writer, workloads = Writer(operator.cluster, operator.cache), Workloads(operator.cluster)
-    engine = Engine(operator.cache, queue, writer, reports.latest, holds, workloads)
+    cache, workloads = operator.cache, Workloads(operator.cluster)
+    kinds = (DatasetKind(world, cache, holds), TrainingRunKind(world, cache), OutputsKind(world, cache))
+    writer = Writer(operator.cluster, cache)
+    engine = Engine(cache, queue, writer, reports.latest, holds, workloads)
     for kind in kinds:
         engine.register(kind)
     operator.source = Source(operator.cache, queue, *(kind.interested for kind in kinds))
@@ -159,7 +161,7 @@ def _stop_process(_: asyncio.Task[None]) -> None:
 
 
 def _served(cache: Cache) -> list[str]:
-    """Datasets whose data server runs: nobody told us who looks at them, so somebody does."""
+    """Datasets and claims whose data server runs: nobody told us who looks at them, so somebody does."""
     running = (body for body in cache.all(DEPLOYMENTS.kind) if body["spec"].get("replicas", 1))
     return [owner for body in running if (owner := owner_uid(body)) is not None]
 

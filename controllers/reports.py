@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,13 +26,16 @@ from controllers.cache import Body, Cache
 from controllers.callers import Callers
 from controllers.demand import Demand
 from controllers.heard import Heard
+from controllers.outputs.observe import is_for_outputs, observe
+from controllers.outputs.serving import why_not
 from controllers.owners import find_owner
 from controllers.queue import WorkQueue
 from controllers.training_reports import TrainingReports
 
 PODS_KEPT = 4096
 MIN_INTERVAL = 0.5  # seconds between two reports of one pod
-LOOKED_LIMIT = 100  # data sets in one "looked"
+LOOKED_LIMIT = 100  # data sets and claims in one "looked"
+LOOKED_BYTES = 64 << 10  # of it: the names of claims may be long
 NO_POD = "the token is not valid for the audience blueno-report, or its pod is gone"
 UNREADABLE_SECONDS = 30  # when the recorder may ask again for a data set that cannot be read now
 
@@ -96,19 +100,24 @@ class Reports:
         return web.Response(status=204)
 
     async def looked(self, request: web.Request) -> web.Response:
-        """The web process: somebody looks at these. 204; 400, 401, 404 when none of them exists."""
+        """The web process: somebody looks at these. 204, or 200 with why claims cannot be read; 400, 401, 404 when none
+        of the Datasets exists.
+        """
         refused = await self._refuse_all_but(names.WEB, request)
         if refused is not None:
             return refused
-        uids = await read_body(request, _uids)
-        if isinstance(uids, web.Response):
-            return uids
-        known = [uid for uid in uids if self._cache.get(names.DATASET_KIND, uid) is not None]
-        if uids and not known:
+        looked = await read_body(request, _Looked.parse, LOOKED_BYTES)
+        if isinstance(looked, web.Response):
+            return looked
+        known = [uid for uid in looked.datasets if self._cache.get(names.DATASET_KIND, uid) is not None]
+        if looked.datasets and not known and not looked.claims:
             return problem(404, "none of these Datasets exists")
         for uid in self._demand.look(known, datetime.now(UTC)):
             self._news(uid)
-        return web.Response(status=204)
+        if not looked.claims:
+            return web.Response(status=204)
+        said = [{"namespace": place, "name": name, "message": self._look(place, name)} for place, name in looked.claims]
+        return web.json_response({"claims": said})
 
     async def index(self, request: web.Request) -> web.Response:
         """The recorder: may I read this one? 200 with `granted` and `retryAfterSeconds`; 400, 401, 404."""
@@ -166,6 +175,18 @@ class Reports:
         """The recorder: what did training runs say since? 200, perhaps after a while; 400, 401."""
         return await self._refuse_all_but(names.RECORDER, request) or await self._training.points(request)
 
+    def _look(self, namespace: str, name: str) -> str:
+        """Somebody looks at what runs wrote to this claim; why it cannot be read, "" when it can in a moment."""
+        claim, now = self._cache.named(names.CLAIM_KIND, namespace, name), datetime.now(UTC)
+        if claim is None:
+            return f"claim {name} does not exist, or not any more"
+        if not is_for_outputs(self._cache, claim):
+            return f"no run in this cluster writes to claim {name} any more"
+        uid = claim["metadata"]["uid"]
+        if self._demand.look([uid], now):
+            self._queue.add((names.CLAIM_KIND, uid))
+        return why_not(observe(self._cache, claim, now))
+
     async def _asked(self, request: web.Request) -> tuple[str, Body] | web.Response:
         """The Dataset that the recorder asks about."""
         refused = await self._refuse_all_but(names.RECORDER, request)
@@ -201,8 +222,21 @@ class Reports:
             self._heard.popitem(last=False)
 
 
-def _uids(body: Mapping[str, Any]) -> list[str]:
-    uids = body.get("datasets")
-    if not isinstance(uids, list) or len(uids) > LOOKED_LIMIT or not all(isinstance(uid, str) for uid in uids):
-        raise ValueError(f"datasets must be a list of at most {LOOKED_LIMIT} uids")
-    return uids
+@dataclass(frozen=True)
+class _Looked:
+    """Uids of Datasets, and (namespace, name) of claims that runs write to."""
+
+    datasets: list[str]
+    claims: list[tuple[str, str]]
+
+    @classmethod
+    def parse(cls, body: Mapping[str, Any]) -> _Looked:
+        uids, claims = body.get("datasets"), body.get("claims", [])
+        if not isinstance(uids, list) or not all(isinstance(uid, str) for uid in uids):
+            raise ValueError("datasets must be a list of uids")
+        if not isinstance(claims, list) or len(uids) + len(claims) > LOOKED_LIMIT:
+            raise ValueError(f"at most {LOOKED_LIMIT} things in one notice")
+        places = [(claim.get("namespace"), claim.get("name")) for claim in claims]
+        if not all(isinstance(part, str) for place in places for part in place):
+            raise ValueError("claims must be a list of objects with namespace and name")
+        return cls(uids, places)

@@ -17,9 +17,10 @@ from blueno.resources.outcome import Outcome, Progress
 from blueno.resources.work import Work
 from controllers.dataset.build import prepare_hash, short_hash
 from controllers.dataset.nfs import DataClaim, NfsServerView, StatefulSetView
-from controllers.dataset.observe import ClaimView, JobView, Observed, ServerView, VolumeView
+from controllers.dataset.observe import ClaimView, JobView, Observed, VolumeView
 from controllers.heard import Heard
 from controllers.pods import PodView
+from controllers.servers import ServerView
 from controllers.step import Ref
 from controllers.world import World
 

@@ -21,7 +21,7 @@ from webui.auth import Doorkeeper
 from webui.config import WebConfig
 from webui.cursors import Cursors
 from webui.database import Database
-from webui.dataservers import Address, DataServers, service_address
+from webui.dataservers import Addresses, DataServers
 from webui.keys import Keys
 from webui.listen import Listener, News
 from webui.looked import Looked
@@ -51,12 +51,12 @@ class Running:
 
 
 @asynccontextmanager
-async def running(config: WebConfig, cluster: Cluster, address: Address = service_address) -> AsyncIterator[Running]:
-    """Serves while the block runs. `address` says where data servers are. Raises InvalidSpec for bad keys."""
+async def running(config: WebConfig, cluster: Cluster, addresses: Addresses | None = None) -> AsyncIterator[Running]:
+    """Serves while the block runs. `addresses` says where data servers are. Raises InvalidSpec for bad keys."""
     keys = Keys.read(config.keys)
     registry = Registry(ROUTES)
     async with AsyncExitStack() as stack:
-        services = _services(config, keys, cluster, registry, address)
+        services = _services(config, keys, cluster, registry, addresses)
         stack.callback(services.database.close)
         stack.callback(services.passwords.close)
         stack.push_async_callback(services.data_servers.close)
@@ -74,7 +74,9 @@ async def running(config: WebConfig, cluster: Cluster, address: Address = servic
         yield process
 
 
-def _services(config: WebConfig, keys: Keys, cluster: Cluster, registry: Registry, address: Address) -> Services:
+def _services(
+    config: WebConfig, keys: Keys, cluster: Cluster, registry: Registry, addresses: Addresses | None
+) -> Services:
     metrics = Metrics()
     database = Database(config.database)
     passwords = Passwords()
@@ -91,7 +93,7 @@ def _services(config: WebConfig, keys: Keys, cluster: Cluster, registry: Registr
         doorkeeper=Doorkeeper(config, keys, database, passwords),
         access=Access(cluster, namespaces),
         cursors=Cursors(keys.cursor),
-        data_servers=DataServers(keys.web, address),
+        data_servers=DataServers(keys.web, addresses),
         looked=Looked(config, metrics),
         hub=Hub(metrics),
         metrics=metrics,

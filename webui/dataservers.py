@@ -1,4 +1,4 @@
-"""Pixels and bytes from the data servers, passed through as they come. Used by api/pixels.py.
+"""Pixels and bytes from the data servers, passed through as they come. Used by api/pixels.py and api/run_outputs.py.
 
 A data server is asked with a short grant (blueno/grants.py) of the person who looks. One that is not up yet is the
 usual case, not an error: 503 `data_server_starting`, and the operator has been told (looked.py) that somebody waits.
@@ -21,7 +21,7 @@ from aiohttp import web
 
 from blueno import names
 from blueno.db.datasets import DatasetRow
-from blueno.grants import READ, TTL, Grant, sign
+from blueno.grants import READ, TTL, Grant, outputs_of, sign
 from webui.headers import secured
 from webui.problems import Problem, later
 
@@ -46,19 +46,34 @@ _SECONDS = re.compile(r"[0-9]{1,3}")
 _PASSED_ON = ("If-None-Match", "If-Range", "Range")
 _PASSED_BACK = ("Content-Length", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified", "Blueno-Sheet")
 
-Address = Callable[[DatasetRow], str]
+
+class Addresses:
+    """Where the operator's Services are; tests have others."""
+
+    def dataset(self, row: DatasetRow) -> str:
+        """Of a data set's data server."""
+        return names.data_server_url(row.namespace, row.name, row.uid)
+
+    def outputs(self, namespace: str, claim: str) -> str:
+        """Of the server of what runs wrote to a claim."""
+        return names.outputs_server_url(namespace, claim)
 
 
-def service_address(row: DatasetRow) -> str:
-    """Where the operator's Service for a data set's data server is."""
-    return names.data_server_url(row.namespace, row.name, row.uid)
+@dataclass(frozen=True)
+class Source:
+    """A data server: its URL, what a grant for it names, and in words whose server it is."""
+
+    url: str
+    grant: str
+    about: str  # for the log: namespace/name
+    whose: str  # "the data set's"
 
 
 @dataclass(frozen=True)
 class Wanted:
     """One thing to fetch: `path` below the data server's root, and how the answer is dressed."""
 
-    row: DatasetRow
+    source: Source
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]  # set on the answer, whatever the data server says: its Content-Type is not trusted
@@ -70,9 +85,9 @@ class Wanted:
 class DataServers:
     """One session to all of them."""
 
-    def __init__(self, key: bytes, address: Address = service_address) -> None:
+    def __init__(self, key: bytes, addresses: Addresses | None = None) -> None:
         self._key = key
-        self._address = address
+        self._addresses = addresses or Addresses()
         self._grants: OrderedDict[tuple[str, str], tuple[float, str]] = OrderedDict()
         self._slots = {False: asyncio.Semaphore(AT_ONCE), True: asyncio.Semaphore(ORIGINALS_AT_ONCE)}
         self._session = aiohttp.ClientSession(
@@ -83,6 +98,15 @@ class DataServers:
 
     async def close(self) -> None:
         await self._session.close()
+
+    def of_dataset(self, row: DatasetRow) -> Source:
+        """A data set's own server."""
+        return Source(self._addresses.dataset(row), row.uid, f"{row.namespace}/{row.name}", "the data set's")
+
+    def of_outputs(self, namespace: str, claim: str, directory: str) -> Source:
+        """The server of the claim that a run writes to. Raises ValueError for names that cannot be."""
+        grant = outputs_of(namespace, claim, directory)
+        return Source(self._addresses.outputs(namespace, claim), grant, f"{namespace}/{directory}", "the outputs'")
 
     async def fetch(self, wanted: Wanted, request: web.BaseRequest, subject: str) -> web.StreamResponse:
         """The data server's answer, streamed to the client. Raises Problem for refusals and while it is not up."""
@@ -98,9 +122,10 @@ class DataServers:
             slots.release()
 
     async def _fetch(self, wanted: Wanted, request: web.BaseRequest, subject: str) -> web.StreamResponse:
-        url = self._address(wanted.row) + wanted.path + (f"?{urlencode(wanted.query)}" if wanted.query else "")
+        source = wanted.source
+        url = source.url + wanted.path + (f"?{urlencode(wanted.query)}" if wanted.query else "")
         headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
-        headers["Authorization"] = f"Bearer {self._grant(wanted.row.uid, subject)}"
+        headers["Authorization"] = f"Bearer {self._grant(source.grant, subject)}"
         headers["Accept-Encoding"] = "identity"
         method = "HEAD" if request.method == "HEAD" else "GET"
         try:
@@ -108,32 +133,32 @@ class DataServers:
             async with self._session.request(
                 method, url, headers=headers, allow_redirects=False, timeout=limits
             ) as answer:
-                await _refuse(answer)
+                await _refuse(answer, source.whose)
                 return await _pass_on(answer, wanted, request)
         except aiohttp.ClientConnectionError as error:
-            log.info("%s/%s: no data server yet: %s", wanted.row.namespace, wanted.row.name, type(error).__name__)
-            raise later("data_server_starting", "the data set's server is starting: a few seconds") from None
+            log.info("%s: no data server yet: %s", source.about, type(error).__name__)
+            raise later("data_server_starting", f"{source.whose} server is starting: a few seconds") from None
         except TimeoutError:
-            raise later("data_server_starting", "the data set's server does not answer yet") from None
+            raise later("data_server_starting", f"{source.whose} server does not answer yet") from None
         except aiohttp.ClientError as error:
-            log.warning("%s/%s: %s", wanted.row.namespace, wanted.row.name, error)
+            log.warning("%s: %s", source.about, error)
             raise Problem(
-                502, "data_server_failed", "the data set's server gave an answer that makes no sense"
+                502, "data_server_failed", f"{source.whose} server gave an answer that makes no sense"
             ) from None
 
-    def _grant(self, uid: str, subject: str) -> str:
-        until, text = self._grants.get((uid, subject), (0.0, ""))
+    def _grant(self, about: str, subject: str) -> str:
+        until, text = self._grants.get((about, subject), (0.0, ""))
         if until > time.monotonic():
             return text
-        text = sign(Grant("web", uid, (READ,), int(time.time()) + TTL, subject), self._key)
-        self._grants[uid, subject] = (time.monotonic() + GRANT_SECONDS, text)
-        self._grants.move_to_end((uid, subject))
+        text = sign(Grant("web", about, (READ,), int(time.time()) + TTL, subject), self._key)
+        self._grants[about, subject] = (time.monotonic() + GRANT_SECONDS, text)
+        self._grants.move_to_end((about, subject))
         while len(self._grants) > GRANTS_KEPT:
             self._grants.popitem(last=False)
         return text
 
 
-async def _refuse(answer: aiohttp.ClientResponse) -> None:
+async def _refuse(answer: aiohttp.ClientResponse, whose: str) -> None:
     """Raises the Problem that an error of the data server is for our client."""
     if answer.status in (200, 206, 304):
         return
@@ -142,13 +167,13 @@ async def _refuse(answer: aiohttp.ClientResponse) -> None:
         headers = {"Content-Range": answer.headers["Content-Range"]} if "Content-Range" in answer.headers else {}
         raise Problem(416, "range_not_satisfiable", "there are no such bytes", headers=headers)
     if answer.status in _TOLD:
-        raise Problem(answer.status, code or _TOLD[answer.status], detail or "the data set's server refuses this")
+        raise Problem(answer.status, code or _TOLD[answer.status], detail or f"{whose} server refuses this")
     if answer.status in (429, 503):
         after = answer.headers.get("Retry-After", "1")
-        detail = detail or "the data set's server is busy"
+        detail = detail or f"{whose} server is busy"
         raise later("data_server_busy", detail, int(after) if _SECONDS.fullmatch(after) else 1.0)
     log.warning("a data server answered %d: %s %.300r", answer.status, code, detail)
-    raise Problem(502, "data_server_failed", "the data set's server could not make this; its log says why")
+    raise Problem(502, "data_server_failed", f"{whose} server could not make this; its log says why")
 
 
 def _said(raw: bytes) -> tuple[str, str]:

@@ -92,6 +92,8 @@ def _responses(route: Route) -> dict[str, Any]:
     problems |= {403: "not allowed"}
     if route.permission is Permission.CONTENT:
         problems |= {409: "not indexed yet", 410: "version removed", 416: "no such range", 502: "data server failed"}
+    if route.served:
+        problems |= {409: "cannot be read as things are", 416: "no such range", 502: "data server failed"}
     if route.method in ("POST", "PATCH", "DELETE"):
         problems |= {401: "not let in", 409: "not possible as things are"}
     for status, about in sorted(problems.items()):

@@ -89,6 +89,7 @@ class Route:
     kinds: Mapping[str, Kind] = field(default_factory=dict)  # of the path's parameters
     audit: str = ""
     streams: bool = False  # may answer for longer than a minute
+    served: bool = False  # by a data server, whose refusals are passed on
     about: Resource = DATASETS
 
     @property

@@ -216,6 +216,18 @@ SCHEMAS: Final[dict[str, Schema]] = {
         next=_WHOLE,
         complete=_BOOL,
     ),
+    "Outputs": obj(
+        path=_TEXT,
+        items=list_of(
+            obj(
+                name=_TEXT,
+                kind={"type": "string", "enum": ["file", "directory", "link", "other"]},
+                bytes=maybe(_WHOLE),
+                modified=maybe(_TIME),
+            )
+        ),
+        next=maybe(_TEXT),
+    ),
     "About": _ANY,
     "Health": obj(status=_TEXT),
     "Document": _ANY,

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import blueno
-from blueno.cli import dataset, local, login, run, run_change, run_read
+from blueno.cli import dataset, local, login, run, run_change, run_outputs, run_read
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -74,6 +74,8 @@ runs.command("ls")(run.ls)
 runs.command("describe")(run_read.describe)
 runs.command("logs")(run_read.logs)
 runs.command("metrics")(run_read.metrics)
+runs.command("outputs")(run_outputs.outputs)
+runs.command("download")(run_outputs.download)
 runs.command("wait")(run.wait)
 runs.command("suspend")(run_change.suspend)
 runs.command("resume")(run_change.resume)

@@ -1,4 +1,4 @@
-"""Runs as text: columns, ages, GPU hours, curves. Pure; used by the commands of blueno/cli."""
+"""Runs and their outputs as text: columns, ages, GPU hours, curves. Pure; used by the commands of blueno/cli."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from blueno.client.outputs import OutputEntry
 from blueno.client.values import Run, RunSummary
 from blueno.client.words import plain
 
 HEAD = ("NAME", "STATE", "REASON", "PROGRESS", "DATASETS", "GPUS", "GPU HOURS", "RESTARTS", "AGE")
 COLOURS = {"succeeded": 32, "failed": 31, "running": 36, "pending": 33, "suspended": 35}
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -53,15 +55,6 @@ def gpu_hours(seconds: float) -> str:
     return f"{seconds / 3600:.2f}" if seconds > 0 else ""
 
 
-def size(count: int) -> str:
-    """Bytes in the largest unit that keeps a digit before the point."""
-    value, units = float(count), ["TiB", "GiB", "MiB", "KiB", "B"]
-    while value >= 1024 and len(units) > 1:
-        value /= 1024
-        units.pop()
-    return f"{value:.1f} {units[-1]}" if value < 10 and units[-1] != "B" else f"{value:.0f} {units[-1]}"
-
-
 def age(moment: datetime | None, now: datetime) -> str:
     """How long ago, in kubectl's words: 45s, 12m, 3h, 5d."""
     if moment is None:
@@ -91,6 +84,22 @@ def status(run: RunSummary) -> str:
     parts += [f"{plain(key, 40)}={plain(value, 40)}" for key, value in list(run.metrics.items())[:4]]
     message = plain(run.message)
     return "  ".join(part for part in parts if part) + (f": {message}" if message and not run.succeeded else "")
+
+
+def output_row(entry: OutputEntry, now: datetime) -> tuple[str, ...]:
+    """One line of `run outputs`."""
+    mark = {"directory": "/", "link": "@", "file": ""}.get(entry.kind, "=")
+    # Not cut: `download` takes it as it is. The server made it printable; a hostile one is not believed.
+    name = plain(entry.name, len(entry.name))
+    return name + mark, "" if entry.bytes is None else size(entry.bytes), age(entry.modified, now)
+
+
+def size(count: int) -> str:
+    """Bytes with binary units: 54525952 → 52 MiB."""
+    value, unit = float(count), 0
+    while value >= 1024 and unit < len(_UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{value:.0f} {_UNITS[unit]}" if value >= 10 or unit == 0 else f"{value:.1f} {_UNITS[unit]}"
 
 
 def describe(run: Run, now: datetime) -> list[str]:

@@ -6,7 +6,8 @@ Needs the extra `client` (httpx, PyYAML). Nothing heavy is imported before a cli
 from __future__ import annotations
 
 from blueno.client.client import Client
+from blueno.client.outputs import OutputEntry
 from blueno.client.runs import NotInTime, Runs
 from blueno.client.values import Metrics, Part, Run, RunSummary, Series
 
-__all__ = ["Client", "Metrics", "NotInTime", "Part", "Run", "RunSummary", "Runs", "Series"]
+__all__ = ["Client", "Metrics", "NotInTime", "OutputEntry", "Part", "Run", "RunSummary", "Runs", "Series"]

@@ -1,7 +1,7 @@
 """One connection to the server: requests with bounds on time and size, errors in words, retries of what only reads.
 
-Called by runs.py and blueno/cli/login.py; calls httpx. Everything the server sends is taken for hostile: redirects are
-not followed, bodies end at a size, a slow one at a time, and its sentences lose their control characters.
+Called by runs.py, outputs.py and blueno/cli/login.py; calls httpx. Everything the server sends is taken for hostile:
+redirects are not followed, bodies end at a size, a slow one at a time, and its sentences lose their control characters.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -50,6 +51,15 @@ class Answer:
 
     body: Any
     deleted_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Download:
+    """An answer that is still being read. `is_part`: only the range that was asked for."""
+
+    is_part: bool
+    headers: Mapping[str, str]
+    pieces: Iterator[bytes]
 
 
 class Http:
@@ -111,16 +121,48 @@ class Http:
         return Answer(self._json(content), headers.get(DELETED_AT))
 
     def _answer(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
-        try:
+        with self._translated():
             answer = self._client.send(request, stream=True)
             try:
-                content = bytearray()
-                for block in answer.iter_raw():
-                    content += block
-                    if len(content) > LARGEST:
-                        raise BluenoError(f"{self.server} sends more than {LARGEST >> 20} MiB; ask for less at once")
+                content = self._bounded(answer)
             finally:
                 answer.close()
+        return answer.status_code, answer.headers, content
+
+    @contextmanager
+    def stream(self, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[Download]:
+        """An answer of any size, to be read while the block runs: no time limit but that for the next bytes.
+
+        Raises as `send`; Unavailable, too, when the answer breaks off.
+        """
+        wanted = {"Accept": "*/*", **headers}
+        with self._translated():
+            request = self._client.build_request("GET", path, params=query or None, headers=wanted)
+            answer = self._client.send(request, stream=True)
+            try:
+                media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+                if answer.status_code >= 400:
+                    pause = _pause(answer.headers.get("Retry-After", ""))
+                    raise self._error(answer.status_code, media_type, pause, self._bounded(answer))
+                if answer.status_code not in (200, 206):
+                    raise self._not_blueno(answer.status_code)
+                yield Download(answer.status_code == 206, answer.headers, answer.iter_raw())
+            finally:
+                answer.close()
+
+    def _bounded(self, answer: httpx.Response) -> bytes:
+        content = bytearray()
+        for block in answer.iter_raw():
+            content += block
+            if len(content) > LARGEST:
+                raise BluenoError(f"{self.server} sends more than {LARGEST >> 20} MiB; ask for less at once")
+        return bytes(content)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Errors of the connection in words."""
+        try:
+            yield
         except httpx.ConnectTimeout:
             raise Unavailable(f"{self.server} does not answer: no connection in {self._limits.connect:g} s") from None
         except httpx.TimeoutException:
@@ -129,7 +171,6 @@ class Http:
             raise self._no_connection(error) from None
         except httpx.HTTPError as error:
             raise Unavailable(f"{self.server} gives no useful answer: {plain(str(error), 200)}") from None
-        return answer.status_code, answer.headers, bytes(content)
 
     def _no_connection(self, error: httpx.TransportError) -> BluenoError:
         why = plain(str(error), 200) or type(error).__name__

@@ -1,4 +1,6 @@
-"""`client.runs`: everything about TrainingRuns. Called by people's scripts and blueno/cli; calls http.py and logs.py.
+"""`client.runs`: everything about TrainingRuns. Called by people's scripts and blueno/cli.
+
+Calls http.py, logs.py and outputs.py.
 
 Every method raises the errors of blueno/errors.py: NotFound, Conflict, Rejected (not permitted, or not valid),
 Unavailable (the server does not answer), InvalidSpec (your own file), else BluenoError.
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from blueno.client import export, logs, specfile
+from blueno.client import export, logs, outputs, specfile
 from blueno.client.reading import Fields
 from blueno.client.values import Metrics, Run, RunSummary
 from blueno.errors import BluenoError, NotFound, Unavailable
@@ -172,6 +174,43 @@ class Runs:
             raw = {**found.raw, "series": [*found.raw["series"], *part.raw["series"]]}
             found = Metrics(found.names, (*found.series, *part.series), raw)
         return found
+
+    def outputs(
+        self,
+        name: str,
+        path: str = "",
+        *,
+        namespace: str = "default",
+        waiting: Callable[[str], None] | None = None,
+    ) -> Iterator[outputs.OutputEntry]:
+        """What the run has written to a directory below its own, by name; links are shown and never followed.
+
+        Names are printable: a backslash is written `\\\\`, a byte that is no printable sign `\\xNN`. The server of
+        outputs may have to start first: then `waiting` is told so, and we wait. Raises Conflict, saying why, when they
+        cannot be read now.
+        """
+        place = f"{self._seen(namespace, name)}/outputs"
+        return outputs.entries(self._connection(), place, path, waiting)
+
+    def download(
+        self,
+        name: str,
+        path: str,
+        target: str | Path | None = None,
+        *,
+        namespace: str = "default",
+        progress: Callable[[int, int | None], None] | None = None,
+        waiting: Callable[[str], None] | None = None,
+    ) -> Path:
+        """Saves a file that the run has written, or a directory as a tar ("" for all), and returns where it lies.
+
+        `target`: a file, which is replaced, or a directory; None is the working directory. `progress` is told the bytes
+        so far and of all, None while that is not known. What breaks off is gone on with, also by a later call; only
+        what is whole gets the name of the target.
+        """
+        place = f"{self._seen(namespace, name)}/outputs"
+        saving = outputs.Saving(self._connection(), place, path, progress, waiting)
+        return saving.run(None if target is None else Path(target), name)
 
     def suspend(self, name: str, namespace: str = "default") -> Run:
         """Stops it with SIGTERM and its grace period; `resume` starts the next attempt."""

@@ -1,59 +1,41 @@
-"""The HTTP application: who may ask, what is answered, what a failure looks like. Called by __main__.py and tests.
+"""The HTTP application on a data set: what is asked and what is answered. Called by __main__.py and tests.
 
-Everything but health needs a grant (blueno/grants.py). What is answered about a version never changes, so it may be
-kept for ever; problems may not.
+Who may ask is in frame.py. What is answered about a version never changes, so it may be kept for ever; problems may
+not.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-import logging
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from blueno.dataserver import params, png, sheet, views
+from blueno.dataserver import frame, params, png, sheet, views
 from blueno.dataserver.about import about
 from blueno.dataserver.config import ServerConfig
 from blueno.dataserver.files import File
 from blueno.dataserver.library import Library
 from blueno.dataserver.originals import original
-from blueno.dataserver.problems import Problem
 from blueno.dataserver.samples import Context
 from blueno.dataserver.stream import Part, send
 from blueno.dataserver.version import Version
 from blueno.dataserver.workers import Budget, Job, Workers
-from blueno.grants import READ, GrantRefused, verify
-
-log = logging.getLogger("blueno.dataserver")
 
 KEPT = "private, max-age=31536000, immutable"
-OPEN_PATHS = {"/healthz", "/readyz"}
-_ALWAYS = {
-    "Server": "blueno",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-}
 _DRAWING = "2"  # goes into ETags; raise it when the same request gives another picture
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(config: ServerConfig) -> web.Application:
     """The application with its worker threads."""
     server = _Server(config)
-    app = web.Application(middlewares=[_answer_problems, server.check_grant], client_max_size=1)
-    app.on_response_prepare.append(_add_headers)
+    app = frame.application(server.health, server.check_grant)
     app.on_cleanup.append(server.close)
     version, sample = "/v1/versions/{version}", "/v1/versions/{version}/samples/{row}"
     app.add_routes(
         [
-            web.get("/healthz", server.healthz),
-            web.get("/readyz", server.readyz),
             web.get("/v1/versions", server.versions),
             web.get(f"{version}/manifest", server.manifest),
             web.get(f"{version}/index", server.index),
@@ -72,43 +54,16 @@ class _Server:
         self._config = config
         self._library = Library(config.mount, config.root, config.dataset_uid)
         self._workers = Workers(config.limits.threads, config.limits.waiting)
-        self._probe = Workers(1, 1)  # a volume that hangs keeps this thread, and no other
+        self.health = frame.Health(self._library.check, config.limits.probe_seconds)
         self._budget = Budget(config.limits.memory)
 
     async def close(self, _: web.Application) -> None:
         self._workers.close()
-        self._probe.close()
+        self.health.close()
 
-    @web.middleware
-    async def check_grant(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """401 without a grant, 403 with a wrong one, before anything else is looked at."""
-        if request.path in OPEN_PATHS:
-            return await handler(request)
-        given = request.headers.getall("Authorization", [])
-        if not given:
-            raise Problem(401, "grant_missing", "send a grant: Authorization: Bearer …")
-        scheme, _, text = given[0].partition(" ")
-        try:
-            if len(given) > 1 or scheme.lower() != "bearer":
-                raise GrantRefused
-            verify(text, self._config.keys, self._config.dataset_uid, READ, time.time())
-        except GrantRefused as error:
-            raise Problem(403, "grant_refused", str(error)) from None
-        return await handler(request)
-
-    async def healthz(self, _: web.Request) -> web.Response:
-        """The process answers; says nothing about the volume."""
-        return web.Response(text="ok")
-
-    async def readyz(self, _: web.Request) -> web.Response:
-        """503 while the volume cannot be read or does not answer in time."""
-        try:
-            await self._probe.run(lambda _: self._library.check(), self._config.limits.probe_seconds)
-        except Problem as problem:
-            if problem.code in ("busy", "too_slow"):
-                raise Problem(503, "volume_unavailable", "the volume does not answer", retry_after=5) from None
-            raise
-        return web.Response(text="ok")
+    def check_grant(self, request: web.Request) -> None:
+        """Raises Problem 401 without a grant, 403 with a wrong one."""
+        frame.check_grant(request, self._config.keys, self._config.dataset_uid)
 
     async def versions(self, request: web.Request) -> web.Response:
         """All that can be read, newest first."""
@@ -180,38 +135,6 @@ class _Server:
 
     def _context(self, request: web.Request, job: Job) -> Context:
         return Context(self._version(request), self._budget, job)
-
-
-@web.middleware
-async def _answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """No bodies in, no stack traces out."""
-    if request.body_exists:
-        response: web.StreamResponse = Problem(413, "no_body", "requests here have no body").response()
-        response.force_close()
-        return response
-    try:
-        return await handler(request)
-    except Problem as problem:
-        if problem.status >= 500:
-            log.warning("%s %s: %s", request.method, request.path, problem)
-        return problem.response()
-    except web.HTTPMethodNotAllowed as error:
-        response = Problem(405, "method_not_allowed", "only GET and HEAD").response()
-        response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
-        return response
-    except web.HTTPNotFound:
-        return Problem(404, "not_found", "there is nothing at this path").response()
-    except (ConnectionError, TimeoutError):
-        raise  # the reader has gone or is too slow: the connection ends
-    except asyncio.CancelledError:
-        raise
-    except Exception:
-        log.exception("%s %s failed", request.method, request.path)
-        return Problem(500, "internal", "this should not have happened; the server's log says more").response()
-
-
-async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_ALWAYS)
 
 
 def _etag(request: web.Request) -> str:

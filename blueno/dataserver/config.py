@@ -31,8 +31,32 @@ class ServerConfig:
             if not env.get(name):
                 raise InvalidSpec(name, "is not set; the operator sets it on every data server")
         mount = Path(names.VOLUME_MOUNT)
-        try:
-            keys = check_public_keys(json.loads(env[names.ENV_GRANT_KEYS]))
-        except (ValueError, RecursionError) as error:
-            raise InvalidSpec(names.ENV_GRANT_KEYS, str(error)) from error
-        return cls(mount, root_below(mount, env[names.ENV_ROOT]), env[names.ENV_DATASET_UID], keys)
+        return cls(mount, root_below(mount, env[names.ENV_ROOT]), env[names.ENV_DATASET_UID], _keys(env))
+
+
+@dataclass(frozen=True)
+class OutputsConfig:
+    """Of a server of what training runs wrote to `claim` of `namespace`, which is mounted read-only at `mount`."""
+
+    mount: Path
+    namespace: str
+    claim: str
+    keys: Mapping[str, str]  # issuer → PEM of its public key
+    limits: Limits = field(default_factory=Limits)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> OutputsConfig:
+        """Raises InvalidSpec naming the variable that is missing or wrong."""
+        namespace, slash, claim = env.get(names.ENV_OUTPUTS_CLAIM, "").partition("/")
+        if not namespace or not slash or not claim or "/" in claim:
+            raise InvalidSpec(names.ENV_OUTPUTS_CLAIM, "must be namespace/name of the claim; the operator sets it")
+        if not env.get(names.ENV_GRANT_KEYS):
+            raise InvalidSpec(names.ENV_GRANT_KEYS, "is not set; the operator sets it on every data server")
+        return cls(Path(names.VOLUME_MOUNT), namespace, claim, _keys(env))
+
+
+def _keys(env: Mapping[str, str]) -> dict[str, str]:
+    try:
+        return check_public_keys(json.loads(env[names.ENV_GRANT_KEYS]))
+    except (ValueError, RecursionError) as error:
+        raise InvalidSpec(names.ENV_GRANT_KEYS, str(error)) from error

@@ -35,7 +35,7 @@ def problem_of(error: OSError, what: str) -> Problem:
     return Unreadable(f"{what} cannot be read now ({reason})")
 
 
-class _Handle:
+class Handle:
     """An open descriptor, closed when nobody uses it any more: threads may still read what a cache has let go."""
 
     _descriptor = -1
@@ -43,12 +43,22 @@ class _Handle:
     def __init__(self, descriptor: int, name: str) -> None:
         self._descriptor, self.name = descriptor, name
 
+    @property
+    def descriptor(self) -> int:
+        """Open as long as this object is."""
+        return self._descriptor
+
+    def detach(self) -> int:
+        """The descriptor, which is the caller's to close from now on."""
+        found, self._descriptor = self._descriptor, -1
+        return found
+
     def __del__(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
 
 
-class File(_Handle):
+class File(Handle):
     """A regular file of known size."""
 
     def __init__(self, descriptor: int, name: str) -> None:
@@ -117,7 +127,7 @@ class Span(io.RawIOBase):
         return count
 
 
-class Folder(_Handle):
+class Folder(Handle):
     """A directory. Names given to it are single steps: neither `/` nor `..`."""
 
     def __init__(self, path: str, parent: int | None = None) -> None:

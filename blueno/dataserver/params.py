@@ -42,6 +42,10 @@ class Parameters:
             wrong(name, f"must be a whole number from {least} to {most}")
         return int(text)
 
+    def text(self, name: str) -> str:
+        """As it was sent; "" when it was not."""
+        return self._values.get(name, "")
+
     def choice(self, name: str, choices: Collection[str], default: str) -> str:
         """One of `choices`."""
         text = self._values.get(name, default)

@@ -1,4 +1,4 @@
-"""Sends whole files and parts of files, 256 KiB at a time. Called by app.py.
+"""Sends whole files, parts of files and archives, 256 KiB at a time. Called by app.py and outputs_app.py.
 
 Not `sendfile`: asyncio calls it in the event loop, where a volume that hangs would hang everything.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -46,17 +47,39 @@ async def send(request: web.Request, part: Part, headers: dict[str, str], worker
     response.content_length = last - first + 1
     await response.prepare(request)
     if request.method != "HEAD":
-        try:
+        with _all_or_nothing(request):
             for start in range(first, last + 1, PIECE):
                 piece = await workers.run(_reading(part, start, min(PIECE, last + 1 - start)), PIECE_SECONDS)
                 async with asyncio.timeout(PIECE_SECONDS):
                     await response.write(piece)
-        except (Problem, TimeoutError) as error:
-            if request.transport is not None:
-                request.transport.abort()
-            raise ConnectionResetError(str(error)) from error
     await response.write_eof()
     return response
+
+
+async def send_pieces(
+    request: web.Request, pieces: Iterator[bytes], headers: dict[str, str], workers: Workers
+) -> web.StreamResponse:
+    """Everything that `pieces` gives, each made in a worker. A failure ends the connection: no part looks whole."""
+    response = web.StreamResponse(headers=headers)
+    await response.prepare(request)
+    if request.method != "HEAD":
+        with _all_or_nothing(request):
+            while piece := await workers.run(lambda _: next(pieces, b""), PIECE_SECONDS):
+                async with asyncio.timeout(PIECE_SECONDS):
+                    await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+@contextmanager
+def _all_or_nothing(request: web.Request) -> Iterator[None]:
+    """An answer that has begun can only be broken off."""
+    try:
+        yield
+    except (Problem, TimeoutError) as error:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError(str(error)) from error
 
 
 def _reading(part: Part, start: int, size: int) -> Callable[[Job], bytes]:

@@ -20,7 +20,7 @@ from controllers.dataset.decide import decide
 from controllers.dataset.deletion import Farewell, decide_farewell
 from controllers.dataset.managed import tend
 from controllers.dataset.nfs import wants_server
-from controllers.dataset.observe import Observed, observe, view_server
+from controllers.dataset.observe import Observed, observe
 from controllers.dataset.serving import rest, serve
 from controllers.dataset.status import project_status
 from controllers.dataset.users import find_users, mark, used_by, waits_for_node
@@ -29,6 +29,7 @@ from controllers.diff import difference
 from controllers.heard import NOTHING, Heard
 from controllers.holds import Holds
 from controllers.queue import Key
+from controllers.servers import view_server
 from controllers.step import Step
 from controllers.world import World
 

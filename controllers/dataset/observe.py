@@ -7,7 +7,7 @@ from datetime import datetime
 
 from blueno import names
 from blueno.config import OperatorConfig
-from blueno.resources.api import CLAIMS, DEPLOYMENTS, JOBS, PODS, SERVICES, VOLUMES
+from blueno.resources.api import CLAIMS, JOBS, PODS, SERVICES, VOLUMES
 from blueno.resources.conditions import parse_time
 from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome
@@ -16,6 +16,7 @@ from controllers.dataset.nfs import NfsServerView, observe_server
 from controllers.heard import Heard
 from controllers.jobs import belongs, ended_conditions, pods_of, state_of
 from controllers.pods import PodView, view_pod
+from controllers.servers import ServerView, view_server
 from controllers.step import Ref
 
 
@@ -41,17 +42,6 @@ class VolumeView:
     name: str
     uid: str
     claim_uid: str
-    deleting: bool
-
-
-@dataclass(frozen=True)
-class ServerView:
-    """The data server's Deployment."""
-
-    name: str
-    uid: str
-    replicas: int
-    template: str  # hash of the pod template that it was made from
     deleting: bool
 
 
@@ -152,20 +142,6 @@ def claim_name(dataset: Dataset, storage: Storage) -> str:
     if storage.kind == "existingClaim":
         return str(storage.parameters["name"])
     return names.claim_name(dataset.name, dataset.uid)
-
-
-def view_server(cache: Cache, uid: str) -> ServerView | None:
-    """The data server of the Dataset `uid`."""
-    for body in cache.children(DEPLOYMENTS.kind, uid):
-        meta = body["metadata"]
-        return ServerView(
-            name=meta["name"],
-            uid=meta["uid"],
-            replicas=body["spec"].get("replicas", 1),
-            template=meta["labels"].get(names.TEMPLATE_LABEL, ""),
-            deleting=bool(meta.get("deletionTimestamp")),
-        )
-    return None
 
 
 def _stray_pods(cache: Cache, owner: str, job_uids: set[str]) -> tuple[PodView, ...]:

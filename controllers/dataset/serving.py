@@ -5,22 +5,15 @@ It is added to whatever Step was decided and never changes a condition: a Datase
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
-from blueno import names
-from blueno.resources.api import DEPLOYMENTS
 from blueno.resources.dataset import Dataset
+from controllers import servers
 from controllers.dataset.build import build_data_server
 from controllers.dataset.case import Case
-from controllers.dataset.observe import Observed, ServerView
-from controllers.objects.server import patch_to
-from controllers.step import Patch, Ref, Step
-
-LOOK_AGAIN = 1.0  # seconds after a Deployment was made: one that was there already may be another than we want
-
-Deed = Mapping[str, Any] | Patch
+from controllers.dataset.observe import Observed
+from controllers.servers import Deed, ServerView
+from controllers.step import Step
 
 
 def serve(case: Case, step: Step, until: datetime | None) -> tuple[tuple[Deed, ...], float | None]:
@@ -31,25 +24,13 @@ def serve(case: Case, step: Step, until: datetime | None) -> tuple[tuple[Deed, .
     server = case.seen.server
     if until is None or until <= case.now or not _can_serve(case, step):
         return rest(case.dataset, server), None
-    ends_in = (until - case.now).total_seconds()
-    deployment, service = build_data_server(case.dataset, case.seen, case.world)
-    deeds: list[Deed] = [] if case.seen.service_made else [service]
-    if server is None:
-        return (deployment, *deeds), min(ends_in, LOOK_AGAIN)
-    if server.deleting:  # its end will tell
-        return tuple(deeds), ends_in
-    if server.template != deployment["metadata"]["labels"][names.TEMPLATE_LABEL]:
-        deeds.insert(0, Patch(_ref(case.dataset, server), patch_to(deployment)))
-    elif server.replicas != 1:
-        deeds.insert(0, Patch(_ref(case.dataset, server), {"spec": {"replicas": 1}}))
-    return tuple(deeds), ends_in
+    wanted = build_data_server(case.dataset, case.seen, case.world)
+    return servers.wake(server, wanted, case.seen.service_made, (until - case.now).total_seconds())
 
 
 def rest(dataset: Dataset, server: ServerView | None) -> tuple[Deed, ...]:
     """Nobody wants it: to zero, kept for the next time."""
-    if server is None or server.deleting or server.replicas == 0:
-        return ()
-    return (Patch(_ref(dataset, server), {"spec": {"replicas": 0}}),)
+    return servers.rest(dataset.namespace, server)
 
 
 def _can_serve(case: Case, step: Step) -> bool:
@@ -71,7 +52,3 @@ def _in_the_way(seen: Observed, now: datetime) -> bool:
         or any(job.state == "active" and not job.suspended for job in seen.jobs)
         or any(pod.may_write(now) for pod in seen.pods())
     )
-
-
-def _ref(dataset: Dataset, server: ServerView) -> Ref:
-    return Ref(DEPLOYMENTS, dataset.namespace, server.name, server.uid)

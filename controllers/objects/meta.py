@@ -11,7 +11,7 @@ from blueno import names
 
 @dataclass(frozen=True)
 class Owner:
-    """The object of ours that a child is made for."""
+    """The object that a child is made for: one of ours, or a claim that runs write to."""
 
     kind: str
     name: str
@@ -37,7 +37,7 @@ def labels(owner: Owner, role: str, extra: Mapping[str, str] | None = None) -> d
 def owner_reference(owner: Owner) -> dict[str, Any]:
     """Garbage collection removes the child with its owner; the child never holds the owner back."""
     return {
-        "apiVersion": names.API_VERSION,
+        "apiVersion": "v1" if owner.kind == names.CLAIM_KIND else names.API_VERSION,
         "kind": owner.kind,
         "name": owner.name,
         "uid": owner.uid,

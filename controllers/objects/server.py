@@ -1,4 +1,7 @@
-"""A data server: Deployment and Service. It mounts one claim read-only and holds no token and no secret. Pure."""
+"""A data server: Deployment and Service. It mounts one claim read-only and holds no token and no secret. Pure.
+
+Made for a Dataset, or for a claim that training runs write to (role `outputs`).
+"""
 
 from __future__ import annotations
 
@@ -82,15 +85,25 @@ def patch_to(deployment: Mapping[str, Any]) -> dict[str, Any]:
 
 def _meta(owner: Owner, extra: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "name": names.data_server_name(owner.name, owner.uid),
+        "name": _name(owner),
         "namespace": owner.namespace,
-        "labels": labels(owner, names.ROLE_SERVE, extra),
+        "labels": labels(owner, _role(owner), extra),
         "ownerReferences": [owner_reference(owner)],
     }
 
 
 def _selector(owner: Owner) -> dict[str, str]:
-    return {names.OWNER_UID: owner.uid, names.ROLE_LABEL: names.ROLE_SERVE}
+    return {names.OWNER_UID: owner.uid, names.ROLE_LABEL: _role(owner)}
+
+
+def _name(owner: Owner) -> str:
+    if owner.kind == names.CLAIM_KIND:
+        return names.outputs_server_name(owner.name)
+    return names.data_server_name(owner.name, owner.uid)
+
+
+def _role(owner: Owner) -> str:
+    return names.ROLE_OUTPUTS if owner.kind == names.CLAIM_KIND else names.ROLE_SERVE
 
 
 def _template(owner: Owner, shape: ServerShape) -> dict[str, Any]:
@@ -113,7 +126,7 @@ def _template(owner: Owner, shape: ServerShape) -> dict[str, Any]:
         wanted = [{"key": k, "operator": "In", "values": [v]} for k, v in sorted(shape.node_selector.items())]
         required = {"nodeSelectorTerms": [{"matchExpressions": wanted}]}
         pod["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
-    marks = labels(owner, names.ROLE_SERVE)
+    marks = labels(owner, _role(owner))
     if not shape.shared:
         near = {"requiredDuringSchedulingIgnoredDuringExecution": together([shape.claim])}
         pod["affinity"] = {**pod.get("affinity", {}), "podAffinity": near}

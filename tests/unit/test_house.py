@@ -22,6 +22,8 @@ PURE = (
     "controllers/step.py",
     "controllers/objects/*.py",
     "controllers/dataset/*.py",
+    "controllers/outputs/*.py",
+    "controllers/servers.py",
 )
 IMPURE = {
     "aiohttp", "asyncio", "kopf", "kubernetes", "logging", "os", "psycopg2", "random", "secrets", "socket",

@@ -18,6 +18,7 @@ from blueno.db.datasets import DatasetRow
 from tests.fakes.access import AccessServer
 from webui.app import Running, running
 from webui.config import WebConfig
+from webui.dataservers import Addresses
 from webui.passwords import hashed
 
 PASSWORD = "a password for tests"
@@ -138,10 +139,14 @@ async def start(config: WebConfig, access: AccessServer) -> AsyncIterator[Site]:
     """A site while the block runs."""
     found: list[Site] = []
 
-    def address(_: DatasetRow) -> str:
-        return found[0].data_server_url
+    class Here(Addresses):
+        def dataset(self, row: DatasetRow) -> str:
+            return found[0].data_server_url
 
-    async with access.serving() as cluster, running(config, cluster, address) as process:
+        def outputs(self, namespace: str, claim: str) -> str:
+            return found[0].data_server_url
+
+    async with access.serving() as cluster, running(config, cluster, Here()) as process:
         site = Site(process, config, access)
         found.append(site)
         try:

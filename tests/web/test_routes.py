@@ -43,6 +43,7 @@ LET_IN = {  # by permission; all others: 200
     "change": (200,),
     "delete": (204,),
 }
+WRITTEN = {"outputs": {"claimName": "blueno-outputs", "path": "digits-0c5b3c8e"}}
 WRITES = {"create": (403,), "change": (403, 404), "delete": (403, 404)}  # what a stranger to the namespace is told
 
 
@@ -73,7 +74,7 @@ async def test_who_is_let_in(
     mirrored.put(
         "lab", "digits", message=SECRET, display_name=SECRET, version_digest=prepared.digest, version_sequence=1
     )
-    mirrored.put_run("digits", message=SECRET, spec={"parameters": {"x": SECRET}})
+    mirrored.put_run("digits", message=SECRET, spec={"parameters": {"x": SECRET}}, status=WRITTEN)
     site.sql(write_log, run_uid("digits"), SECRET)
     data_server.body = json.dumps(SECRET).encode()
     access.rules[:] = [Rule("blueno:here@example.org", "lab"), Rule("blueno:there@example.org", "other")]
@@ -137,11 +138,12 @@ async def revoked(site: Site) -> Browser:
 
 
 async def test_content_needs_more_than_reading(
-    site: Site, prepared: Prepared, mirrored: Mirrored, access: AccessServer
+    site: Site, prepared: Prepared, mirrored: Mirrored, access: AccessServer, data_server: DataServerStandIn
 ) -> None:
     access.rules[:] = [Rule("blueno:viewer", resources=("datasets", "trainingruns"))]
-    mirrored.put_run("digits")
+    mirrored.put_run("digits", status=WRITTEN)
     site.sql(write_log, run_uid("digits"), "text")
+    data_server.body = b"{}"
     browser = await site.logged_in()
     for method, path, operation in operations(await document(site)):
         if operation["x-permission"] == "content":
@@ -203,4 +205,4 @@ def test_a_careless_route_fails_at_start(changes: dict[str, Any], what: str) -> 
 def test_changes_are_audited() -> None:
     """Every route that changes something, and downloads of originals."""
     for route in ROUTES:
-        assert bool(route.audit) == (route.method != "GET" or route.path.endswith("/raw")), route.path
+        assert bool(route.audit) == (route.method != "GET" or route.path.endswith(("/raw", "/tar"))), route.path

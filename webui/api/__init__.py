@@ -7,6 +7,7 @@ from webui.api import (
     document,
     events,
     pixels,
+    run_outputs,
     run_records,
     samples,
     session,
@@ -28,5 +29,6 @@ ROUTES: tuple[Route, ...] = (
     *training_runs.ROUTES,
     *training_run_writes.ROUTES,
     *run_records.ROUTES,
+    *run_outputs.ROUTES,
     *events.ROUTES,
 )

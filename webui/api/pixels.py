@@ -64,7 +64,7 @@ async def _fetch(call: Call, what: str, names: tuple[str, ...], media: str) -> w
         headers["Content-Security-Policy"] = ORIGINALS_POLICY
         call.detail = {"row": values["row"], "version": version.digest}
     wanted = Wanted(
-        row=row,
+        source=call.services.data_servers.of_dataset(row),
         path=f"/v1/versions/{version.digest[:16]}/{place}",
         query={name: _text(values[name]) for name in names if values[name] is not None},
         headers=headers,

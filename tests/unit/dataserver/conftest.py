@@ -16,6 +16,7 @@ import pytest_asyncio
 from PIL import Image
 
 from tests.fakes.data_server import Served, serving
+from tests.fakes.outputs_server import RUN, SECRET, serving_outputs
 from tests.fakes.preparation import Place, archive_work
 from tests.fakes.sources import class_folders, jpeg, npy, png, tar
 
@@ -141,3 +142,24 @@ async def digit_server(digits: Place) -> AsyncIterator[Served]:
 async def odd_server(odd: Place) -> AsyncIterator[Served]:
     async with serving(odd) as served:
         yield served
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The run's directory on a claim that another run and a secret lie beside."""
+    claim = tmp_path / "claim"
+    folder = claim / RUN
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "model.npz").write_bytes(bytes(range(256)) * 4)
+    (folder / "empty").write_bytes(b"")
+    (folder / "checkpoints" / "step-10").write_bytes(b"ten")
+    (claim / "other-11111111").mkdir()
+    (claim / "other-11111111" / "secret").write_bytes(SECRET)
+    (tmp_path / "secret").write_bytes(SECRET)
+    return folder
+
+
+@pytest_asyncio.fixture
+async def outputs(run: Path) -> AsyncIterator[Served]:
+    async with serving_outputs(run.parent) as server:
+        yield server

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from blueno import names
-from blueno.dataserver.config import ServerConfig
+from blueno.dataserver.__main__ import settings
+from blueno.dataserver.config import OutputsConfig, ServerConfig
 from blueno.errors import InvalidSpec
 from tests.fakes.data_server import PUBLIC
 from tests.fakes.preparation import TOP, Place, environment
@@ -52,6 +53,18 @@ def test_wrong_settings_are_named(name: str, value: str) -> None:
     assert caught.value.field == name
 
 
+def test_a_claim_of_outputs_in_place_of_a_data_set() -> None:
+    env = {names.ENV_OUTPUTS_CLAIM: "lab/blueno-outputs", names.ENV_GRANT_KEYS: json.dumps(PUBLIC)}
+    assert settings(env) == OutputsConfig(Path("/volume"), "lab", "blueno-outputs", PUBLIC)
+    assert isinstance(settings(GOOD), ServerConfig)
+    for value in ("", "lab", "lab/", "/x", "lab/a/b"):
+        with pytest.raises(InvalidSpec) as caught:
+            settings({**env, names.ENV_OUTPUTS_CLAIM: value})
+        assert caught.value.field == names.ENV_OUTPUTS_CLAIM
+    with pytest.raises(InvalidSpec):
+        settings({**env, names.ENV_GRANT_KEYS: ""})
+
+
 def test_the_process_says_what_is_missing() -> None:
     command = [sys.executable, "-m", "blueno.dataserver"]
     done = subprocess.run(command, cwd=TOP, env=environment(), capture_output=True, text=True, timeout=30, check=False)
@@ -64,7 +77,8 @@ SERVE = """
 import asyncio, logging, sys
 from pathlib import Path
 from blueno.dataserver.__main__ import serve
-from blueno.dataserver.config import ServerConfig
+from blueno.dataserver.__main__ import settings
+from blueno.dataserver.config import OutputsConfig, ServerConfig
 import json
 mount, root, keys, port = sys.argv[1:]
 asyncio.run(serve(ServerConfig(Path(mount), Path(root), "uid-1", json.loads(keys)), int(port)))

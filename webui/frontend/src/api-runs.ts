@@ -120,6 +120,15 @@ export interface LogPart {
   gap: Gap | null;
 }
 
+/** Something that a run has written. Names are printable: other bytes are written \xNN, a backslash \\. */
+export interface OutputEntry {
+  name: string;
+  /** Links are never followed; other: pipes, sockets, devices. */
+  kind: "file" | "directory" | "link" | "other";
+  bytes: number | null;
+  modified: string | null;
+}
+
 /** Bytes [first, next) of a part. */
 export interface LogText {
   parts: LogPart[];

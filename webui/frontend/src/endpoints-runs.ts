@@ -1,6 +1,6 @@
 // One function for each thing the API answers about training runs; the same habits as endpoints.ts.
 import type { HistoryEntry, Listing } from "./api";
-import type { LogText, Metrics, Run, RunSummary } from "./api-runs";
+import type { LogText, Metrics, OutputEntry, Run, RunSummary } from "./api-runs";
 import { apiUrl, json, send, type Query } from "./client";
 import type { Fetching, Named } from "./endpoints";
 
@@ -25,6 +25,11 @@ export const getMetrics = (of: Named, query: Query, how: Fetching = {}): Promise
 export const getLog = (of: Named, query: Query, how: Fetching = {}): Promise<LogText> =>
   json(`${at(of)}/logs`, { ...how, query });
 export const rawLogUrl = (of: Named, query: Query): string => apiUrl(`${at(of)}/logs/raw`, query);
+export const listOutputs = (of: Named, query: Query, how: Fetching = {}): Promise<Listing<OutputEntry>> =>
+  json(`${at(of)}/outputs`, { ...how, query });
+/** A file, or with `tar` a directory as an archive. */
+export const outputUrl = (of: Named, path: string, what: "raw" | "tar"): string =>
+  apiUrl(`${at(of)}/outputs/${what}`, { path });
 export const changeRun = (of: Named, body: { suspend?: boolean; cancel?: boolean }): Promise<unknown> =>
   json(at(of), { method: "PATCH", body });
 export const deleteRun = (of: Named): Promise<void> => json(at(of), { method: "DELETE" });

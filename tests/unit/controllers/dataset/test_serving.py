@@ -15,8 +15,9 @@ from blueno.resources.dataset import Storage
 from controllers.dataset.build import build_data_server
 from controllers.dataset.case import Case
 from controllers.dataset.decide import decide
-from controllers.dataset.serving import LOOK_AGAIN, rest, serve
+from controllers.dataset.serving import rest, serve
 from controllers.dataset.work import wanted_work
+from controllers.servers import LOOK_AGAIN
 from controllers.step import Patch
 from tests.fakes.merge_patch import merge
 from tests.make import (

@@ -20,6 +20,7 @@ import { Head } from "./head";
 import { Log } from "./log";
 import { Failed, Now } from "./now";
 import { useOthers } from "./others";
+import { Outputs } from "./outputs";
 import { formatView, parseView, type RunView } from "./state";
 
 interface Shown {
@@ -46,6 +47,7 @@ function Content({ of, view, revision, reload }: Shown): JSX.Element {
           {others.error && <ErrorNote problem={others.error} retry={others.reload} />}
           {beside.length > 0 && <Differences of={of} others={beside} />}
           <Log of={of} view={view} change={change} />
+          <Outputs of={of} view={view} />
           <History of={of} revision={revision} list={listRunHistory} kind="training run" />
         </div>
         <div class="stack">

@@ -1,4 +1,4 @@
-// What a run's page shows, in its address: compared runs, drawn metrics, axis, part of the log.
+// What a run's page shows, in its address: compared runs, drawn metrics, axis, part of the log, directory of its files.
 import { MOST_COMPARED } from "./compare";
 import type { Axis } from "./series";
 
@@ -11,6 +11,8 @@ export interface RunView {
   log: boolean;
   attempt: number | null;
   pod: string;
+  /** The directory of its outputs that is open, "" for its own; null while none is. */
+  files: string | null;
 }
 
 const list = (text: string | null): string[] => [...new Set((text ?? "").split(",").filter(Boolean))];
@@ -27,6 +29,7 @@ export function parseView(query: URLSearchParams, own: string): RunView {
     log: query.get("scale") === "log",
     attempt: /^\d{1,9}$/.test(attempt) ? Number(attempt) : null,
     pod: query.get("pod") ?? "",
+    files: query.get("files")?.replace(/^\/+|\/+$/g, "") ?? null,
   };
 }
 
@@ -39,5 +42,12 @@ export function formatView(view: RunView): URLSearchParams {
   if (view.log) query.set("scale", "log");
   if (view.attempt !== null) query.set("attempt", String(view.attempt));
   if (view.pod) query.set("pod", view.pod);
+  if (view.files !== null) query.set("files", view.files || "/");
   return query;
+}
+
+/** The way down to `path`: each directory with the address of its own. */
+export function crumbs(path: string): { name: string; path: string }[] {
+  const names = path.split("/").filter(Boolean);
+  return names.map((name, at) => ({ name, path: names.slice(0, at + 1).join("/") }));
 }

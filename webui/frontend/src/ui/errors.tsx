@@ -24,6 +24,10 @@ const WHAT: Record<string, string> = {
   data_server_starting: "The data server has not started",
   data_server_busy: "The data server is busy",
   data_server_failed: "The data server failed",
+  outputs_unavailable: "The files cannot be read now",
+  output_not_found: "It is not there any more",
+  output_unreadable: "It may not be read",
+  not_a_directory: "This is no directory",
   query_too_costly: "This search takes too long",
   internal: "The server failed",
 };
@@ -33,7 +37,7 @@ const HOW: Record<string, string> = {
   database_unavailable: "PostgreSQL does not answer the web process. It is tried again by itself; nothing is lost.",
   version_not_indexed: "The recorder is still loading this version. Wait a moment, then try again.",
   version_not_found: "The link names a version that is gone. Choose another version.",
-  data_server_starting: `Look at its pod: kubectl get pods -l ${ROLE_LABEL}=serve in the data set's namespace.`,
+  data_server_starting: `Look at its pod: kubectl get pods -l '${ROLE_LABEL} in (serve, outputs)' in this namespace.`,
   forbidden: "Ask an administrator for the namespace or the role.",
 };
 

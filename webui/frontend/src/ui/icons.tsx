@@ -33,6 +33,7 @@ const PATHS = {
   runs: "M2 2.5v11.5h12M4.5 10.5l3-3.5 2.5 2 3.5-5",
   play: "M5 3l8 5-8 5z",
   stop: "M3.5 3.5h9v9h-9z",
+  folder: "M1.8 13V3.5H6l1.6 2h6.6V13z",
   images: "M2 4.5h9.5V14H2zM4.5 2H14v9.5M2 11.5l3-3 4 4",
 } as const;
 

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import type { Older } from "../lib/older";
 import { ErrorNote } from "./errors";
 
-export function ShowOlder({ of }: { of: Older<unknown> }): JSX.Element | null {
+export function ShowOlder({ of, label = "Show older" }: { of: Older<unknown>; label?: string }): JSX.Element | null {
   if (of.problem)
     return (
       <div class="in">
@@ -14,7 +14,7 @@ export function ShowOlder({ of }: { of: Older<unknown> }): JSX.Element | null {
   return (
     <div class="in">
       <button type="button" class="btn slim" onClick={of.more}>
-        Show older
+        {label}
       </button>
     </div>
   );
