@@ -52,7 +52,7 @@ class TrainingRunKind:
             step = replace(step, reason=reason, message=message, quiet=False)
         if step.queue is not None and heard.admission is not None:
             reason, message = queueing.told(run.placement.queue or "", step.queue.name, heard.admission)
-            step = replace(step, reason=reason, message=message)
+            step = replace(step, reason=reason, message=message, quiet=False)
         if step.quiet:
             return step, {}
         return step, difference(run.status, project_status(run, case.job, step, heard, now))

@@ -81,8 +81,8 @@ def job_is_held(case: Case) -> Step | None:
     status = words.attempt(job.attempt, job.name) | words.uses(case)
     text, age = queueing.held(case.run.placement.queue or "", job.name), _age(case, job)
     # Kueue holds every Job for a moment, also one that it admits at once.
-    if case.run.observed_generation < 0 and age < QUIET:
-        return Step(Reason.QUEUED, text, status=status, quiet=True, again_in=QUIET - age)
+    if case.run.observed_generation < 0 and age < START_PATIENCE:
+        return Step(Reason.QUEUED, text, status=status, quiet=True, again_in=START_PATIENCE - age)
     return Step(Reason.QUEUED, text, status=status, queue=job.ref, again_in=LOOK_AGAIN)
 
 

@@ -75,7 +75,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
         lambda v, _: v["additionalPrinterColumns"][0].update(name="Phase"),
         "column Phase",
     ),
-    "status default": (lambda _, s: s["status"].pop("default"), "status: its default must be"),
+    "status default": (lambda _, s: s["status"].pop("default"), "status: its default must have"),
     "no subresource": (lambda v, _: v.pop("subresources"), "status is no subresource"),
     "conditions as a list": (
         lambda _, s: s["status"]["properties"]["conditions"].update({"x-kubernetes-list-type": "atomic"}),
