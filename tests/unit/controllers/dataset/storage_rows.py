@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from blueno import names
 from blueno.resources.dataset import Storage
 from blueno.resources.nfs import AllowedNfs
-from controllers.dataset.nfs import NfsServerView
 from controllers.dataset.storage import CLAIM_PATIENCE, REBIND_SECONDS
 from controllers.dataset.work import wanted_work
-from tests.make import CLAIM, OTHER, WORK, a_claim, a_dataset, a_job, a_status, a_volume, before, stalled
+from tests.make import CLAIM, OTHER, WORK, a_claim, a_dataset, a_job, a_status, a_volume, an_nfs_server, before, stalled
 
 J1, J2, OLD = (a_job(1).name, a_job(2).name, a_job(1, OTHER).name)
 PV = "blueno-0a1b2c3d-1111-4222-8333-444455556666"
 HOST = Storage("hostPath", {"path": "/data"})
 NFS = Storage("nfs", {"server": "nfs.example.org", "path": "/exports/ml"})
+MANAGED = Storage("managedNFS", {"size": "10Gi"})
 THEIRS = Storage("existingClaim", {"name": "photos"})
 RUNNING = a_status()
 SEALED = a_status("Sealed")
@@ -26,21 +25,6 @@ ALLOWED = {
     "allow_nfs_volumes": True,
     "allowed_nfs": (AllowedNfs("nfs.example.org", "/exports", ("lab",)),),
 }
-SERVER = names.nfs_server_name("lab")
-NO_SERVER = NfsServerView(
-    name=SERVER,
-    namespace=names.STORAGE_NAMESPACE,
-    size="1Gi",
-    taken="",
-    claim=None,
-    runner=None,
-    pod=None,
-    service_made=False,
-    address="",
-    own_address="",
-    known_address="",
-    sealed=(),
-)
 
 
 @dataclass(frozen=True)
@@ -134,12 +118,16 @@ STORAGE_ROWS = [
         [f"apply Job {J2}"], "was replaced", again_in=0),
     Row("the claim that the version was sealed on", {"status": a_status("Sealed", volume={"claimUID": a_claim().uid})},
         {}, "Available", "ready"),
-    # server_is_not_ready
+    # server_is_not_ready: all of its situations are in test_managed.py
     Row("a managed server is made before the first volume on it", {},
-        {"storage": Storage("managedNFS", {"size": "1Gi"}), "claim": None, "nfs_server": NO_SERVER}, "Provisioning",
-        "reconciling",
-        [f"apply PersistentVolumeClaim {SERVER}", f"apply Service {SERVER}", f"apply StatefulSet {SERVER}"],
-        again_in=0, config=ALLOWED),
+        {"storage": MANAGED, "claim": None,
+         "nfs_server": an_nfs_server(claim=None, runner=None, service_made=False, address="")},
+        "Provisioning", "reconciling",
+        [f"apply {kind} nfs-lab" for kind in ("PersistentVolumeClaim", "Service", "StatefulSet")],
+        "making its NFS server nfs-lab in blueno-storage", again_in=0, config=ALLOWED),
+    Row("then the volume", {}, {"storage": MANAGED, "claim": None, "nfs_server": an_nfs_server()},
+        "Provisioning", "reconciling", [f"apply PersistentVolume {PV}", f"apply PersistentVolumeClaim {CLAIM}"],
+        f"making claim {CLAIM}", again_in=0, config=ALLOWED),
     # claim_is_pending
     Row("a fresh claim may take its time", {"status": RUNNING},
         {**job(pods=()), "claim": a_claim(phase="Pending", created=before(20))}, "Provisioning", "reconciling",
