@@ -20,6 +20,7 @@ from blueno.grants import (
     Grant,
     GrantRefused,
     check_public_keys,
+    outputs_of,
     sign,
     verify,
 )
@@ -220,3 +221,30 @@ def test_public_keys_are_checked_at_start() -> None:
     for wrong in ({}, [], None, {"root": PUBLIC["web"]}, {"web": ""}, {"web": 1}, {"web": other}, {"web": "\ud800"}):
         with pytest.raises(ValueError, match=r"issuer|key"):
             check_public_keys(wrong)
+
+
+def test_outputs_have_names_that_nothing_else_has() -> None:
+    """A grant for a directory opens no other one, no data set, and no data set's grant opens it."""
+    mine = outputs_of("lab", "blueno-outputs", "train-0c5b3c8e")
+    text = signed(grant(dataset=mine))
+    assert verify(text, PUBLIC, mine, READ, NOW).dataset == mine
+    others = [
+        ("lab2", "blueno-outputs", "train-0c5b3c8e"),
+        ("lab", "other", "train-0c5b3c8e"),
+        ("lab", "blueno-outputs", "x"),
+    ]
+    for wrong in (UID, *(outputs_of(*parts) for parts in others)):
+        with pytest.raises(GrantRefused):
+            verify(text, PUBLIC, wrong, READ, NOW)
+    with pytest.raises(GrantRefused):
+        verify(signed(), PUBLIC, mine, READ, NOW)
+    longest = outputs_of("n" * 63, "c" * 253, "d" * 100)
+    assert verify(signed(grant(dataset=longest, subject="a" * 200)), PUBLIC, longest, READ, NOW)
+
+
+@pytest.mark.parametrize(
+    "parts", [("", "c", "d"), ("n", "", "d"), ("n", "c", ""), ("n", "c", "d/e"), ("n/c", "d", "e")]
+)
+def test_outputs_whose_parts_could_be_taken_for_others(parts: tuple[str, str, str]) -> None:
+    with pytest.raises(ValueError, match="do not name"):
+        outputs_of(*parts)

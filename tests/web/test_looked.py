@@ -106,3 +106,13 @@ async def test_many_data_sets_in_notices_of_a_hundred(watched: Site, report: Rep
         watched.process.services.looked.note(f"uid-{number}")
     await eventually(lambda: sum(len(body["datasets"]) for _, body in report.heard) == 250)
     assert [len(body["datasets"]) for _, body in report.heard] == [100, 100, 50]
+
+
+async def test_data_sets_and_claims_in_one_notice(watched: Site, report: ReportEndpoint) -> None:
+    looked_at = watched.process.services.looked
+    for thing in ("uid-1", ("lab", "blueno-outputs"), "uid-1", ("lab", "blueno-outputs")):
+        looked_at.note(thing)
+    await eventually(lambda: report.heard)
+    claims = [{"namespace": "lab", "name": "blueno-outputs"}]
+    assert [body for _, body in report.heard] == [{"datasets": ["uid-1"], "claims": claims}]
+    assert looked_at.said(("lab", "blueno-outputs")) == "", "an operator of before says nothing"

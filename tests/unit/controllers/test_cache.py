@@ -115,3 +115,18 @@ def test_who_observes_a_kind_hears_of_every_change_once() -> None:
     cache.remove("Pod", "u1")
     cache.upsert("Pod", a_thing(3))
     assert heard == [("1", False), ("2", False), ("2", True)]
+
+
+def test_unfinished_runs_by_the_claim_they_write_to() -> None:
+    cache = Cache()
+    cache.upsert("TrainingRun", a_thing(1, "r1", "one"))
+    cache.upsert("TrainingRun", a_thing(1, "r2", "two") | {"spec": {"output": {"existingClaim": "mine"}}})
+
+    def runs(claim: str, namespace: str = "lab") -> list[str]:
+        return [run["metadata"]["name"] for run in cache.runs_on(namespace, claim)]
+
+    assert (runs("blueno-outputs"), runs("mine"), runs("mine", "other")) == (["one"], ["two"], [])
+    assert cache.runs_of("lab", "mine") == (), "a Dataset of the same name is something else"
+    over = {"conditions": [{"type": "Succeeded", "status": "True"}]}
+    cache.upsert("TrainingRun", a_thing(2, "r1", "one") | {"status": over})
+    assert runs("blueno-outputs") == []

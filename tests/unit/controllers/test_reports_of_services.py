@@ -202,3 +202,46 @@ async def test_memory_follows_the_datasets(bench: Bench) -> None:
     assert (await bench.post("indexed")).status == 204
     assert list(bench.reports._index) == [UID]
     assert len(bench.demand) == 0
+
+
+CLAIM = {"namespace": "lab", "name": "blueno-outputs"}
+
+
+def a_claim(**meta: Any) -> dict[str, Any]:
+    labels = {names.ROLE_LABEL: names.ROLE_OUTPUTS}
+    found = {**CLAIM, "uid": "claim-uid", "resourceVersion": "1", "labels": labels, **meta}
+    return {"metadata": found, "spec": {"accessModes": ["ReadWriteMany"]}, "status": {"phase": "Bound"}}
+
+
+async def test_somebody_looks_at_outputs(bench: Bench) -> None:
+    looked = {"datasets": [], "claims": [CLAIM]}
+    answer = await bench.post("looked", looked)
+    assert (answer.status, "does not exist" in await answer.text()) == (200, True)
+    bench.cache.upsert(names.CLAIM_KIND, a_claim())
+    while len(bench.queue):
+        bench.queue.done(await bench.queue.take())
+    answer = await bench.post("looked", looked)
+    assert await answer.json() == {"claims": [{**CLAIM, "message": ""}]}
+    assert bench.demand.until("claim-uid", datetime.now(UTC)) is not None
+    assert await bench.queue.take() == (names.CLAIM_KIND, "claim-uid")
+    await bench.post("looked", looked)
+    assert len(bench.queue) == 0, "it is known that somebody looks"
+
+
+async def test_claims_of_others_are_never_wanted(bench: Bench) -> None:
+    bench.cache.upsert(names.CLAIM_KIND, a_claim(labels={}))
+    answer = await bench.post("looked", {"datasets": [], "claims": [CLAIM]})
+    assert "no run in this cluster" in await answer.text()
+    assert bench.demand.until("claim-uid", datetime.now(UTC)) is None
+
+
+@pytest.mark.parametrize(
+    "claims", [7, [7], [{}], [{"namespace": "lab"}], [{"namespace": 1, "name": "x"}], [CLAIM] * 101, {"a": 1}]
+)
+async def test_claims_that_are_none(bench: Bench, claims: Any) -> None:
+    assert (await bench.post("looked", {"datasets": [], "claims": claims})).status == 400
+
+
+async def test_a_hundred_claims_with_long_names_fit(bench: Bench) -> None:
+    claims = [{"namespace": "n" * 63, "name": "c" * 253}] * 100
+    assert (await bench.post("looked", {"datasets": [], "claims": claims})).status == 200
