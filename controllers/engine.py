@@ -99,23 +99,10 @@ class Engine:
             self._holds.end(uid)
             return
         now = datetime.now(UTC)
-        step, changes = kind.plan(body, self._heard(uid), now)
-        if step.confirm is not None:
-            doubt = step.confirm
-            await self._writer.confirm(doubt)
-            body = self._cache.get(kind_name, uid)
-            if body is None:
-                return
-            # Planned anew: a watch may have brought the pod's last words while we asked for them.
-            step, changes = kind.plan(body, self._heard(uid), now)
-            if step.confirm != doubt:
-                self._queue.add(key)
-                return
-        if step.ask is not None and (told := await self._writer.last_warning(step.ask)):
-            step, changes = kind.plan(body, self._heard(uid), now, told)
-            if step.confirm is not None:  # a Job has ended while we asked: begin again
-                self._queue.add(key)
-                return
+        planned = await self._plan(kind, key, body, now)
+        if planned is None:
+            return
+        body, step, changes = planned
         self._holds.begin(uid, (ref.uid for ref in step.hold if ref.uid))  # stays when the answer to a write is lost
         try:
             await self._act(kind, body, step)
@@ -137,6 +124,31 @@ class Engine:
             again_in = CONFLICT_SECONDS if again_in is None else min(again_in, CONFLICT_SECONDS)
         if again_in is not None:
             self._queue.add(key, again_in)
+
+    async def _plan(
+        self, kind: Kind, key: Key, body: Body, now: datetime
+    ) -> tuple[Body, Step, Mapping[str, Any]] | None:
+        """What to do, after everything was asked that the cache cannot tell. None: not now."""
+        uid = key[1]
+        step, changes = kind.plan(body, self._heard(uid), now)
+        if step.confirm is not None:
+            doubt = step.confirm
+            await self._writer.confirm(doubt)
+            fresh = self._cache.get(key[0], uid)
+            if fresh is None:
+                return None
+            # Planned anew: a watch may have brought the pod's last words while we asked for them.
+            body = fresh
+            step, changes = kind.plan(body, self._heard(uid), now)
+            if step.confirm != doubt:
+                self._queue.add(key)
+                return None
+        if step.ask is not None and (told := await self._writer.last_warning(step.ask)):
+            step, changes = kind.plan(body, self._heard(uid), now, told)
+            if step.confirm is not None:  # its Job ended while we asked
+                self._queue.add(key)
+                return None
+        return body, step, changes
 
     async def _act(self, kind: Kind, body: Body, step: Step) -> None:
         if step.warning is not None:

@@ -79,8 +79,8 @@ DATASET_REASONS: Final[Mapping[DatasetReason, ReasonDoc]] = MappingProxyType(
         DatasetReason.PENDING: _moving("The operator has seen the Dataset and will start shortly; nothing to do."),
         DatasetReason.PROVISIONING: _moving("The volume for the data is being made; nothing to do."),
         DatasetReason.WAITING_FOR_VOLUME: _moving(
-            "A claim is missing or not bound yet, or the server behind it does not answer; make the claim that the "
-            "message names, give a storageClassName and accessModes that the cluster can serve, or look at the server."
+            "A claim is missing, not bound yet, or cannot be mounted; make the claim that the message names, give a "
+            "storageClassName and accessModes that the cluster can serve, or see to the server that it names."
         ),
         DatasetReason.WAITING_FOR_SPACE: _moving(
             "The volume has less room than is still needed, or another data set is to be finished on it first; free "
@@ -126,8 +126,8 @@ DATASET_REASONS: Final[Mapping[DatasetReason, ReasonDoc]] = MappingProxyType(
             f"{_RETRY} to prepare everything again on a new claim."
         ),
         DatasetReason.STORAGE_NOT_ALLOWED: _stalled(
-            "The operator's configuration does not allow this storage; make a new Dataset with another kind, or ask "
-            "the administrator."
+            "The operator's configuration does not allow this storage to this namespace; make a new Dataset with "
+            "another kind, export or subPath, or ask the administrator."
         ),
         DatasetReason.ADOPTION_MISMATCH: _stalled(
             "The directory on the volume belongs to another Dataset; make a new Dataset with another subPath, or "

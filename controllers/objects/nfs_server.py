@@ -129,16 +129,15 @@ def _template(shape: NfsServerShape) -> dict[str, Any]:
     places = {"data": names.NFS_EXPORT, **SCRATCH}
     volumes: list[dict[str, Any]] = [{"name": name, "emptyDir": {}} for name in SCRATCH]
     volumes.insert(0, {"name": "data", "persistentVolumeClaim": {"claimName": names.nfs_server_name(shape.tenant)}})
-    probe = {"exec": {"command": [names.NFS_READY]}, "timeoutSeconds": 10}
     container = {
         "name": names.ROLE_NFS,
         "image": shape.image,
         "imagePullPolicy": shape.pull_policy,
         "env": environment({names.ENV_NFS_FSID: str(names.nfs_fsid(shape.tenant))}),
         "ports": [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in PORTS.items()],
-        "readinessProbe": {**probe, "periodSeconds": 3, "failureThreshold": 2},
+        "readinessProbe": _probe(periodSeconds=3, failureThreshold=2),
         # A server that has not served for five minutes is started again: its clients wait, and nothing is lost.
-        "livenessProbe": {**probe, "periodSeconds": 30, "failureThreshold": 10},
+        "livenessProbe": _probe(periodSeconds=30, failureThreshold=10),
         "resources": {key: dict(value) for key, value in shape.resources.items()},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -160,3 +159,8 @@ def _template(shape: NfsServerShape) -> dict[str, Any]:
     # Its emptyDirs hold nothing, so a cluster autoscaler need not keep the node for them.
     notes = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}
     return {"metadata": {"labels": _labels(shape), "annotations": notes}, "spec": pod}
+
+
+def _probe(**times: int) -> dict[str, Any]:
+    """It asks for the export as a client does: an open port would say nothing."""
+    return {"exec": {"command": [names.NFS_READY]}, "timeoutSeconds": 10, **times}

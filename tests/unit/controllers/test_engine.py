@@ -11,7 +11,7 @@ import pytest
 
 from blueno import names
 from blueno.errors import Conflict, Unavailable
-from blueno.resources.api import DATASETS, JOBS
+from blueno.resources.api import DATASETS, JOBS, PODS
 from controllers.cache import Body, Cache
 from controllers.engine import Engine
 from controllers.heard import NOTHING, Heard
@@ -38,7 +38,7 @@ class Scripted:
         self.plans: list[tuple[Step, Mapping[str, Any]]] = []
         self.planned: list[Body] = []
 
-    def plan(self, body: Body, heard: Heard, now: datetime) -> tuple[Step, Mapping[str, Any]]:
+    def plan(self, body: Body, heard: Heard, now: datetime, told: str = "") -> tuple[Step, Mapping[str, Any]]:
         self.planned.append(body)
         return self.plans.pop(0) if self.plans else (Step("", ""), {})
 
@@ -136,6 +136,16 @@ async def test_a_doubt_that_is_dispelled_acts_on_nothing(bench: Bench) -> None:
     """Though nothing is new to the cache: a watch may bring a pod's last words while we ask for them."""
     bench.kind.plans += [(Step("PrepFailed", "", apply=(claim(bench.uid),), confirm=Ref(JOBS, "lab", "j")), {})]
     await bench.once(Step("Available", ""), {"samples": 1})
+    assert [verb for verb in bench.verbs() if not verb.startswith("GET")] == []
+    assert len(bench.queue) == 1
+
+
+async def test_a_doubt_that_comes_up_while_events_are_asked_is_settled_first(bench: Bench) -> None:
+    about = {"kind": "Pod", "name": "pod-1", "namespace": "lab"}
+    event = {"kind": "Event", "metadata": {"name": "e", "namespace": "lab"}, "involvedObject": about}
+    bench.api.put({**event, "type": "Warning", "reason": "FailedMount", "message": "no"})
+    bench.kind.plans += [(Step("Pending", "", ask=Ref(PODS, "lab", "pod-1")), {})]
+    await bench.once(Step("Preparing", "", apply=(claim(bench.uid),), confirm=Ref(JOBS, "lab", "j")), {"samples": 1})
     assert [verb for verb in bench.verbs() if not verb.startswith("GET")] == []
     assert len(bench.queue) == 1
 

@@ -9,7 +9,7 @@ import pytest
 
 from blueno import names
 from blueno.errors import Conflict, Rejected, Unavailable
-from blueno.resources.api import DATASETS, JOBS
+from blueno.resources.api import DATASETS, JOBS, PODS
 from controllers.cache import Cache
 from controllers.step import Patch, Ref
 from controllers.writer import NameConflict, TerminatingNamespace, Writer
@@ -149,3 +149,23 @@ async def test_an_event_is_never_worth_a_retry(writer: Writer, api: ApiServer) -
     assert event["involvedObject"]["uid"] == body["metadata"]["uid"]
     api.fail = lambda verb, path: 403
     await writer.warn(DATASETS, body, ("NoSpace", "x"), datetime.now(UTC))
+
+
+def an_event(name: str, message: str, minute: int, **more: str) -> dict[str, Any]:
+    about = {"kind": "Pod", "name": "pod-1", "namespace": "lab"}
+    stamp = f"2026-03-01T12:{minute:02}:00Z"
+    said = {"type": "Warning", "reason": "FailedMount", "message": message, "lastTimestamp": stamp, **more}
+    return {"kind": "Event", "metadata": {"name": name, "namespace": "lab"}, "involvedObject": about, **said}
+
+
+async def test_a_mount_that_failed_is_told_by_its_cause(writer: Writer, api: ApiServer) -> None:
+    """The kubelet's message is longer than what fits into a condition, and the cause stands at its end."""
+    arguments = f"-t nfs -o {'x' * 400} nfs.example.org:/exports /var/lib/kubelet/pods/x"
+    cause = f"MountVolume.SetUp failed\nMounting arguments: {arguments}\nOutput: mount.nfs: Connection refused"
+    pod = Ref(PODS, "lab", "pod-1")
+    api.put(an_event("b", cause, 2))
+    api.put(an_event("c", "Unable to attach or mount volumes: timed out waiting for the condition", 3))
+    told = await writer.last_warning(pod)
+    assert told.startswith("cannot mount nfs.example.org:/exports: connection refused")
+    api.put(an_event("d", "Started container", 4, type="Normal", reason="Started"))
+    assert await writer.last_warning(pod) == ""

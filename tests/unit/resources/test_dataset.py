@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blueno.errors import InvalidSpec
-from blueno.resources.dataset import Dataset, Prepare, Storage
+from blueno.resources.dataset import STORAGE_KINDS, Dataset, Prepare, Storage
 from blueno.resources.work import PrepOptions, Work
 from tests.make import SOURCE, a_body, a_dataset, a_status
 
@@ -48,10 +48,20 @@ def test_parsing_changes_nothing_and_the_value_is_frozen() -> None:
         ({"claimTemplate": {"size": "1Gi"}}, Storage("claimTemplate", {"size": "1Gi"})),
         ({"existingClaim": {"name": "x"}, "subPath": "a/b"}, Storage("existingClaim", {"name": "x"}, "a/b")),
         ({"claimTemplate": None}, Storage("claimTemplate", {})),
+        ({"managedNFS": {"size": "1Gi"}}, Storage("managedNFS", {"size": "1Gi"})),
+        (
+            {"nfs": {"server": "s", "path": "/x"}, "subPath": "lab/a"},
+            Storage("nfs", {"server": "s", "path": "/x"}, "lab/a"),
+        ),
     ],
 )
 def test_storage(storage: Any, parsed: Storage | None) -> None:
     assert a_dataset(storage=storage).storage == parsed
+
+
+def test_which_claims_hold_data() -> None:
+    static = [kind for kind in STORAGE_KINDS if Storage(kind, {}).is_static]
+    assert static == ["nfs", "managedNFS", "hostPath"]
 
 
 @pytest.mark.parametrize("path", ["/a", "a/../b", "..", ".", "a//b", "a/", ""])

@@ -132,6 +132,28 @@ def test_claims_of_earlier_datasets_of_this_name() -> None:
     assert seen(*(("PersistentVolumeClaim", claim) for claim in claims)).kept_claims == ("mnist-1", "mnist-2")
 
 
+def test_a_kept_claim_that_leads_to_a_server_is_no_data() -> None:
+    """The sweep is about to remove it."""
+    marks = {names.DATASET_LABEL: "mnist", names.ROLE_LABEL: names.ROLE_DATA, names.OWNER_UID: "older"}
+    static = a_thing("mnist-1", marks, spec={"volumeName": names.volume_name("older")})
+    bound = a_thing("mnist-2", marks, spec={"volumeName": "pvc-1234"})
+    assert seen(("PersistentVolumeClaim", static), ("PersistentVolumeClaim", bound)).kept_claims == ("mnist-2",)
+
+
+def test_a_volume_in_words() -> None:
+    assert seen().volume is None
+    body = a_thing(names.volume_name(UID), spec={"claimRef": {"name": CLAIM, "namespace": "lab"}})
+    del body["metadata"]["namespace"]
+    found = seen(("PersistentVolume", body)).volume
+    assert found is not None
+    assert (found.name, found.claim_uid, found.deleting) == (names.volume_name(UID), "", False)
+    body["spec"]["claimRef"]["uid"] = "c"
+    body["metadata"]["deletionTimestamp"] = "x"
+    found = seen(("PersistentVolume", body)).volume
+    assert found is not None
+    assert (found.claim_uid, found.deleting) == ("c", True)
+
+
 def test_a_claim_in_words() -> None:
     body = a_thing(CLAIM, spec={"storageClassName": "fast", "resources": {"requests": {"storage": "20Gi"}}})
     body["status"] = {"phase": "Bound", "capacity": {"storage": "10Gi"}}
