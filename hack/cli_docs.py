@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 # After the path is set: this runs without an installation.
 from blueno.cli.app import app, datasets, runs  # noqa: E402
 from blueno.cli.shell import Exit  # noqa: E402
+from blueno.data.survey import ProblemCode  # noqa: E402
 
 WIDTH = 100
 
@@ -96,6 +97,37 @@ Python, packages and GPUs of this machine, and starts in the directory of the YA
 - **What needs a cluster** (image, GPUs, resources, several nodes, queues) is left out, and said in a line each.
 - `blueno.report` prints its numbers, and `blueno.checkpoint` works as in a pod.
 
+"""
+
+COPIES = """\
+## Copies of data sets
+
+`blueno dataset verify PATH` reads a [backup](storage.md#backup) or any other copy, needs no server and no login, and
+writes nothing. It compares the length and sha256 of every file with the manifest, the rows of the index with the
+digest, and looks whether each pointer in `works/` has its version. Shards that versions share as hard links are read
+once. Files that no manifest names are listed and do no harm. `-o json` gives `intact`, `versions` (`path`, `digest`,
+`current`, `samples`, `files`, `bytes`, `intact`, `problems`, `extraFiles`) and `problems`; each problem has `path`,
+`message` and a `code`:
+
+| code | meaning |
+|---|---|
+"""
+
+PROBLEMS = {
+    ProblemCode.MISSING: "A file, a version that a pointer names, or every pointer is not there.",
+    ProblemCode.NOT_A_FILE: "A link, a pipe, a directory: pods would not see what it stands for.",
+    ProblemCode.WRONG_SIZE: "Cut off, or longer than it was.",
+    ProblemCode.CHANGED: "Other bytes than were sealed.",
+    ProblemCode.UNREADABLE: "The disk or its permissions do not let it be read.",
+    ProblemCode.BAD_MANIFEST: "`manifest.json` is damaged, of a newer format, or does not agree with itself.",
+    ProblemCode.BAD_INDEX: "`index.arrow` has the right sum and is no index of so many samples.",
+    ProblemCode.WRONG_DIGEST: "Not the version that the manifest, the directory's name or `--digest` says.",
+    ProblemCode.BAD_POINTER: "A file in `works/` is damaged.",
+    ProblemCode.NO_OWNER: "`owner.json` is missing or damaged: no Dataset would take the directory over.",
+}
+
+COMMANDS = """\
+
 ## Commands
 """
 
@@ -124,7 +156,8 @@ def render() -> str:
     """The whole page."""
     codes = "".join(f"| {code.value} | {CODES[code]} |\n" for code in Exit)
     parts = [f"### {command}\n\n```text\n{text}\n```\n" for command, text in helps()]
-    return "\n".join([INTRO + codes, LOCAL, *parts])
+    problems = "".join(f"| `{code}` | {PROBLEMS[code]} |\n" for code in ProblemCode)
+    return "\n".join([INTRO + codes, LOCAL + COPIES + problems + COMMANDS, *parts])
 
 
 def main(arguments: list[str]) -> int:

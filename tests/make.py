@@ -16,6 +16,7 @@ from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome, Progress
 from blueno.resources.work import Work
 from controllers.dataset.build import prepare_hash, short_hash
+from controllers.dataset.nfs import DataClaim, NfsServerView, StatefulSetView
 from controllers.dataset.observe import ClaimView, JobView, Observed, ServerView, VolumeView
 from controllers.heard import Heard
 from controllers.pods import PodView
@@ -113,6 +114,26 @@ def a_volume(**changes: Any) -> VolumeView:
     """The PersistentVolume of a static kind, bound to a_claim()."""
     name = names.volume_name(UID)
     return replace(VolumeView(name, f"uid-{name}", claim_uid=f"uid-{CLAIM}", deleting=False), **changes)
+
+
+def an_nfs_server(**changes: Any) -> NfsServerView:
+    """The managed NFS server of namespace lab, which serves."""
+    made = before(300)
+    view = NfsServerView(
+        name="nfs-lab",
+        namespace="blueno-storage",
+        size="10Gi",
+        taken="",
+        claim=DataClaim("uid-data", "Bound", "fast", "10Gi", "10Gi", "", "", made, deleting=False),
+        runner=StatefulSetView("uid-runner", 1, True, "earlier", made, deleting=False),
+        pod=None,
+        service_made=True,
+        address="10.96.0.7",
+        own_address="",
+        known_address="10.96.0.7",
+        sealed=(),
+    )
+    return replace(view, **changes)
 
 
 def a_server(**changes: Any) -> ServerView:

@@ -98,7 +98,7 @@ def _data_are_lost(case: Case, server: NfsServerView) -> Step | None:
 
 
 def _data_are_going(case: Case, server: NfsServerView) -> Step | None:
-    """Kubernetes keeps a claim that is being deleted as long as the server's pod uses it: there is time to save data."""
+    """Kubernetes keeps a claim that is being deleted as long as the pod uses it: time to save data."""
     if server.claim is None or not server.claim.deleting:
         return None
     if case.dataset.version is not None:
@@ -158,7 +158,7 @@ def _why(case: Case, server: NfsServerView) -> Step:
     if trouble == "image":
         return _trouble(Reason.IMAGE_PULL_FAILED, say.no_image(server, case.world.config.nfs_image, detail))
     if claim is not None and claim.phase == "Pending" and (trouble != "unschedulable" or words.is_about_claim(detail)):
-        return _claim_is_pending(case, server, _age(claim.created, case.now))
+        return _claim_is_pending(server, _age(claim.created, case.now))
     if trouble == "unschedulable":
         return _trouble(Reason.UNSCHEDULABLE, say.unschedulable(server, detail))
     if trouble == "container":
@@ -174,7 +174,7 @@ def _trouble(reason: Reason, text: str) -> Step:
     return Step(reason, text, reconciling=True, data_out_of_reach=True)
 
 
-def _claim_is_pending(case: Case, server: NfsServerView, age: float) -> Step:
+def _claim_is_pending(server: NfsServerView, age: float) -> Step:
     if age < CLAIM_PATIENCE:
         text = f"claim {server.name} of its {server} is being provisioned"
         return Step(Reason.PROVISIONING, text, reconciling=True, again_in=CLAIM_PATIENCE - age + 1)

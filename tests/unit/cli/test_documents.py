@@ -16,6 +16,7 @@ import pytest
 from blueno import errors
 from blueno.cli.shell import Exit
 from blueno.client import Runs, http
+from blueno.data.survey import ProblemCode
 from tests.fakes.runs_api import RunsApi
 from tests.unit.client.test_specfile import RUN
 
@@ -39,6 +40,7 @@ def test_the_page_is_what_the_commands_say(cli_docs: ModuleType) -> None:
 
 def test_every_exit_code_has_its_meaning(cli_docs: ModuleType) -> None:
     assert set(cli_docs.CODES) == set(Exit)
+    assert set(cli_docs.PROBLEMS) == set(ProblemCode)
 
 
 def test_every_command_and_option_has_a_help(cli_docs: ModuleType) -> None:

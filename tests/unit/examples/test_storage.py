@@ -17,7 +17,8 @@ import yaml
 import blueno
 from blueno import names
 from blueno.config import OperatorConfig
-from blueno.resources.dataset import STORAGE_KINDS, Dataset
+from blueno.resources.dataset import STORAGE_KINDS, Dataset, Storage
+from controllers.dataset.storage import refusal
 from controllers.objects.pod import restricted_container, restricted_pod
 from tests.fakes.preparation import TOP, Place, archive_work, environment
 from tests.fakes.sources import class_folders, png, tar
@@ -130,6 +131,8 @@ def test_the_export_is_for_our_user_and_the_documents_line_is_the_same() -> None
     options = set(found[2].split(","))
     assert {"rw", "sync", "all_squash", f"anonuid={names.UID}", f"anongid={names.UID}"} <= options
     assert "async" not in options
+    assert "insecure" in options, "noresvport is among our mount options: a Linux server refuses ports above 1023"
+    assert "noresvport" in OperatorConfig.from_env({}).nfs_mount_options
     assert f"echo '{line}' >> /etc/exports" in DOCUMENT
     assert f"install -d -o {names.UID} -g {names.UID} -m 1777 {found[1]}\n" in DOCUMENT
     assert body_of(FOLDER / "dataset-nfs.yaml")["spec"]["storage"]["nfs"]["path"] == found[1]
@@ -138,9 +141,33 @@ def test_the_export_is_for_our_user_and_the_documents_line_is_the_same() -> None
 def test_what_the_operator_is_told_to_allow() -> None:
     text = (FOLDER / "allowed-nfs.json").read_text()
     assert f"```json\n{text}```" in DOCUMENT
-    assert OperatorConfig.from_env({"BLUENO_ALLOWED_NFS": text})
-    for rule in json.loads(text):
-        assert {"server", "path", "namespaces"} <= rule.keys() <= {"server", "path", "namespaces", "subPaths"}
+    config = OperatorConfig.from_env({"BLUENO_ALLOWED_NFS": text, "BLUENO_ALLOW_NFS_VOLUMES": "true"})
+    assert len(config.allowed_nfs) == len(json.loads(text))
+
+    def may(namespace: str, path: str, sub_path: str | None = None, server: str = "nfs.example.org") -> bool:
+        storage = Storage("nfs", {"server": server, "path": path}, sub_path)
+        return not refusal(storage, namespace, config)
+
+    assert may("team-a", "/exports/ml") and may("team-a", "/exports/ml/eu") and not may("team-a", "/exports/ml2")
+    assert may("team-a", "/exports/ml", "shared/x") and may("team-a", "/exports/ml", "team-a/x")
+    assert not may("team-a", "/exports/ml", "team-b/x")
+    assert may("radiology", "/exports/radiology") and not may("radiology", "/exports/radiology", "shared/x")
+    assert not may("radiology", "/exports/ml") and not may("team-a", "/exports/radiology")
+    assert may("team-speech", "/vol/scratch", server="10.0.0.7") and not may(
+        "team-a", "/vol/scratch", server="10.0.0.7"
+    )
+    assert may("team-a", "/exports/ml", server="NFS.example.org") and not may(
+        "team-a", "/exports/ml", server="10.0.0.1"
+    )
+
+
+def test_mount_options_of_the_document_are_the_default() -> None:
+    section = DOCUMENT.partition("### Mount options\n\n")[2]
+    assert section.startswith(f"`{','.join(OperatorConfig.from_env({}).nfs_mount_options)}`, unless")
+    shown = {option for row in re.findall(r"^\| (`.*?`) \|", section, re.M) for option in row.strip("`").split(",")}
+    assert set(OperatorConfig.from_env({}).nfs_mount_options) <= shown
+    classes = {option for path in CLASSES for option in body_of(path).get("mountOptions", [])}
+    assert classes <= shown, "every option that we recommend has its reason"
 
 
 def test_yaml_of_the_document_names_real_fields() -> None:

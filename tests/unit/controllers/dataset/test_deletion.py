@@ -22,6 +22,7 @@ from tests.make import (
     a_volume,
     a_world,
     an_ended_pod,
+    an_nfs_server,
     before,
     failed_outcome,
     observed,
@@ -34,7 +35,11 @@ ERASE = "mnist-0a1b2c3d-erase"
 PV = "blueno-0a1b2c3d-1111-4222-8333-444455556666"
 HOST = {"storage": Storage("hostPath", {"path": "/data"}), "volume": a_volume()}
 NFS = {"storage": Storage("nfs", {"server": "nfs.example.org", "path": "/exports/ml"}), "volume": a_volume()}
-MANAGED = {"storage": Storage("managedNFS", {"size": "1Gi"}), "volume": a_volume()}
+MANAGED = {
+    "storage": Storage("managedNFS", {"size": "1Gi"}),
+    "volume": a_volume(),
+    "nfs_server": an_nfs_server(),
+}
 PREPARED = {"status": a_status("Sealed")}
 THEIRS = {"storage": Storage("existingClaim", {"name": "photos"}), "claim": a_claim("photos")}
 
@@ -111,6 +116,19 @@ ROWS = [
     # claim_holds_the_data
     Row("a claim of ours is deleted", {}, [f"delete PersistentVolumeClaim {CLAIM}"], "deleting claim"),
     Row("and waited for", {"claim": a_claim(deleting=True)}, [], "being deleted"),
+    # server_is_missing
+    Row("its server is made again, with its address", {**MANAGED, "nfs_server": an_nfs_server(runner=None)},
+        ["apply StatefulSet nfs-lab"], "making its NFS server nfs-lab in blueno-storage again", again_in=0),
+    Row("even while the Job waits for it", {**MANAGED, **erase(), "nfs_server": an_nfs_server(service_made=False)},
+        ["apply Service nfs-lab"], "making its NFS server", again_in=0),
+    Row("its server's claim is gone, and the data with it", {**MANAGED, "nfs_server": an_nfs_server(claim=None)},
+        ["finalizer off"], "the claim of its NFS server is gone"),
+    Row("when it is erased nobody needs the server", {**MANAGED, **erase(state="complete"),
+        "nfs_server": an_nfs_server(runner=None)},
+        ["finalizer off", f"delete PersistentVolumeClaim {CLAIM}", f"delete PersistentVolume {PV}",
+         f"delete Job {ERASE}"], "erased"),
+    Row("a server that the operator may not make", {**MANAGED, "nfs_server": an_nfs_server(runner=None)},
+        [f"apply Job {ERASE}"], f"erasing {PATH}", refusable=True, config={"nfs_image": ""}),
     # directory_is_not_erased
     Row("a user's claim loses the directory only", THEIRS, [f"apply Job {ERASE}"], f"erasing {PATH}", refusable=True),
     Row("so does a directory on a node", HOST, [f"apply Job {ERASE}"], f"erasing {PATH}", refusable=True),
