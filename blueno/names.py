@@ -162,6 +162,11 @@ def volume_name(uid: str) -> str:
     return f"blueno-{uid}"
 
 
+def claim_label(claim: str) -> str:
+    """Label of every pod of ours that mounts this claim, when only one node at a time can have it."""
+    return f"{GROUP}/claim-{hashlib.sha256(claim.encode()).hexdigest()[:12]}"
+
+
 def prep_job_name(name: str, uid: str, work: str, attempt: int) -> str:
     """Name of one attempt's Job; with `-<index>` of four digits it stays within 63 characters."""
     return f"{_stem(name, 24)}-{uid8(uid)}-prep-{work[:8]}-a{attempt}"

@@ -119,7 +119,8 @@ class Space:
                 if not is_full(error):
                     raise
                 known = error if isinstance(error, NoRoom) else NoRoom(needed, what)
-                log.warning("the volume is full: %s", error)
+                if known is not error:
+                    log.warning("the volume is full: %s", error)
             self.clear()
             self._never_fits(known)
             began = time.monotonic()

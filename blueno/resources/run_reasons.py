@@ -26,6 +26,7 @@ class RunReason(StrEnum):
     INSUFFICIENT_GPU = "InsufficientGPU"
     UNSCHEDULABLE = "Unschedulable"
     VOLUME_UNBOUND = "VolumeUnbound"
+    VOLUME_NOT_SHARED = "VolumeNotShared"
     PULLING_IMAGE = "PullingImage"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     STARTING = "Starting"
@@ -79,6 +80,10 @@ RUN_REASONS: Final[Mapping[RunReason, ReasonDoc]] = MappingProxyType(
             "No node fits the pod; lower spec.resources, change nodeSelector or tolerations, or wait for a node."
         ),
         RunReason.VOLUME_UNBOUND: _moving("A claim that the pod mounts is missing or not bound; the message names it."),
+        RunReason.VOLUME_NOT_SHARED: _over(
+            "The run asks for several nodes, and a data set lies on a volume that one node at a time can have; make a "
+            "new run with numNodes 1, or the data set on a ReadWriteMany volume."
+        ),
         RunReason.PULLING_IMAGE: _moving("The node is fetching the image; nothing to do."),
         RunReason.IMAGE_PULL_FAILED: _moving(
             "The node cannot get the image; check spec.image and spec.imagePullSecrets. It is tried again and again."

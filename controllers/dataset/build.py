@@ -119,6 +119,7 @@ def build_prep_job(dataset: Dataset, seen: Observed, wanted: Wanted, world: Worl
         ttl_seconds=prepare.ttl_seconds_after_finished,
         node_selector=_node_selector(dataset),
         tolerations=prepare.tolerations,
+        together=_for_one_node(dataset, seen),
     )
     return build_job(owner(dataset), shape)
 
@@ -137,6 +138,7 @@ def build_erase_job(dataset: Dataset, seen: Observed, world: World) -> dict[str,
         backoff_limit=6,
         node_selector=dataset.prepare.node_selector,
         tolerations=dataset.prepare.tolerations,
+        together=_for_one_node(dataset, seen),
     )
     return build_job(owner(dataset), shape)
 
@@ -154,6 +156,7 @@ def build_data_server(dataset: Dataset, seen: Observed, world: World) -> tuple[d
         claim=claim_name(dataset, seen.storage),
         node_selector=dataset.prepare.node_selector,
         tolerations=dataset.prepare.tolerations,
+        shared=not _for_one_node(dataset, seen),
     )
     return build_deployment(owner(dataset), shape), build_service(owner(dataset))
 
@@ -167,6 +170,11 @@ def prepare_hash(dataset: Dataset) -> str:
 def short_hash(text: str) -> str:
     """Enough of a SHA-256 to tell a few texts apart, as a label value."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _for_one_node(dataset: Dataset, seen: Observed) -> tuple[str, ...]:
+    """The data set's claim, when only one node at a time can have it."""
+    return (claim_name(dataset, seen.storage),) if seen.claim is not None and not seen.claim.shared else ()
 
 
 def _base_env(dataset: Dataset, seen: Observed, world: World) -> dict[str, str]:

@@ -23,7 +23,7 @@ from controllers.dataset.nfs import wants_server
 from controllers.dataset.observe import Observed, observe, view_server
 from controllers.dataset.serving import rest, serve
 from controllers.dataset.status import project_status
-from controllers.dataset.users import find_users, mark, used_by
+from controllers.dataset.users import find_users, mark, used_by, waits_for_node
 from controllers.dataset.work import wanted_work
 from controllers.diff import difference
 from controllers.heard import NOTHING, Heard
@@ -110,7 +110,9 @@ class DatasetKind:
 
     def _observe(self, dataset: Dataset, heard: Heard, now: datetime) -> Observed:
         seen = observe(self._cache, dataset, self._world.config, heard)
-        return replace(seen, users=find_users(self._cache, self._holds, dataset, now))
+        alone = seen.claim is not None and not seen.claim.shared
+        waits = alone and waits_for_node(self._cache, dataset)
+        return replace(seen, users=find_users(self._cache, self._holds, dataset, now), run_waits=waits)
 
     def _farewell(
         self, dataset: Dataset, seen: Observed, now: datetime, told: str = ""

@@ -107,6 +107,7 @@ class Observed:
     gone_owner: str  # uid of a deleted Dataset that owns the directory, as the last attempt found out; else ""
     nfs_server: NfsServerView | None = None  # of the namespace, for a managedNFS Dataset
     users: tuple[str, ...] = ()  # names of the TrainingRuns that use it now
+    run_waits: bool = False  # one of them has a pod without a node, and the claim is one node's at a time
 
     @property
     def holder(self) -> str | None:

@@ -60,11 +60,16 @@ def _can_serve(case: Case, step: Step) -> bool:
 
 
 def _in_the_way(seen: Observed, now: datetime) -> bool:
-    """A claim that one node has at a time: a data server on another node would keep the preparation from its volume."""
+    """A claim that one node has at a time: a data server on another node would keep preparation or run from its volume.
+
+    When they have a node, the data server comes back, to the same one.
+    """
     if seen.claim is None or seen.claim.shared:
         return False
-    return any(job.state == "active" and not job.suspended for job in seen.jobs) or any(
-        pod.may_write(now) for pod in seen.pods()
+    return (
+        seen.run_waits
+        or any(job.state == "active" and not job.suspended for job in seen.jobs)
+        or any(pod.may_write(now) for pod in seen.pods())
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from blueno.resources.conditions import Condition, advance, parse_time, rfc3339
+from blueno.resources.conditions import Condition, advance, find, parse_time, rfc3339
 from blueno.resources.dataset import Dataset
 from blueno.resources.outcome import Progress
 from blueno.resources.reasons import DatasetReason as Reason
@@ -32,7 +33,11 @@ def project_status(dataset: Dataset, seen: Observed | None, wanted: Wanted | Non
         status.update(_volume(dataset, seen, status))
     if wanted is not None and "work" not in step.status:
         status.update(_adopted_work(dataset, seen, wanted))
-    status.update(_progress(dataset, seen, wanted, step, now))
+    told = _progress(dataset, seen, wanted, step, now)
+    if told.get("progress") and seen is not None and seen.heard.progress is not None:
+        status["volume"] = {**status["volume"], **room(seen.heard.progress)}
+    step = _unhurried(dataset, seen, wanted, step, told)
+    status.update(told)
     status["earlierVersions"] = _earlier(dataset, status)
     status = {key: value for key, value in status.items() if value is not None}
     status["observedGeneration"] = (
@@ -127,7 +132,9 @@ def _volume(dataset: Dataset, seen: Observed, status: Mapping[str, Any]) -> dict
     elif seen.holder is not None:
         volume.setdefault("claimUID", seen.holder)
     outcome = next((job.outcome for job in reversed(seen.jobs) if job.outcome and job.outcome.capacity_bytes), None)
-    if outcome is not None:
+    # A pod at work says it itself; what an earlier one said at its end is older.
+    works = bool(seen.jobs) and any(pod.started and not pod.ended for pod in seen.jobs[-1].pods)
+    if outcome is not None and not works:
         volume |= {"capacityBytes": outcome.capacity_bytes, "freeBytes": outcome.free_bytes}
     resolved = dict(status.get("resolved") or {}) | {"storage": seen.storage.kind}
     if seen.claim is not None and seen.claim.storage_class:
@@ -159,6 +166,25 @@ def _progress(
     if old.get("stage") == report.stage and fresh:
         return {}
     return {"progress": progress_fields(report, old if dataset.work.hash == wanted.hash else {}, now)}
+
+
+def room(report: Progress) -> dict[str, int]:
+    """Of `status.volume`: what a working pod sees of its volume."""
+    if not report.capacity_bytes:
+        return {}
+    return {"capacityBytes": report.capacity_bytes, "freeBytes": report.free_bytes}
+
+
+def _unhurried(
+    dataset: Dataset, seen: Observed | None, wanted: Wanted | None, step: Step, told: Mapping[str, Any]
+) -> Step:
+    """What only repeats a report with newer numbers is not said before the next write of progress."""
+    before, report = find(dataset.conditions, "Reconciling"), seen.heard.progress if seen is not None else None
+    if told or before is None or report is None or wanted is None or before.status != "True":
+        return step
+    ours = (report.work, report.attempt) == (wanted.hash, wanted.attempt)
+    same = ours and before.reason == step.reason == report.stage and step.message == words.reported(report).message
+    return replace(step, message=before.message) if same else step
 
 
 def progress_fields(report: Progress, old: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -39,6 +39,13 @@ def find_users(cache: Cache, holds: Holds, dataset: Dataset, now: datetime) -> t
     return tuple(meta["name"] for meta in users)
 
 
+def waits_for_node(cache: Cache, dataset: Dataset) -> bool:
+    """Whether a pod of a run that reads `dataset` has no node yet: it may wait for the one that has the claim."""
+    runs = cache.runs_of(dataset.namespace, dataset.name)
+    pods = (view_pod(pod) for run in runs for pod in cache.children(PODS.kind, run["metadata"]["uid"]))
+    return any(not pod.node and not pod.ended and pod.deleted is None for pod in pods)
+
+
 def used_by(dataset: Dataset, users: Sequence[str], now: datetime) -> tuple[Mapping[str, Any] | None, float | None]:
     """`status.usedBy` as it should be, and the seconds after which it is worth looking again."""
     known: Mapping[str, Any] | None = dataset.status.get("usedBy")

@@ -55,7 +55,10 @@ def claim_pending(claim: ClaimView, storage: Storage | None) -> str:
     name = claim.storage_class or "the cluster's default class"
     text = f"claim {claim.name} is still Pending: does the storage class {name} exist and serve its access modes?"
     if storage is not None and storage.kind == "claimTemplate" and not storage.parameters.get("accessModes"):
-        text += " A class without ReadWriteMany needs spec.storage.claimTemplate.accessModes: [ReadWriteOnce]."
+        text += (
+            " A class without ReadWriteMany needs spec.storage.claimTemplate.accessModes: [ReadWriteOnce]; or name a "
+            "class that has it in storageClassName."
+        )
     return text
 
 
@@ -168,15 +171,20 @@ def running(job: JobView, progress: Progress | None, wanted: Wanted, dataset: Da
         text = f"pod {last.name} ended without a result; it will be tried again"
         return Step(Reason.PREPARING, text, reconciling=True)
     if progress is not None and (progress.work, progress.attempt) == (wanted.hash, wanted.attempt):
-        if progress.waiting_code:
-            return Step(progress.waiting_code, progress.waiting_message, reconciling=True)
-        if progress.stage == Reason.WAITING_FOR_SPACE:
-            return Step(Reason.WAITING_FOR_SPACE, progress.waiting_message or _no_room(progress), reconciling=True)
-        return Step(progress.stage, _progress_text(progress), reconciling=True)
+        return reported(progress)
     before = (dataset.status.get("progress") or {}).get("stage")
     if last is None or not last.started:
         return Step(before or Reason.PENDING, "waiting for the preparation pod to start", reconciling=True)
     return Step(before or Reason.PREPARING, "the preparation pod is running", reconciling=True)
+
+
+def reported(progress: Progress) -> Step:
+    """What a working pod says of itself."""
+    if progress.waiting_code:
+        return Step(progress.waiting_code, progress.waiting_message, reconciling=True)
+    if progress.stage == Reason.WAITING_FOR_SPACE:
+        return Step(Reason.WAITING_FOR_SPACE, progress.waiting_message or _no_room(progress), reconciling=True)
+    return Step(progress.stage, _progress_text(progress), reconciling=True)
 
 
 def _no_room(progress: Progress) -> str:

@@ -10,11 +10,13 @@ from blueno import names
 from blueno.resources.outcome import PERMANENT_EXIT_CODE
 from controllers.objects.meta import Owner, labels, owner_reference
 from controllers.objects.pod import (
+    claim_labels,
     claims_and_scratch,
     environment,
     report_files,
     restricted_container,
     restricted_pod,
+    together,
 )
 
 
@@ -38,12 +40,13 @@ class JobShape:
     suspend: bool = False
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, Any], ...] = ()
+    together: tuple[str, ...] = ()  # claims that only one node at a time can have
 
 
 def build_job(owner: Owner, shape: JobShape) -> dict[str, Any]:
     """The Job's manifest. Its pods pass Pod Security "restricted" and hold no API token but the report audience's."""
     child_labels = labels(owner, shape.role, shape.extra_labels)
-    pod_meta: dict[str, Any] = {"labels": dict(child_labels)}
+    pod_meta: dict[str, Any] = {"labels": {**child_labels, **claim_labels(shape.together)}}
     if shape.report_ca is not None:
         pod_meta["annotations"] = {names.REPORT_CA: shape.report_ca}
     spec: dict[str, Any] = {
@@ -105,6 +108,8 @@ def _pod_spec(shape: JobShape) -> dict[str, Any]:
     }
     if shape.node_selector:
         spec["nodeSelector"] = dict(shape.node_selector)
+    if shape.together:
+        spec["affinity"] = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": together(shape.together)}}
     if shape.tolerations:
         spec["tolerations"] = [dict(toleration) for toleration in shape.tolerations]
     return spec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from blueno import names
@@ -34,6 +34,25 @@ def restricted_container() -> dict[str, Any]:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+
+
+def together(claims: Sequence[str]) -> list[dict[str, Any]]:
+    """Required pod affinity to the pods that mount these claims: only one node at a time can have each of them.
+
+    The pod itself has to carry the labels, too: so the first one may go anywhere.
+    """
+    return [
+        {
+            "labelSelector": {"matchExpressions": [{"key": names.claim_label(claim), "operator": "Exists"}]},
+            "topologyKey": "kubernetes.io/hostname",
+        }
+        for claim in sorted(set(claims))
+    ]
+
+
+def claim_labels(claims: Sequence[str]) -> dict[str, str]:
+    """The labels that go with it."""
+    return {names.claim_label(claim): "" for claim in sorted(set(claims))}
 
 
 def environment(env: Mapping[str, str]) -> list[dict[str, str]]:

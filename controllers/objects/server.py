@@ -10,7 +10,14 @@ from typing import Any
 
 from blueno import names
 from controllers.objects.meta import Owner, labels, owner_reference
-from controllers.objects.pod import claims_and_scratch, environment, restricted_container, restricted_pod
+from controllers.objects.pod import (
+    claim_labels,
+    claims_and_scratch,
+    environment,
+    restricted_container,
+    restricted_pod,
+    together,
+)
 
 RESOURCES: Mapping[str, Any] = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 COMMAND = ("python", "-m", "blueno.dataserver")
@@ -27,6 +34,7 @@ class ServerShape:
     claim: str
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, Any], ...] = ()
+    shared: bool = True  # many nodes may have the claim at the same time
 
 
 def build_deployment(owner: Owner, shape: ServerShape) -> dict[str, Any]:
@@ -63,6 +71,8 @@ def patch_to(deployment: Mapping[str, Any]) -> dict[str, Any]:
     """The merge-patch that makes of an earlier Deployment what `deployment` is. What is optional is taken away too."""
     template = deployment["spec"]["template"]
     pod = {"affinity": None, "tolerations": None} | template["spec"]
+    if pod["affinity"] is not None:
+        pod["affinity"] = {"nodeAffinity": None, "podAffinity": None} | pod["affinity"]
     mark = deployment["metadata"]["labels"][names.TEMPLATE_LABEL]
     return {
         "metadata": {"labels": {names.TEMPLATE_LABEL: mark}},
@@ -103,9 +113,14 @@ def _template(owner: Owner, shape: ServerShape) -> dict[str, Any]:
         wanted = [{"key": k, "operator": "In", "values": [v]} for k, v in sorted(shape.node_selector.items())]
         required = {"nodeSelectorTerms": [{"matchExpressions": wanted}]}
         pod["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    marks = labels(owner, names.ROLE_SERVE)
+    if not shape.shared:
+        near = {"requiredDuringSchedulingIgnoredDuringExecution": together([shape.claim])}
+        pod["affinity"] = {**pod.get("affinity", {}), "podAffinity": near}
+        marks |= claim_labels([shape.claim])
     if shape.tolerations:
         pod["tolerations"] = [dict(toleration) for toleration in shape.tolerations]
-    return {"metadata": {"labels": labels(owner, names.ROLE_SERVE)}, "spec": pod}
+    return {"metadata": {"labels": marks}, "spec": pod}
 
 
 def _probe(path: str, **times: int) -> dict[str, Any]:

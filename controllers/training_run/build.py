@@ -8,6 +8,7 @@ from typing import Any
 from blueno import names
 from blueno.resources.training_run import TrainingRun
 from controllers.objects.meta import Owner, labels, owner_reference
+from controllers.objects.pod import claim_labels
 from controllers.training_run.pod import Attempt, build_pod
 from controllers.world import World
 
@@ -29,7 +30,10 @@ def build_job(attempt: Attempt, world: World) -> dict[str, Any]:
         "annotations": {names.PINNED: json.dumps(dict(attempt.pinned), sort_keys=True)},
         "ownerReferences": [owner_reference(owner)],
     }
-    template = {"metadata": {"labels": dict(marks), "annotations": notes}, "spec": build_pod(attempt, world)}
+    template = {
+        "metadata": {"labels": marks | claim_labels(attempt.for_one_node), "annotations": notes},
+        "spec": build_pod(attempt, world),
+    }
     spec = (_alone(run) if run.team.nodes == 1 else _together(run)) | {"template": template}
     if run.limits.active_deadline_seconds is not None:
         spec["activeDeadlineSeconds"] = run.limits.active_deadline_seconds

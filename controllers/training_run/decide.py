@@ -62,6 +62,7 @@ RULES: tuple[Rule, ...] = (
     job_has_completed,
     run_is_stopped,
     waiting.datasets_are_not_ready,
+    waiting.volume_is_not_shared,
     waiting.datasets_are_being_deleted,
     waiting.earlier_run_has_no_checkpoint,
     waiting.profile_is_unknown,

@@ -32,6 +32,7 @@ class DatasetView:
     says: str  # why it is not Ready
     ref: Ref | None = None  # None: it does not exist
     deleting: bool = False
+    shared: bool = True  # many nodes may have its claim at the same time
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,14 @@ def _view_dataset(cache: Cache, run: TrainingRun, use: DatasetUse) -> DatasetVie
     digest = _digest(use.version, [current, *(status.get("earlierVersions") or ())]) if usable else ""
     ref = Ref(DATASETS, run.namespace, use.name, body["metadata"]["uid"])
     claim, path = volume.get("claimName", ""), volume.get("path", "")
-    return DatasetView(use, True, digest, usable, claim, path, says, ref, deleting)
+    shared = _is_shared(cache.named(CLAIMS.kind, run.namespace, claim))
+    return DatasetView(use, True, digest, usable, claim, path, says, ref, deleting, shared)
+
+
+def _is_shared(claim: Body | None) -> bool:
+    """A claim that was not seen yet is taken for one that many nodes may have: most are."""
+    modes = (claim["spec"].get("accessModes") or ()) if claim is not None else ()
+    return not modes or "ReadWriteMany" in modes or "ReadOnlyMany" in modes
 
 
 def _digest(wanted: str, known: list[str]) -> str:

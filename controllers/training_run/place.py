@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from blueno.resources.accelerator import AcceleratorProfile
 from blueno.resources.run_parts import Gpus, Placement
+from controllers.objects.pod import together
 
 NVIDIA = "nvidia.com/gpu"
 GPU_TOLERATION: Mapping[str, Any] = {"key": NVIDIA, "operator": "Exists", "effect": "NoSchedule"}
@@ -43,10 +44,13 @@ def resources(place: Placement) -> dict[str, Any]:
     return found
 
 
-def affinity(place: Placement) -> Mapping[str, Any]:
-    """Only nodes with the product asked for."""
-    if not place.gpus.product:
-        return {}
-    is_product = {"key": GPU_PRODUCT_LABEL, "operator": "In", "values": [place.gpus.product]}
-    terms = {"nodeSelectorTerms": [{"matchExpressions": [is_product]}]}
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+def affinity(place: Placement, claims: Sequence[str] = ()) -> Mapping[str, Any]:
+    """Only nodes with the product asked for, and where the pods are that mount `claims`, one node's each."""
+    found: dict[str, Any] = {}
+    if place.gpus.product:
+        is_product = {"key": GPU_PRODUCT_LABEL, "operator": "In", "values": [place.gpus.product]}
+        terms = {"nodeSelectorTerms": [{"matchExpressions": [is_product]}]}
+        found["nodeAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": terms}
+    if claims:
+        found["podAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": together(claims)}
+    return found

@@ -34,6 +34,11 @@ class Attempt:
     pinned: Mapping[str, str]  # name of a data set → digest of the version it reads
     earlier: Earlier | None  # the run whose checkpoint this one begins with
 
+    @property
+    def for_one_node(self) -> tuple[str, ...]:
+        """Claims of its data sets that only one node at a time can have."""
+        return tuple(sorted({view.claim for view in self.datasets if view.claim and not view.shared}))
+
 
 def build_pod(attempt: Attempt, world: World) -> dict[str, Any]:
     """The spec of the pod template."""
@@ -54,7 +59,7 @@ def build_pod(attempt: Attempt, world: World) -> dict[str, Any]:
         spec |= {"serviceAccountName": place.service_account, "automountServiceAccountToken": True}
     optional = {
         "nodeSelector": dict(place.node_selector),
-        "affinity": affinity(place),
+        "affinity": affinity(place, attempt.for_one_node),
         "tolerations": [dict(toleration) for toleration in place.tolerations],
         "priorityClassName": place.priority_class,
         "runtimeClassName": place.runtime_class,

@@ -25,6 +25,15 @@ def datasets_are_not_ready(case: Case) -> Step | None:
     return Step(Reason.DATASET_NOT_READY, words.not_ready(views)) if views else None
 
 
+def volume_is_not_shared(case: Case) -> Step | None:
+    """Several nodes cannot have a ReadWriteOnce claim at the same time: the second pod would wait for ever."""
+    views = [view for view in case.seen.datasets if view.claim and not view.shared]
+    if not views or case.run.team.nodes == 1 or not has_no_job(case):
+        return None
+    status = {"completionTime": words.time_of(case.now), "jobRef": None}
+    return Step(Reason.VOLUME_NOT_SHARED, words.not_shared(case.run, views[0]), stalled=True, status=status)
+
+
 def datasets_are_being_deleted(case: Case) -> Step | None:
     """Nothing begins on a Dataset that goes; but a run that uses it already goes on to its end, attempt by attempt."""
     idle = (Reason.SUSPENDED, Reason.DATASET_NOT_READY)

@@ -61,6 +61,14 @@ def no_such_version(unknown: Sequence[DatasetView]) -> str:
     return f"{named}: `kubectl get dataset {unknown[0].use.name} -o yaml` shows those it has; make a new run with one"
 
 
+def not_shared(run: TrainingRun, view: DatasetView) -> str:
+    """A run on several nodes and a claim for one."""
+    return (
+        f"spec.numNodes is {run.team.nodes}, but claim {view.claim} of data set {view.use.name} is ReadWriteOnce: one "
+        "node at a time can have it. Make a new run with numNodes 1, or the data set anew on a ReadWriteMany class"
+    )
+
+
 def completed(job: RunJob) -> str:
     """How long it took."""
     pod = job.last
@@ -171,6 +179,9 @@ def trouble(run: TrainingRun, pod: PodView, profiles: Mapping[str, AcceleratorPr
         return Reason.INSUFFICIENT_GPU, f"needs {gpus.count} {kind}{gpus.resource_name} on one node: {pod.detail}"
     if "persistentvolumeclaim" in detail or "volume binding" in detail:
         return Reason.VOLUME_UNBOUND, f"waits for a claim: {pod.detail}"
+    if "pod affinity rules" in detail:
+        text = f"a data set's claim is ReadWriteOnce: the pod has to go to the node that has it. {pod.detail}"
+        return Reason.UNSCHEDULABLE, text
     if gpus.product and "affinity" in detail:
         text = f"no node has the GPU {gpus.product} (label nvidia.com/gpu.product): {pod.detail}"
         return Reason.INSUFFICIENT_GPU, text

@@ -126,6 +126,12 @@ STATES: tuple[State, ...] = (
         source=CLAIM,
         claim="",
     ),
+    State(
+        R.WAITING_FOR_SPACE,
+        "the data set needs 1.2 GiB, 300.0 MiB are free on the volume of 10.0 GiB: free space or enlarge it; it goes "
+        "on by itself, finished work is kept",
+        progress=("WaitingForSpace", 43, None),
+    ),
     State(R.DOWNLOADING, "digits.tar.gz: 1.1 of 4.2 MiB", source=ARCHIVE, progress=("Downloading", 9, None)),
     State(R.PREPARING, "30,100 of 70,000 samples packed", progress=WORKING),
     State(R.PUBLISHING, "Checking 12 shards", progress=("Publishing", 98, 4)),
@@ -175,7 +181,7 @@ STATES: tuple[State, ...] = (
         "digits.tar.gz has sha256 93ab…01, spec.source.archive.files[0] says 4d1e…2c: correct one of them",
         source=ARCHIVE,
     ),
-    State(R.NO_SPACE, "11.0 GiB needed, 9.2 GiB free: let spec.storage.claimTemplate.size grow"),
+    State(R.NO_SPACE, "the data set needs 11.0 GiB, the volume has 9.2 GiB in all: enlarge it, or name a larger one"),
     State(R.VOLUME_PERMISSION_DENIED, "uid 65532 may not write to team/digits-0b5f3c1e: make it writable for that uid"),
     State(R.VOLUME_LOST, "Claim digits-0b5f3c1e lost its volume: restore it, or make a new Dataset"),
     State(

@@ -55,6 +55,13 @@ def _no_version() -> World:
     return _settled(world)
 
 
+def _not_shared() -> World:
+    world = World(datasets=[{"name": "mnist"}], numNodes=2)
+    world.dataset("mnist")
+    world.claim("mnist-claim", "ReadWriteOnce")
+    return _settled(world)
+
+
 def _queued() -> World:
     world = started(queueName="team", gpus={"count": 8}, numNodes=4)
     world.job["spec"]["suspend"] = True
@@ -114,6 +121,7 @@ STATES: dict[R, Callable[[], World]] = {
     R.INSUFFICIENT_GPU: lambda: _pod(unscheduled("0/3 nodes: 3 Insufficient nvidia.com/gpu."), gpus={"count": 2}),
     R.UNSCHEDULABLE: lambda: _pod(unscheduled("0/1 nodes are available: 1 node(s) were unschedulable.")),
     R.VOLUME_UNBOUND: lambda: _settled(World(output={"existingClaim": "results"})),
+    R.VOLUME_NOT_SHARED: _not_shared,
     R.PULLING_IMAGE: lambda: _pod({"phase": "Pending"}, 'Pulling image "registry.example.org/train:1"'),
     R.IMAGE_PULL_FAILED: lambda: _pod(WAITING_IMAGE),
     R.STARTING: lambda: _pod({"phase": "Pending"}),

@@ -144,3 +144,19 @@ def test_rules_read_like_a_specification() -> None:
     for files in (("decide.py", "storage.py"), ("deletion.py",)):  # the first holds the list
         trees = [ast.parse((TOP / "controllers/dataset" / file).read_text()) for file in files]
         functions = {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)}
+        (rules,) = [
+            node.value
+            for node in trees[0].body
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "RULES"
+        ]
+        assert isinstance(rules, ast.Tuple)
+        listed = [element.id for element in rules.elts if isinstance(element, ast.Name)]
+        written = [name for name, node in functions.items() if takes_a_case(node) and not name.startswith(("_", "dec"))]
+        assert sorted(listed) == sorted(written), "a rule that is not listed never speaks"
+        for name in listed:
+            assert ast.get_docstring(functions[name]), name
+            assert "_" in name, name
+
+
+def takes_a_case(node: ast.FunctionDef) -> bool:
+    return [argument.arg for argument in node.args.args] == ["case"]

@@ -61,6 +61,7 @@ JOBS = {
     "prep-job-gpus": (lambda: prep_job(a_dataset(**FULL), **SITE)),
     "prep-job-claim-source": (lambda: prep_job(a_dataset(**CLAIM_SOURCE))),
     "prep-job-existing-claim": (lambda: prep_job(a_dataset(), {"storage": THEIRS, "gone_owner": "uid-of-the-gone"})),
+    "prep-job-of-one-node": (lambda: prep_job(a_dataset(), {"claim": a_claim(shared=False)})),
     "erase-job": (lambda: build_erase_job(a_dataset(**FULL), observed(storage=THEIRS), a_world())),
 }
 

@@ -44,15 +44,16 @@ REST = ["0 replicas"]
 NODE = {"prepare": {"nodeSelector": {"pool": "big"}, "tolerations": [{"key": "gpu", "operator": "Exists"}]}}
 
 
-def template_now(**dataset: Any) -> str:
-    deployment, _ = build_data_server(a_dataset(status=SEALED, **dataset), observed(), a_world())
+def template_now(seen: dict[str, Any] | None = None, **dataset: Any) -> str:
+    known = observed(**{key: value for key, value in (seen or {}).items() if key == "claim"})
+    deployment, _ = build_data_server(a_dataset(status=SEALED, **dataset), known, a_world())
     return str(deployment["metadata"]["labels"][names.TEMPLATE_LABEL])
 
 
 def case_of(dataset: dict[str, Any], seen: dict[str, Any]) -> Case:
     server = seen.get("server")
     if server is not None and server.template == "now":
-        seen = {**seen, "server": a_server(**{**vars(server), "template": template_now()})}
+        seen = {**seen, "server": a_server(**{**vars(server), "template": template_now(seen)})}
     parsed, known = a_dataset(**{"status": SEALED, **dataset}), observed(**seen)
     return Case(parsed, known, wanted_work(parsed, known.jobs), a_world(), NOW)
 
@@ -124,6 +125,7 @@ BUSY: list[dict[str, Any]] = [
     {"jobs": (a_job(2),)},
     {"jobs": (a_job(2, pods=()),)},
     {"stray_pods": (a_pod(deleted=before(5)),)},
+    {"run_waits": True},
 ]
 IDLE: list[dict[str, Any]] = [
     {"jobs": (a_job(2, state="complete", pods=(an_ended_pod(),)),)},
@@ -154,6 +156,9 @@ def test_resting_asks_for_this_very_deployment() -> None:
 # manifests ----------------------------------------------------------------------------------------
 
 SERVERS = {
+    "data-server-of-one-node": lambda: build_data_server(
+        a_dataset(**NODE), observed(claim=a_claim(shared=False)), a_world()
+    ),
     "data-server": lambda: build_data_server(a_dataset(), observed(), a_world()),
     "data-server-on-a-node": lambda: build_data_server(
         a_dataset(**NODE),

@@ -53,6 +53,11 @@ class World:
         meta = {"name": name, "namespace": "lab", "uid": f"uid-{name}"}
         return self.put(names.DATASET_KIND, {"metadata": meta, "spec": {}, "status": found})
 
+    def claim(self, name: str, mode: str) -> dict[str, Any]:
+        """A claim with this access mode."""
+        meta = {"name": name, "namespace": "lab", "uid": f"uid-{name}"}
+        return self.put("PersistentVolumeClaim", {"metadata": meta, "spec": {"accessModes": [mode]}})
+
     def pod(self, job: dict[str, Any], name: str = "pod-1", **status: Any) -> dict[str, Any]:
         """A pod of the Job."""
         meta = {

@@ -39,6 +39,7 @@ const ADVICE: Record<string, string> = {
   Unschedulable: "Make a new run with smaller resources or another nodeSelector, or wait for a node that fits.",
   ScalingUp: "A node is being added; this takes some minutes.",
   VolumeUnbound: "The claim that the message names has to exist and be bound; look at it and at its storage class.",
+  VolumeNotShared: "Make a new run on one node, or the data set anew on a ReadWriteMany volume.",
   ImagePullFailed: "Check the image's name and its pull Secrets. It is tried again until it works.",
   NodeLost: "Its node does not answer. The message says by which command the run goes on.",
   Suspended: "Resume it: the next attempt goes on from the last checkpoint.",
