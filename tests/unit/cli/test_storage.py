@@ -62,20 +62,24 @@ def running() -> Iterator[ApiServer]:
         loop.close()
 
 
-@pytest.fixture(params=["stand-in", "kubectl"])
+REAL = shutil.which("kubectl")
+BOTH = pytest.mark.parametrize("cluster", [REAL, None] if REAL else [None], ids=str, indirect=True)
+
+
+@pytest.fixture
 def cluster(
     request: pytest.FixtureRequest, tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ApiServer]:
-    """A cluster with the servers of team-a and team-b, and kubectl as `environment` and this process find it."""
+    """A cluster with the servers of team-a and team-b, and kubectl as `environment` and this process find it.
+
+    That is the machine's own where there is one, else tests/fakes/kubectl.py; tests marked BOTH run with each.
+    """
     tools = tmp_path / "bin"
     tools.mkdir()
-    if request.param == "kubectl":
-        real = shutil.which("kubectl")
-        if real is None:
-            pytest.skip("there is no kubectl on this machine; its stand-in is tested")
+    if real := getattr(request, "param", REAL):
         (tools / "kubectl").symlink_to(real)
     else:
-        (tools / "kubectl").write_text(f'#!/bin/sh\nexec {sys.executable} {stand_in.__file__} "$@"\n')
+        (tools / "kubectl").write_text(f'#!/bin/sh\nexec {sys.executable} -IS {stand_in.__file__} "$@"\n')
         (tools / "kubectl").chmod(0o755)
     with running() as api:
         config = tmp_path / "kubeconfig"
@@ -115,6 +119,7 @@ def left(api: ApiServer, tenant: str = "team-a") -> list[str]:
     ]
 
 
+@BOTH
 def test_ls(blueno: Blueno, cluster: ApiServer) -> None:
     put_dataset(cluster)
     put_volume(cluster, "pv-1", dataset="mnist")
@@ -141,6 +146,7 @@ def test_ls_for_programs(blueno: Blueno, cluster: ApiServer) -> None:
     assert blueno("storage", "ls", "-o", "name").exit_code == Exit.USAGE
 
 
+@BOTH
 def test_ls_with_few_rights(blueno: Blueno, cluster: ApiServer) -> None:
     cluster.fail = lambda verb, path: 403 if "persistentvolumes" in path else None
     done = blueno("storage", "ls")
@@ -154,6 +160,7 @@ def test_ls_of_nothing(blueno: Blueno, cluster: ApiServer) -> None:
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no managed NFS servers\n")
 
 
+@BOTH
 def test_rm(blueno: Blueno, cluster: ApiServer) -> None:
     put_dataset(cluster, "photos", storage={"claimTemplate": {"size": "1Gi"}})
     put_dataset(cluster, "theirs", "team-b")
@@ -211,6 +218,7 @@ def test_a_dataset_that_comes_meanwhile_keeps_the_data(blueno: Blueno, cluster: 
     assert left(cluster) == ["PersistentVolumeClaim"]
 
 
+@BOTH
 def test_only_what_was_looked_at_is_removed(blueno: Blueno, cluster: ApiServer) -> None:
     def replace(seen: Any) -> None:
         if seen.verb == "DELETE" and "services" in seen.path:
