@@ -80,9 +80,8 @@ def is_about_claim(detail: str) -> bool:
 
 def told(step: Step, message: str) -> Step:
     """`step` with what an Event says. A volume that cannot be mounted has a reason of its own."""
-    if message.startswith(FAILED) and step.reason != Reason.PROVISIONING:  # that is told of the NFS server's pod
-        return replace(step, reason=Reason.WAITING_FOR_VOLUME, message=f"the preparation pod waits: {message}")
-    return replace(step, message=f"{step.message}: {message}")
+    reason = Reason.WAITING_FOR_VOLUME if message.startswith(FAILED) else step.reason
+    return replace(step, reason=reason, message=f"{step.message}: {message}")
 
 
 def work_status(wanted: Wanted, outcome: str) -> dict[str, Any]:
