@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 # After the path is set: this runs without an installation.
-from blueno.cli.app import app, datasets, runs  # noqa: E402
+from blueno.cli.app import app, datasets, runs, servers  # noqa: E402
 from blueno.cli.shell import Exit  # noqa: E402
 from blueno.data.survey import ProblemCode  # noqa: E402
 
@@ -63,12 +63,12 @@ CODES = {
     Exit.DONE: "Done; with `wait` and `--wait`: the run succeeded.",
     Exit.FAILED: "An error that has no number of its own.",
     Exit.USAGE: "Wrong arguments, or a file or field that cannot be; the message names it.",
-    Exit.NOT_FOUND: "There is no such run, or you may not see it; `dataset verify`: no data set lies there.",
+    Exit.NOT_FOUND: "There is no such run or server, or you may not see it; `dataset verify`: no data set lies there.",
     Exit.NOT_PERMITTED: "Not logged in, or not permitted.",
     Exit.UNAVAILABLE: "The server does not answer, after several tries where that is safe.",
-    Exit.CONFLICT: "The name is taken, or somebody else changed it first.",
+    Exit.CONFLICT: "The name is taken, or somebody else changed it first; `storage rm`: the server is in use.",
     Exit.RUN_FAILED: "`wait` and `--wait`: the run failed.",
-    Exit.NOT_IN_TIME: "`wait --timeout`: it had not ended; it goes on.",
+    Exit.NOT_IN_TIME: "`wait --timeout`: it had not ended; it goes on. `storage rm`: the claim goes by itself, too.",
     Exit.DAMAGED: "`dataset verify`: something is missing, or has been changed since it was sealed.",
     Exit.LOCAL: "`run local`: not started. Else the program's own code: 126 and 127 when it cannot be started or is "
     "not found, 128 + number after a signal.",
@@ -137,7 +137,7 @@ def commands() -> Iterator[tuple[str, ...]]:
     yield ()
     for command in app.registered_commands:
         yield (str(command.name),)
-    for group, members in (("run", runs), ("dataset", datasets)):
+    for group, members in (("run", runs), ("dataset", datasets), ("storage", servers)):
         yield (group,)
         for command in members.registered_commands:
             yield (group, str(command.name))

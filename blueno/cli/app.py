@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import blueno
-from blueno.cli import dataset, local, login, run, run_change, run_outputs, run_read
+from blueno.cli import dataset, local, login, run, run_change, run_outputs, run_read, storage
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -45,6 +45,13 @@ runs = typer.Typer(
 
 datasets = typer.Typer(
     help="Data sets: copies of them on a disk.", no_args_is_help=True, rich_markup_mode=None, context_settings=SETTINGS
+)
+
+servers = typer.Typer(
+    help="NFS servers that the operator runs, by kubectl and your own kubeconfig.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings=SETTINGS,
 )
 
 
@@ -85,3 +92,6 @@ runs.command("export")(run_read.export)
 runs.command("local")(local.local)
 app.add_typer(datasets, name="dataset")
 datasets.command("verify")(dataset.verify)
+app.add_typer(servers, name="storage")
+servers.command("ls")(storage.ls)
+servers.command("rm")(storage.rm)

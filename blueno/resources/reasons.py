@@ -145,12 +145,12 @@ DATASET_REASONS: Final[Mapping[DatasetReason, ReasonDoc]] = MappingProxyType(
             "The preparation pod used more memory than it may; raise spec.prepare.resources.limits.memory."
         ),
         DatasetReason.IMAGE_PULL_FAILED: _moving(
-            "A node cannot get the preparation image; the administrator checks the image's name and the nodes' access "
-            "to its registry."
+            "A node cannot get the image of the preparation or of the namespace's NFS server; the administrator checks "
+            "the image's name and the nodes' access to its registry."
         ),
         DatasetReason.UNSCHEDULABLE: _moving(
             "No node fits the preparation pod; lower spec.prepare.resources or gpus, change nodeSelector or "
-            "tolerations, or wait for a node."
+            "tolerations, or wait for a node. The message says so when it is the pod of the namespace's NFS server."
         ),
         DatasetReason.NAME_CONFLICT: _stalled(
             "An object that Blueno needs to make exists already and belongs to someone else; delete or rename the one "

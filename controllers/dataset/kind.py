@@ -61,10 +61,9 @@ class DatasetKind:
         step = decide(case)
         deeds, look = serve(case, step, heard.serve_until)
         in_use, release = mark(dataset, seen.users, now)
-        again_in = _soonest(step.again_in, look, release, used_by(dataset, seen.users, now)[1])
-        step = replace(
-            step, wish=(*grow_claim(dataset, seen), *tend(case)), serve=deeds, in_use=in_use, again_in=again_in
-        )
+        tended, grown = tend(case)
+        again_in = _soonest(step.again_in, look, release, grown, used_by(dataset, seen.users, now)[1])
+        step = replace(step, wish=(*grow_claim(dataset, seen), *tended), serve=deeds, in_use=in_use, again_in=again_in)
         if step.ask is not None and told:
             step = words.told(step, told)
         status = project_status(dataset, seen, wanted, step, now)

@@ -37,6 +37,7 @@ __all__ = ("NfsServerView", "describe", "mend", "observe_server", "server_addres
 CLAIM_PATIENCE = 60.0  # seconds its claim may take before its Events are asked
 START_PATIENCE = 10.0  # seconds its pod may take
 OUTAGE_PATIENCE = 60.0  # seconds without a server after which the data count as out of reach
+GROWTH_SECONDS = 2.0
 CONFLICT_SECONDS = 60.0  # whoever takes a foreign namesake away tells us nothing
 
 
@@ -51,12 +52,16 @@ def server_address(seen: Observed) -> str:
     return _view(seen).address
 
 
-def tend(case: Case) -> tuple[Patch, ...]:
-    """Patches that the cluster may refuse: a larger claim, and the pod's template after an upgrade of the operator."""
+def tend(case: Case) -> tuple[tuple[Patch, ...], float | None]:
+    """Patches that the cluster may refuse: a larger claim, and the pod's template after an upgrade of the operator.
+
+    With them the seconds after which to look what became of a larger claim: our own write is no news to the queue.
+    """
     server, config = case.seen.nfs_server, case.world.config
     if server is None or server.taken or not (config.allow_nfs_volumes and config.nfs_image):
-        return ()
-    return (*_growth(case, server), *_upgrade(case, server))
+        return (), None
+    growth = _growth(case, server)
+    return (*growth, *_upgrade(case, server)), GROWTH_SECONDS if growth else None
 
 
 def mend(seen: Observed, tenant: str, config: OperatorConfig) -> tuple[dict[str, Any], ...]:

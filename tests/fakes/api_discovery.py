@@ -19,6 +19,9 @@ SERVED = (
 )
 
 
+_REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 422: "Invalid"}
+
+
 class Refused(Exception):
     """An answer of 400 or more. `causes` are the (field, message) of a Status."""
 
@@ -32,7 +35,9 @@ class Refused(Exception):
         """The Status."""
         found = [{"field": field, "message": message} for field, message in self.causes]
         details = {"details": {"causes": found}} if found else {}
-        return {"kind": "Status", "status": "Failure", "message": str(self), "code": self.status, **details}
+        reason = _REASONS.get(self.status, "")
+        status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason}
+        return {**status, "message": str(self), "code": self.status, **details}
 
 
 @dataclass

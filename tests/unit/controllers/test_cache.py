@@ -74,6 +74,19 @@ def test_unfinished_runs_by_the_data_sets_they_read() -> None:
     assert runs("mnist") == []
 
 
+def test_datasets_of_a_namespace() -> None:
+    cache = Cache()
+    far = a_thing(1, "d3", "far")
+    far["metadata"]["namespace"] = "elsewhere"
+    for body in (a_thing(1, "d1", "one"), a_thing(1, "d2", "two"), far, a_thing(2, "d1", "one")):
+        cache.upsert(names.DATASET_KIND, body)
+    cache.upsert("Pod", a_thing(1, "p1", "pod"))
+    assert [body["metadata"]["name"] for body in cache.datasets_in("lab")] == ["one", "two"]
+    cache.remove(names.DATASET_KIND, "d1")
+    assert [body["metadata"]["name"] for body in cache.datasets_in("lab")] == ["two"]
+    assert cache.datasets_in("none") == ()
+
+
 def test_children_by_the_label_of_their_owner() -> None:
     cache = Cache()
     cache.upsert("Pod", a_thing(1, "p1", "p1", owner="d1"))

@@ -11,11 +11,12 @@ import kopf
 import pytest
 
 from blueno import names
+from blueno.config import OperatorConfig
 from blueno.resources.api import CLAIMS, DATASETS, JOBS, PODS
 from controllers import http, quiet
 from controllers.cache import Cache
 from controllers.queue import WorkQueue
-from controllers.source import WATCHED, Source, watch
+from controllers.source import WATCHED, Source, watch, watched
 from tests.loop.conftest import free_port
 from tests.make import UID, a_body
 
@@ -39,6 +40,20 @@ async def test_whom_an_event_concerns(source: Source) -> None:
     assert list(source.concerned(PODS, a_thing())) == []
     of_a_run = a_thing(**{names.OWNER_UID: "owner", names.OWNER_KIND: names.TRAINING_RUN_KIND})
     assert list(source.concerned(JOBS, of_a_run)) == [("TrainingRun", "owner")]
+
+
+@pytest.mark.parametrize(
+    ("config", "more"),
+    [
+        ({}, []),
+        ({"allow_host_path": True}, ["PersistentVolume"]),
+        ({"allow_nfs_volumes": True}, ["PersistentVolume", "StatefulSet"]),
+    ],
+)
+def test_what_the_operator_has_no_right_to_is_not_watched(config: dict[str, bool], more: list[str]) -> None:
+    kinds = [resource.kind for resource, _ in watched(OperatorConfig(**config))]
+    assert kinds == [*(resource.kind for resource, _ in WATCHED), *more]
+    assert all(selector for resource, selector in watched(OperatorConfig(**config)) if resource.kind in more)
 
 
 async def test_events_of_one_object_through_kopfs_registry(source: Source) -> None:

@@ -53,6 +53,31 @@ async def test_a_foreign_namesake_is_a_name_conflict(
     assert cache.named("Job", "lab", "job-1") is None
 
 
+@pytest.mark.parametrize(("tenant", "adopted"), [("lab", True), ("other", False), ("", False)])
+async def test_a_part_of_an_nfs_server_belongs_to_a_namespace(
+    writer: Writer, api: ApiServer, tenant: str, adopted: bool
+) -> None:
+    """It has no owner, and neither has a stranger's object of that name."""
+
+    def claim(namespace: str) -> dict[str, Any]:
+        labels = {names.TENANT_NAMESPACE: namespace} if namespace else {}
+        meta = {"name": "nfs-lab", "namespace": "blueno-storage", "labels": labels}
+        return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": {}}
+
+    api.put(claim(tenant))
+    if adopted:
+        await writer.apply(claim("lab"))
+        return
+    with pytest.raises(NameConflict, match="PersistentVolumeClaim nfs-lab exists"):
+        await writer.apply(claim("lab"))
+
+
+async def test_a_namespace_that_does_not_exist_is_named(writer: Writer, api: ApiServer) -> None:
+    api.fail = lambda verb, path: 404 if verb == "POST" else None
+    with pytest.raises(Rejected, match="does the namespace lab exist"):
+        await writer.apply(a_manifest())
+
+
 @pytest.mark.parametrize("owner", ["d1", "d2"])
 async def test_a_namesake_on_its_way_out_is_waited_for(writer: Writer, api: ApiServer, owner: str) -> None:
     leaving = a_manifest(owner)
