@@ -38,8 +38,6 @@ const ADVICE: Record<string, string> = {
   InsufficientGPU: "Wait, suspend another run, or make a new run with fewer GPUs or another product.",
   Unschedulable: "Make a new run with smaller resources or another nodeSelector, or wait for a node that fits.",
   ScalingUp: "A node is being added; this takes some minutes.",
-  VolumeNotShared:
-    "One node at a time has the data set's claim: make a new run with numNodes 1, or the data set on a ReadWriteMany class.",
   VolumeUnbound: "The claim that the message names has to exist and be bound; look at it and at its storage class.",
   VolumeNotShared: "Make a new run on one node, or the data set anew on a ReadWriteMany volume.",
   ImagePullFailed: "Check the image's name and its pull Secrets. It is tried again until it works.",
