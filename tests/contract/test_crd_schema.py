@@ -84,7 +84,7 @@ UNKNOWN: dict[str, dict[str, Any]] = {
     "spec.sauce": {"sauce": {}},
     "spec.source.tfds.split": {"source": {"tfds": {"name": "mnist", "split": "train"}}},
     "spec.source.archive.files[0].md5": archive(FILE | {"md5": "0"}),
-    "spec.storage.nfs": {"storage": {"nfs": {"server": "nfs.example.org", "path": "/"}}},
+    "spec.storage.smb": {"storage": {"smb": {"server": "smb.example.org", "path": "/"}}},
     "spec.prepare.gpu": {"prepare": {"gpu": 1}},
 }
 
