@@ -1,8 +1,8 @@
 """An NFS server outside the cluster: ganesha on this machine, at the address that nodes and pods reach.
 
-Used by test_nfs_server.py, test_nfs.py and bench/nfs_read.py. It runs from the files of image `nfs` in namespaces of its
-own, so nothing is installed and nothing is left: its processes end with the test, its volume is unmounted. It can be
-killed, restarted, made read-only or root-squashing, and has a second export on a volume of 60 MB that fills up.
+Used by the NFS tests and bench/nfs_read.py. It runs from the files of image `nfs` in namespaces of its own, so nothing
+is installed and nothing is left: its processes end with the test, its volume is unmounted. It can be killed, restarted,
+made read-only or root-squashing, and has a second export on a volume of 60 MB that fills up.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Volumes and pods for NFS tests that need no operator. Used by test_nfs_server.py, test_nfs_mount.py and test_nfs.py."""
+"""Volumes and pods for NFS tests that need no operator. Used by test_nfs*.py."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def pod(
     }  # fmt: skip
 
 
-def traffic(role: str, claim: str, seconds: float = 25) -> dict[str, Any]:
+def traffic(role: str, claim: str, seconds: float = 15) -> dict[str, Any]:
     """A pod that writes (`write`) or reads (`read`) files with sums on the claim; its name is its role."""
     return pod(role, ["python3", "-c", _TRAFFIC, role, str(seconds)], {"/data": claim})
 

@@ -5,7 +5,8 @@ only. BLUENO_NFS_FSID is the number that names the file system in clients' handl
 lose the files they have open. Needs /run, /tmp and /var/lib/nfs writable, and of capabilities no more than
 DAC_READ_SEARCH (files are opened by their handle), DAC_OVERRIDE, CHOWN, FOWNER, FSETID, SETUID and SETGID (the server
 acts as whoever asks). Seccomp must be Unconfined: containerd's default profile refuses name_to_handle_at. Without
-NET_BIND_SERVICE the portmapper has no port 111: NFSv3 clients need port=2049,mountport=20048. Tested by tests/unit/deploy/test_nfs_image.py and tests/e2e/test_nfs_server.py.
+NET_BIND_SERVICE the portmapper has no port 111: NFSv3 clients need port=2049,mountport=20048.
+Tested by tests/unit/deploy/test_nfs_image.py and tests/e2e/test_nfs_server.py.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ PORTMAPPER = RUN / "rpcbind.sock"
 STOP_SECONDS = 20
 START_SECONDS = 10
 
-# Graceless: after a restart clients go on at once. Leases and locks are not what data sets need; waiting 90 s is felt.
-# fsid_type None: handles name files by inode alone, so that they stay good when the volume comes back as another device,
-# as it does on another node. Everybody writes as who they are: root of a client is root here.
+# Graceless: after a restart clients go on at once. Data sets need no locks; a pause of 90 s is felt.
+# fsid_type None: handles name files by inode alone, so that they stay good when the volume comes back as another
+# device, as it does on another node. Everybody writes as who they are: root of a client is root here.
 CONFIG = """NFS_CORE_PARAM {{
   Protocols = 3, 4;
   NFS_Port = 2049;
@@ -156,7 +157,11 @@ def end(process: subprocess.Popen[bytes]) -> None:
     """SIGTERM, and SIGKILL when it does not help."""
     if process.poll() is not None:
         return
-    process.terminate()
+    try:
+        process.terminate()
+    except PermissionError:
+        # rpcbind has become its own user, and signals to others would be one capability more: it ends with process 1.
+        return
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
