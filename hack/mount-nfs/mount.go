@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -10,11 +11,22 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
+
+// refusal is the MOUNT service's answer, in the words of nfs-utils: people and programs know them.
+type refusal uint32
+
+func (r refusal) Error() string {
+	if e := nfsErrno(uint32(r)); e != syscall.EACCES && e != syscall.EPERM {
+		return "reason given by server: " + e.Error()
+	}
+	return "access denied by server"
+}
 
 // rootHandle asks the MOUNT service for the export's file handle.
 func (o *options) rootHandle() (string, error) {
@@ -37,7 +49,7 @@ func (o *options) rootHandle() (string, error) {
 			continue
 		}
 		if st := d.u32(); st != 0 {
-			return "", fmt.Errorf("%s refused to export %s: %w", o.host, o.path, nfsErrno(st))
+			return "", refusal(st)
 		}
 		return string(d.opaque()), nil
 	}
@@ -51,7 +63,7 @@ func serve(o options, report *os.File) error {
 		if root, err = o.rootHandle(); err == nil {
 			break
 		}
-		if time.Since(start) > o.retry || strings.Contains(err.Error(), "refused to export") {
+		if time.Since(start) > o.retry || errors.As(err, new(refusal)) {
 			return err
 		}
 	}

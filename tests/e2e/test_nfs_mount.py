@@ -76,4 +76,4 @@ def test_an_export_that_is_not_there_is_said(nfs_kube: Kube, outside: NfsServer)
     message = nfs_kube.wait("the kubelet's words", said, 60)
     print(message)
     # What blueno's reasons are made from: mount.nfs's own words, of either client.
-    assert "mount.nfs" in message
+    assert "mount.nfs" in message and "server" in message
