@@ -39,7 +39,7 @@ def allowed(cluster: Kube, server: NfsServer) -> Iterator[None]:
 
 @contextmanager
 def tenant(cluster: Kube) -> Iterator[Kube]:
-    """A namespace whose Datasets may have a managed server. In the end clients go before their server, then its data."""
+    """A namespace whose Datasets may have a managed server. In the end clients go first, then server and data."""
     inside = cluster.inside(f"e2e-{uuid.uuid4().hex[:8]}")
     cluster.run("create", "namespace", inside.namespace)
     cluster.run("label", "namespace", inside.namespace, "pod-security.kubernetes.io/enforce=restricted")
