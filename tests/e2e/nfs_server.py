@@ -7,6 +7,7 @@ made read-only or root-squashing, and has a second export on a volume of 60 MB t
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -151,10 +152,23 @@ class NfsServer:
         return now.f_bavail * now.f_frsize
 
     def fill(self, leave: int) -> Path:
-        """Another writer: a file on the small volume, after which `leave` bytes are free."""
+        """Another writer: a file on the small volume, after which about `leave` bytes are free."""
         path = self.small / "somebody-elses-file"
-        subprocess.run(["fallocate", "-l", str(self.free() - leave), path], check=True)
+        size = 0
+        with path.open("wb") as file, contextlib.suppress(OSError):  # the file system's own blocks count, too
+            while (more := min(self.free() - leave, 1 << 20)) > 0:
+                os.posix_fallocate(file.fileno(), size, more)
+                size += more
+        assert self.free() <= leave + (1 << 17), "the fault fired"
         return path
+
+    def empty(self) -> None:
+        """Remove what earlier tests left on the small volume."""
+        for path in self.small.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def close(self) -> None:
         """End it and remove all it had."""

@@ -159,6 +159,7 @@ def test_another_namespaces_directory_is_refused(
 def test_full_volume_is_waited_for(space: Kube, exports: NfsServer, mirror: Mirror) -> None:
     content = class_folders(2000, size=32)
     assert len(content) > 2 * MB
+    exports.empty()
     filler = exports.fill(leave=1 * MB)
     try:
         space.apply(archive_dataset("pictures", mirror.put("p.tar", content), content, storage=on(exports, SMALL)))
@@ -180,6 +181,7 @@ def test_full_volume_is_waited_for(space: Kube, exports: NfsServer, mirror: Mirr
 
 def test_disk_that_fills_in_the_middle(space: Kube, exports: NfsServer, mirror: Mirror) -> None:
     content = class_folders(2000, size=32)
+    exports.empty()
     mirror.delay = 0.25  # seconds of download, in which another writer comes
     space.apply(archive_dataset("pictures", mirror.put("p.tar", content), content, storage=on(exports, SMALL)))
     space.wait("the download", lambda: any(exports.small.rglob("staging/**/*")), 90, every=0.1)
