@@ -34,7 +34,7 @@ type options struct {
 }
 
 func fail(code int, f string, a ...any) {
-	fmt.Fprintf(os.Stderr, "mount.nfs (fuse): "+f+"\n", a...)
+	fmt.Fprintf(os.Stderr, "mount.nfs: "+f+"\n", a...)
 	os.Exit(code)
 }
 
@@ -171,7 +171,7 @@ func parent(o options) {
 	}
 	w.Close()
 	if b, _ := io.ReadAll(r); string(b) != "OK" {
-		fail(32, "mounting %s:%s on %s: %s (log: %s)", o.host, o.path, o.target, b, o.logfile)
+		fail(32, "%s while mounting %s:%s", b, o.host, o.path)
 	}
 	os.Exit(0)
 }

@@ -157,7 +157,7 @@ def test_another_namespaces_directory_is_refused(
 
 
 def test_full_volume_is_waited_for(space: Kube, exports: NfsServer, mirror: Mirror) -> None:
-    content = class_folders(2000, size=32)
+    content = class_folders(4000, size=32)
     assert len(content) > 2 * MB
     exports.empty()
     filler = exports.fill(leave=1 * MB)
@@ -175,12 +175,12 @@ def test_full_volume_is_waited_for(space: Kube, exports: NfsServer, mirror: Mirr
     finally:
         filler.unlink()
     ready = space.wait_ready("pictures", 240)
-    assert ready["status"]["samples"] == 2000
+    assert ready["status"]["samples"] == 4000
     assert [path.name for path in directory(exports, ready, small=True).glob("staging/*")] == []
 
 
 def test_disk_that_fills_in_the_middle(space: Kube, exports: NfsServer, mirror: Mirror) -> None:
-    content = class_folders(2000, size=32)
+    content = class_folders(4000, size=32)
     exports.empty()
     mirror.delay = 0.25  # seconds of download, in which another writer comes
     space.apply(archive_dataset("pictures", mirror.put("p.tar", content), content, storage=on(exports, SMALL)))
@@ -191,7 +191,7 @@ def test_disk_that_fills_in_the_middle(space: Kube, exports: NfsServer, mirror: 
         space.wait("it noticed", lambda: "Space" in json.dumps(space.dataset("pictures").get("status", {})), 120)
     finally:
         filler.unlink()
-    assert space.wait_ready("pictures", 240)["status"]["samples"] == 2000
+    assert space.wait_ready("pictures", 240)["status"]["samples"] == 4000
 
 
 def test_export_that_cannot_be_written_is_said(space: Kube, exports: NfsServer, mirror: Mirror) -> None:
