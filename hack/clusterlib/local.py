@@ -15,7 +15,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from clusterlib import cgroups, components, gobuild, images, manifests, network, nodeconfig, processes, rootfs
+from clusterlib import (
+    cgroups,
+    components,
+    gobuild,
+    images,
+    manifests,
+    network,
+    nfsclient,
+    nodeconfig,
+    processes,
+    rootfs,
+)
 from clusterlib.components import NAMES, PAUSE_IMAGE
 from clusterlib.errors import Refused
 from clusterlib.kubeapi import Api
@@ -57,10 +68,12 @@ class Local:
         started = time.monotonic()
         with self._lock():
             if not self._answers():
-                programs = {name: gobuild.ensure(name, self._cluster.cache) for name in gobuild.PROGRAMS}
+                client = nfsclient.find(self._runner)
+                wanted = [*gobuild.NODE_PROGRAMS, *nfsclient.programs(client)]
+                programs = {name: gobuild.ensure(name, self._cluster.cache) for name in wanted}
                 root = rootfs.ensure(self._cluster.cache)
                 self._stop()
-                nodeconfig.write(self._cluster, root, programs)
+                nodeconfig.write(self._cluster, root, programs, client)
                 with step(f"starting cluster {self._cluster.name}", "10 s"):
                     self._start(programs)
         seconds = time.monotonic() - started
@@ -153,6 +166,7 @@ class Local:
             "nodeAddress": self._cluster.node_address, "hostAddress": self._cluster.host_address,
             "podCIDR": self._cluster.pod_cidr, "serviceCIDR": self._cluster.service_cidr,
             "storageClass": STORAGE_CLASS, "logs": str(self._cluster.state / "log"), "init": init,
+            "nfsClient": nfsclient.noted(self._cluster.state / "node.json"),
             "components": {name: found.get(name) for name in NAMES},
         }  # fmt: skip
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from clusterlib import components
+from clusterlib import components, nfsclient
 from clusterlib.layout import Cluster
 from clusterlib.runner import RealRunner, must
 
@@ -45,7 +45,7 @@ def trust_binds() -> list[dict[str, Any]]:
     return [{"source": path, "target": path, "readOnly": True} for path in _TRUST if Path(path).is_dir()]
 
 
-def write(cluster: Cluster, rootfs: Path, programs: dict[str, Path]) -> None:
+def write(cluster: Cluster, rootfs: Path, programs: dict[str, Path], nfs_client: str) -> None:
     """Everything below the state directory; certificates are kept when they are there."""
     state = cluster.state
     state.mkdir(parents=True, exist_ok=True)
@@ -61,10 +61,10 @@ def write(cluster: Cluster, rootfs: Path, programs: dict[str, Path]) -> None:
     kubeconfig(cluster, "admin", cluster.kubeconfig)
     kubeconfig(cluster, "admin", state / "etc" / "admin.kubeconfig")
     kubeconfig(cluster, "kubelet", state / "etc" / "kubelet.kubeconfig")
-    (state / "node.json").write_text(json.dumps(_node(cluster, rootfs, programs), indent=1))
+    (state / "node.json").write_text(json.dumps(_node(cluster, rootfs, programs, nfs_client), indent=1))
 
 
-def _node(cluster: Cluster, rootfs: Path, programs: dict[str, Path]) -> dict[str, Any]:
+def _node(cluster: Cluster, rootfs: Path, programs: dict[str, Path], nfs_client: str) -> dict[str, Any]:
     state = cluster.state
     binds: list[dict[str, Any]] = [
         {"source": str(state / name), "target": target} for name, target in STATE_BINDS.items()
@@ -81,7 +81,8 @@ def _node(cluster: Cluster, rootfs: Path, programs: dict[str, Path]) -> dict[str
         "upper": str(state / "upper"),
         "work": str(state / "work"),
         "root": str(state / "root"),
-        "binds": binds + trust_binds(),
+        "binds": binds + nfsclient.binds(nfs_client, programs) + trust_binds(),
+        nfsclient.NOTE: nfs_client,
         "cgroup": cluster.cgroup,
         "netns": True,
         "address": cluster.node_address,

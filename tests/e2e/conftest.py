@@ -11,8 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.kube import Kube, installed
+from tests.e2e.kube import Kube, installed, reached
 from tests.e2e.mirror import Mirror
+from tests.e2e.nfs_image import built
+from tests.e2e.nfs_server import NfsServer, running
 from tests.e2e.web import Web, demo_user
 
 
@@ -45,3 +47,26 @@ def mirror(cluster: Kube) -> Iterator[Mirror]:
     server = Mirror(cluster.host_address)
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def outside() -> Iterator[NfsServer]:
+    """An NFS server outside the cluster, on the address that nodes reach this machine by."""
+    with running(reached().host_address) as server:
+        yield server
+
+
+@pytest.fixture
+def nfs_kube() -> Iterator[Kube]:
+    """A namespace for NFS volumes made by hand, on the cluster whatever is installed there."""
+    cluster = reached()
+    cluster.hack("load-image", built())
+    inside = cluster.inside(f"e2e-{uuid.uuid4().hex[:8]}")
+    cluster.run("create", "namespace", inside.namespace)
+    print(f"NFS client: {cluster.nfs_client}")
+    yield inside
+    # Clients before their server: without it they end slowly.
+    inside.run("delete", "pods", "-l", "app!=server", "--timeout=60s", check=False)
+    inside.run("delete", "statefulsets", "--all", "--timeout=60s", check=False)
+    cluster.run("delete", "pv", "-l", f"e2e={inside.namespace}", "--wait=false")
+    cluster.run("delete", "namespace", inside.namespace, "--wait=false", "--ignore-not-found")

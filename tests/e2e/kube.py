@@ -23,11 +23,17 @@ from demolib import install  # noqa: E402
 @functools.cache
 def installed() -> Kube:
     """The cluster of hack/cluster with Blueno of this checkout on it; installed once, whoever asks."""
+    found = reached()
+    install.blueno()
+    return found
+
+
+def reached() -> Kube:
+    """The cluster of hack/cluster as it is."""
     status = subprocess.run(["hack/cluster", "status", "--json"], cwd=TOP, capture_output=True, text=True, check=False)
     known = json.loads(status.stdout) if status.returncode == 0 else {}
     if not known.get("ready"):
         pytest.fail("no cluster: run `hack/cluster up` first (make e2e does)", pytrace=False)
-    install.blueno()
     return Kube(TOP, known)
 
 
@@ -43,6 +49,11 @@ class Kube:
     def host_address(self) -> str:
         """The address of this machine that pods reach."""
         return str(self._known.get("hostAddress") or "127.0.0.1")
+
+    @property
+    def nfs_client(self) -> str:
+        """What NFS volumes are mounted with on this cluster's node."""
+        return str(self._known.get("nfsClient") or "the node's own kernel's")
 
     def inside(self, namespace: str) -> Kube:
         return Kube(self._top, self._known, namespace)

@@ -1,0 +1,185 @@
+"""NFS servers that go away: while a version is prepared, read, looked at, and while its namespace is deleted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.kube import Kube
+from tests.e2e.mirror import Mirror
+from tests.e2e.nfs_datasets import MANAGED, STORAGE, SYSTEM, allowed, on, servers, tenant
+from tests.e2e.nfs_readers import reader, result, running
+from tests.e2e.nfs_server import NfsServer
+from tests.e2e.sources import archive_dataset, class_folders
+from tests.e2e.test_faults import running_pod
+from tests.e2e.test_gallery import wait_indexed
+from tests.e2e.test_path import claim, digest_of
+from tests.e2e.web import Web
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
+
+AWAY = 4.0  # seconds
+DELETED = 60.0  # seconds for a namespace with Datasets
+
+
+@pytest.fixture(scope="module")
+def exports(cluster: Kube, outside: NfsServer) -> Iterator[NfsServer]:
+    print(f"NFS client: {cluster.nfs_client}")
+    with allowed(cluster, outside):
+        yield outside
+
+
+@pytest.fixture
+def space(cluster: Kube) -> Iterator[Kube]:
+    with tenant(cluster) as inside:
+        yield inside
+
+
+def test_two_readers_while_the_server_is_killed(space: Kube, exports: NfsServer, mirror: Mirror) -> None:
+    content = class_folders(3000, size=32)
+    space.apply(archive_dataset("pictures", mirror.put("p.tar", content), content, storage=on(exports)))
+    ready = space.wait_ready("pictures")
+    space.apply(reader("one", ready), reader("two", ready))
+    running(space, "one", "two")
+    time.sleep(4)
+    exports.kill()
+    time.sleep(AWAY)
+    exports.start()
+    seen = [result(space, name) for name in ("one", "two")]
+    print(f"NFS client {space.nfs_client}: {seen}")
+    assert {each["digest"] for each in seen} == {digest_of(ready)}
+    assert all(each["samples"] == 3000 and each["rounds"] > 1 for each in seen)
+    assert all(each["worst"] > AWAY - 1 for each in seen), "the fault fired while both were reading"
+
+
+def test_two_readers_while_the_managed_server_is_killed(space: Kube, mirror: Mirror) -> None:
+    content = class_folders(3000, size=32)
+    space.apply(archive_dataset("pictures", mirror.put("p.tar", content), content, storage=MANAGED))
+    ready = space.wait_ready("pictures", 180)
+    space.apply(reader("one", ready), reader("two", ready))
+    running(space, "one", "two")
+    time.sleep(4)
+    name = servers(space)[0]["metadata"]["name"]
+    storage = space.inside(STORAGE)
+    first = storage.get("pod", f"{name}-0")
+    assert space.kill_container(first["metadata"]["uid"]) > 0
+    seen = [result(space, each) for each in ("one", "two")]
+    assert {each["digest"] for each in seen} == {digest_of(ready)}
+    assert storage.get("pod", f"{name}-0")["status"]["containerStatuses"][0]["restartCount"] == 1
+
+
+def test_managed_server_taken_apart_is_made_again(space: Kube, mirror: Mirror) -> None:
+    """Its data stay on their claim, its Service gets the address that the volumes name."""
+    content = class_folders(40)
+    space.apply(archive_dataset("pictures", mirror.put("p.tar", content), content, storage=MANAGED))
+    ready = space.wait_ready("pictures", 180)
+    service = servers(space, "service")[0]
+    storage = space.inside(STORAGE)
+    for kind in ("statefulset", "service"):
+        storage.run("delete", kind, servers(space)[0]["metadata"]["name"] if kind == "statefulset" else
+                    service["metadata"]["name"], "--timeout=60s")  # fmt: skip
+    space.wait("both again", lambda: servers(space) and servers(space, "service"), 60)
+    assert servers(space, "service")[0]["spec"]["clusterIP"] == service["spec"]["clusterIP"]
+    space.apply(reader("one", ready, 1))
+    assert result(space, "one", 180)["digest"] == digest_of(ready)
+
+
+def test_server_killed_while_a_version_is_prepared(space: Kube, exports: NfsServer, mirror: Mirror) -> None:
+    content = class_folders(1200, size=32)
+    url = mirror.put("p.tar", content)
+    space.apply(archive_dataset("reference", url, content, storage=on(exports)))
+    expected = digest_of(space.wait_ready("reference"))
+    mirror.delay = 0.5
+    space.apply(archive_dataset("victim", url, content, storage=on(exports)))
+    space.wait("a running pod", lambda: running_pod(space), every=0.1)
+    for _ in range(2):
+        time.sleep(2)
+        exports.kill()
+        time.sleep(AWAY)
+        exports.start()
+    mirror.delay = 0.0
+    ready = space.wait_ready("victim", 180)
+    assert digest_of(ready) == expected
+    assert ready["status"]["work"]["attempt"] == 1, "nobody made another pod"
+
+
+def test_gallery_stays_fast_while_the_server_is_away(space: Kube, exports: NfsServer, mirror: Mirror, web: Web) -> None:
+    content = class_folders(60)
+    space.apply(archive_dataset("pictures", mirror.put("p.tar", content), content, storage=on(exports)))
+    wait_indexed(space, "pictures")
+    path = web.dataset(space, "pictures")
+    web.pixels(f"{path}/sheet", rows="0-9", cell=32, columns=10)
+    exports.kill()
+    try:
+        slowest = 0.0
+        for number in range(20):
+            for page in ("/api/v1/datasets", path, f"{path}/samples"):
+                started = time.monotonic()
+                web.get(page)
+                slowest = max(slowest, time.monotonic() - started)
+            if number % 5 == 0:  # pictures may not come, but must not take the pages with them
+                started = time.monotonic()
+                answer = web.ask(f"{path}/sheet?rows=10-{20 + number}&cell=32&columns=10", seconds=40)
+                print(f"a sheet without its server: {answer.status} after {time.monotonic() - started:.1f} s")
+        print(f"slowest page while the server is away: {slowest:.2f} s")
+        assert slowest < 2.0
+    finally:
+        exports.start()
+    web.pixels(f"{path}/sheet", rows="0-59", cell=32, columns=10)
+
+
+def every_kind(space: Kube, exports: NfsServer, mirror: Mirror) -> None:
+    """A Ready Dataset of every storage kind, kept and erased."""
+    place = f"/var/lib/blueno/volumes/hostpath-{space.namespace}"
+    space.hack("exec", "--", "install", "-d", "-m", "1777", place)
+    space.apply(claim("mine"))
+    kinds = {
+        "template": {"claimTemplate": {"storageClassName": "blueno-local", "size": "1Gi"}},
+        "existing": {"existingClaim": {"name": "mine"}},
+        "node": {"hostPath": {"path": place}},
+        "nfs": on(exports),
+        "managed": MANAGED,
+    }
+    content = class_folders(20)
+    url = mirror.put("p.tar", content)
+    names = []
+    for kind, storage in kinds.items():
+        for policy in ("Retain", "Delete"):
+            names.append(f"{kind}-{policy.lower()}")
+            space.apply(archive_dataset(names[-1], url, content, storage=storage, reclaimPolicy=policy))
+    for name in names:
+        space.wait_ready(name, 240)
+
+
+def gone(space: Kube, what: str) -> bool:
+    return not space.run("get", what, "--ignore-not-found", "-o", "name").strip()
+
+
+def test_namespace_with_every_kind_goes_away(space: Kube, exports: NfsServer, mirror: Mirror) -> None:
+    every_kind(space, exports, mirror)
+    started = time.monotonic()
+    space.run("delete", "namespace", space.namespace, f"--timeout={DELETED:.0f}s")
+    print(f"namespace with ten Datasets deleted in {time.monotonic() - started:.1f} s")
+    assert len(servers(space)) == 1, "the managed server and its data stay"
+    left = [pv["metadata"]["name"] for pv in space.list("pv") if
+            (pv["spec"].get("claimRef") or {}).get("namespace") == space.namespace
+            and pv["metadata"]["name"].startswith("blueno-")]  # fmt: skip
+    space.wait("its static volumes gone", lambda: all(gone(space, f"pv/{name}") for name in left), 60)
+
+
+def test_namespace_goes_away_soon_after_the_operator_is_back(space: Kube, exports: NfsServer, mirror: Mirror) -> None:
+    every_kind(space, exports, mirror)
+    system = space.inside(SYSTEM)
+    system.run("scale", "deployment/blueno-operator", "--replicas=0")
+    try:
+        space.wait("the operator gone", lambda: not system.list("pods", "app.kubernetes.io/component=operator"))
+        space.run("delete", "namespace", space.namespace, "--wait=false")
+        time.sleep(5)
+        assert not gone(space, f"namespace/{space.namespace}"), "erasing waits for the operator"
+    finally:
+        system.run("scale", "deployment/blueno-operator", "--replicas=1")
+    started = time.monotonic()
+    space.wait("the namespace gone", lambda: gone(space, f"namespace/{space.namespace}"), DELETED)
+    print(f"gone {time.monotonic() - started:.1f} s after the operator was started")

@@ -1,0 +1,142 @@
+"""Real NFS mounts without the operator: a server outside the cluster, and the image `nfs` as a pod behind a Service.
+
+What the operator's tests (test_nfs.py) build on is proved here: mounts, restarts, what the image needs, its readiness.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.e2e.kube import Kube, container
+from tests.e2e.nfs_server import LARGE, SMALL, NfsServer
+from tests.e2e.nfs_volumes import PROBE, pod, server, traffic, traffic_result, volume
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+AWAY = 4.0  # seconds between the server's end and its next start
+
+
+def pod_of(kube: Kube) -> dict:
+    """The server's pod that is not on its way out, {} when there is none."""
+    pods = kube.list("pods", "app=server")
+    return next((one for one in pods if not one["metadata"].get("deletionTimestamp")), {})
+
+
+def ready(kube: Kube) -> bool:
+    return bool(container(pod_of(kube) or None).get("ready"))
+
+
+def begin(kube: Kube, claim: str) -> None:
+    """Start writer and reader, and wait until both have begun."""
+    kube.apply(traffic("write", claim), traffic("read", claim))
+    for role in ("write", "read"):
+        kube.wait(f"{role} runs", lambda role=role: kube.get("pod", role)["status"].get("phase") == "Running", 60)
+    time.sleep(3)
+
+
+def check_traffic(kube: Kube, away: float) -> None:
+    """Both ended without an error, on the same files, and did notice that the server was away."""
+    wrote, read = traffic_result(kube, "write"), traffic_result(kube, "read")
+    print(f"NFS client {kube.nfs_client}: wrote {wrote}, read {read}")
+    assert wrote["files"] == read["files"] > 10
+    assert away - 1 < wrote["pause"] < away + 20, "the fault fired, and ended"
+
+
+def test_outside_server_killed_under_writer_and_reader(nfs_kube: Kube, outside: NfsServer) -> None:
+    nfs_kube.apply(*volume("shared", nfs_kube.namespace, outside.address, LARGE))
+    begin(nfs_kube, "shared")
+    outside.kill()
+    time.sleep(AWAY)
+    outside.start()
+    check_traffic(nfs_kube, AWAY)
+    files = [path for path in (outside.large / "traffic").iterdir() if len(path.name) == 64]
+    assert {path.stat().st_uid for path in files} == {65532}, "the server sees who writes"
+
+
+def test_volume_that_comes_back_as_another_device(nfs_kube: Kube, outside: NfsServer) -> None:
+    """As a managed server's volume does on another node: files that clients hold open stay good."""
+    nfs_kube.apply(*volume("shared", nfs_kube.namespace, outside.address, SMALL))
+    script = (
+        "import time, pathlib\n"
+        "p = pathlib.Path('/data/held'); p.write_bytes(b'x' * 100000); f = p.open('rb', 0)\n"
+        "assert f.read(10) == b'x' * 10; pathlib.Path('/data/go').touch()\n"
+        "while pathlib.Path('/data/go').exists(): time.sleep(0.2)\n"
+        "f.seek(0); assert len(f.read()) == 100000\n"
+    )
+    nfs_kube.apply(pod("holder", ["python3", "-c", script], {"/data": "shared"}))
+    nfs_kube.wait("the file open", lambda: (outside.small / "go").exists(), 60)
+    before = outside.small.stat().st_dev
+    outside.kill()
+    outside.unplug()
+    other = outside.occupy_device()
+    try:
+        outside.plug_in()
+        assert outside.small.stat().st_dev != before, "the fault fired"
+        outside.start()
+        (outside.small / "go").unlink()
+        nfs_kube.wait(
+            "the end", lambda: nfs_kube.get("pod", "holder")["status"].get("phase") in ("Succeeded", "Failed"), 90
+        )
+        assert nfs_kube.get("pod", "holder")["status"]["phase"] == "Succeeded", nfs_kube.run("logs", "holder")
+    finally:
+        other()
+
+
+@pytest.mark.parametrize("how", ["killed", "pod deleted"])
+def test_server_in_a_pod_comes_back(nfs_kube: Kube, how: str) -> None:
+    nfs_kube.apply(*server())
+    nfs_kube.wait("the server ready", lambda: ready(nfs_kube), 90)
+    address = nfs_kube.get("service", "server")["spec"]["clusterIP"]
+    nfs_kube.apply(*volume("shared", nfs_kube.namespace, address, "/export"))
+    begin(nfs_kube, "shared")
+    first = pod_of(nfs_kube)
+    if how == "killed":
+        assert nfs_kube.kill_container(first["metadata"]["uid"]) > 0
+    else:
+        nfs_kube.run("delete", "pod", "server-0", "--grace-period=0", "--force")
+    wrote, read = traffic_result(nfs_kube, "write"), traffic_result(nfs_kube, "read")
+    print(f"NFS client {nfs_kube.nfs_client}, server {how}: wrote {wrote}, read {read}")
+    assert wrote["files"] == read["files"] > 10 and wrote["pause"] > 0.5
+    now = pod_of(nfs_kube)
+    other = now["metadata"]["uid"] != first["metadata"]["uid"]
+    assert other or container(now)["restartCount"] == 1, "the fault fired"
+
+
+def test_server_ends_in_order_when_told_to(nfs_kube: Kube) -> None:
+    nfs_kube.apply(*server())
+    nfs_kube.wait("the server ready", lambda: ready(nfs_kube), 90)
+    started = time.monotonic()
+    nfs_kube.run("exec", "server-0", "--", "python3", "-c", "import os, signal; os.kill(1, signal.SIGTERM)")
+    nfs_kube.wait("its end", lambda: (container(pod_of(nfs_kube)).get("lastState") or {}).get("terminated"), 40)
+    assert container(pod_of(nfs_kube))["lastState"]["terminated"]["exitCode"] == 0
+    assert time.monotonic() - started < 15
+    assert "regular exit" in nfs_kube.run("logs", "server-0", "--previous")
+
+
+def test_readiness_says_when_the_export_failed(nfs_kube: Kube) -> None:
+    """The process runs and its ports answer, as they do for a server that works."""
+    # The same start, but of a directory that is not there.
+    wrong = (
+        "sed 's#Path = {export}#Path = {export}/none#' /app/nfs/start.py > /tmp/start.py; exec python3 /tmp/start.py"
+    )
+    nfs_kube.apply(*server(command=["sh", "-c", wrong]))
+    nfs_kube.wait("the server runs", lambda: container(pod_of(nfs_kube) or None).get("started"), 60)
+    listening = "import socket; socket.create_connection(('127.0.0.1', 2049)).close()"
+    nfs_kube.wait("its port answers", lambda: "Error" not in nfs_kube.run(
+        "exec", "server-0", "--", "python3", "-c", listening, check=False))  # fmt: skip
+    time.sleep(3)
+    assert not ready(nfs_kube)
+    said = nfs_kube.run("exec", "server-0", "--", PROBE, check=False)
+    assert "does not export /export" in said
+
+
+def test_missing_volume_is_said(nfs_kube: Kube) -> None:
+    mounts = [{"name": name, "mountPath": path} for name, path in (("run", "/run"), ("state", "/var/lib/nfs"))]
+    nfs_kube.apply(*server(volumeMounts=mounts))
+    nfs_kube.wait(
+        "it ended", lambda: (container(pod_of(nfs_kube) or None).get("lastState") or {}).get("terminated"), 60
+    )
+    assert "/export is no directory" in nfs_kube.run("logs", "server-0")
+    assert not ready(nfs_kube)
