@@ -8,8 +8,11 @@ from typing import Any
 from blueno import names
 from blueno.resources.conditions import rfc3339
 from controllers.cache import Cache
+from controllers.dataset.kind import DatasetKind
+from controllers.heard import NOTHING
 from controllers.objects.nfs_server import NfsServerShape, build_claim, build_service, build_stateful_set
-from tests.make import UID, a_world, before
+from controllers.step import Step
+from tests.make import NOW, UID, a_body, a_world, before
 
 NAME, PLACE, ADDRESS = "nfs-lab", "blueno-storage", "10.96.0.7"
 CONFIG = {"allow_nfs_volumes": True, "nfs_image": "example.org/nfs:1"}
@@ -87,3 +90,11 @@ def a_cache(*bodies: dict[str, Any] | None) -> Cache:
         if body is not None:
             cache.upsert(body["kind"], body)
     return cache
+
+
+def planned(cache: Cache, **dataset: Any) -> tuple[Step, dict[str, Any]]:
+    """The Step and the new conditions by type."""
+    body = a_body(**dataset)
+    cache.upsert("Dataset", body)
+    step, changes = DatasetKind(a_world(**CONFIG), cache).plan(body, NOTHING, NOW)
+    return step, {condition["type"]: condition for condition in changes.get("conditions", ())}

@@ -16,7 +16,6 @@ from controllers.dataset.managed import CLAIM_PATIENCE, START_PATIENCE, server_a
 from controllers.dataset.observe import observe
 from controllers.dataset.work import wanted_work
 from controllers.heard import NOTHING
-from controllers.step import Step
 from tests.make import NOW, UID, a_body, a_dataset, a_status, a_world, before, rfc3339, stalled
 from tests.unit.controllers.dataset.server_objects import (
     ADDRESS,
@@ -26,6 +25,7 @@ from tests.unit.controllers.dataset.server_objects import (
     PLACE,
     a_cache,
     claim,
+    planned,
     pod,
     runner,
     service,
@@ -224,73 +224,11 @@ def test_the_largest_size_counts() -> None:
     assert step.apply[0]["spec"]["resources"]["requests"]["storage"] == "1Ti"
 
 
-def planned(cache: Cache, **dataset: Any) -> tuple[Step, dict[str, Any]]:
-    """The Step and the new conditions by type."""
-    body = a_body(**dataset)
-    cache.upsert("Dataset", body)
-    step, changes = DatasetKind(a_world(**CONFIG), cache).plan(body, NOTHING, NOW)
-    return step, {condition["type"]: condition for condition in changes.get("conditions", ())}
-
-
 def test_ready_stays_while_it_starts_and_goes_when_it_is_in_trouble() -> None:
     _, starting = planned(a_cache(*kept(pod(age=4))), **SEALED)
     _, away = planned(a_cache(*kept(pod(waiting=IMAGE))), **SEALED)
     assert (starting["Ready"]["status"], starting["Reconciling"]["status"]) == ("True", "True")
     assert (away["Ready"]["status"], away["Ready"]["reason"]) == ("False", "ImagePullFailed")
-
-
-LARGER = {"storage": {"managedNFS": {"size": "50Gi"}}}
-ASKED = {"metadata": {"labels": {names.ASKED_SIZE: "50Gi"}}}
-GRANTED = {"spec": {"resources": {"requests": {"storage": "50Gi"}}}}
-NOTED = f"wish PersistentVolumeClaim {NAME} {{'metadata': {{'labels': {{'{names.ASKED_SIZE}': '50Gi'}}}}}}"
-GROW = f"wish PersistentVolumeClaim {NAME} {{'spec': {{'resources': {{'requests': {{'storage': '50Gi'}}}}}}}}"
-SEEN = a_status("Sealed")
-
-
-@pytest.mark.parametrize(
-    ("when", "held", "dataset", "wishes"),
-    [
-        ("no more than it has", claim(), LIES_THERE, []),
-        ("a larger size", claim(), LARGER, [NOTED, GROW]),
-        ("the same in other words", claim(), {"storage": {"managedNFS": {"size": "20480Mi"}}}, []),
-        ("not before it is bound: the API server would refuse", claim("Pending"), LARGER, []),
-        ("not while it is being deleted", claim(**GOING), LARGER, []),
-        ("it was asked for", claim(**ASKED), LARGER, []),
-        ("and granted", claim(**GRANTED, **ASKED), LARGER, []),
-        ("the spec was edited since", claim(**ASKED), LARGER | {"meta": {"generation": 2}}, [NOTED, GROW]),
-    ],
-)
-def test_growth(when: str, held: dict[str, Any], dataset: dict[str, Any], wishes: list[str]) -> None:
-    step, _ = planned(a_cache(held, service(), runner()), status=SEEN, **dataset)
-    assert [deed for deed in deeds(step) if deed.startswith("wish")] == wishes, when
-
-
-@pytest.mark.parametrize(
-    ("held", "size", "says"),
-    [
-        (claim(), "20Gi", "has 20Gi"),
-        (claim(), "50Gi", "has 20Gi; 50Gi is asked for"),
-        (
-            claim(**ASKED), "50Gi",
-            "has 20Gi; 50Gi was refused: the class fast needs allowVolumeExpansion, a quota may forbid it",
-        ),
-        (claim(**GRANTED), "50Gi", "has 20Gi and grows to 50Gi, which its provisioner has yet to do"),
-        (
-            claim(**GRANTED, status={"conditions": [
-                {"type": "Resizing", "status": "True", "message": "disk quota"}, {"type": "Old", "status": "False"}]}),
-            "50Gi", "has 20Gi and grows to 50Gi, which its provisioner has yet to do: Resizing: disk quota",
-        ),
-        (claim(capacity="50Gi", **GRANTED), "50Gi", "has 50Gi"),
-    ],
-)  # fmt: skip
-def test_what_is_said_of_growth(held: dict[str, Any], size: str, says: str) -> None:
-    own = {"kind": "PersistentVolumeClaim", "metadata": {"name": names.claim_name("mnist", UID), "namespace": "lab"}}
-    own["metadata"] |= {"uid": "own", "labels": {names.OWNER_UID: UID}}
-    bound = {**own, "spec": {"volumeName": names.volume_name(UID)}, "status": {"phase": "Bound"}}
-    cache = a_cache(held, service(), runner(), bound, volume())
-    _, conditions = planned(cache, storage={"managedNFS": {"size": size}})
-    name = own["metadata"]["name"]
-    assert conditions["VolumeReady"]["message"] == f"claim {name} is bound; its NFS server {NAME} in {PLACE} {says}"
 
 
 def test_an_upgraded_operator_replaces_the_pod() -> None:
@@ -306,7 +244,10 @@ def test_an_upgraded_operator_replaces_the_pod() -> None:
 @pytest.mark.parametrize("config", [{"nfs_image": ""}, {"allow_nfs_volumes": False}])
 def test_switched_off_nothing_is_touched(config: dict[str, Any]) -> None:
     old = runner(metadata={"labels": {names.TEMPLATE_LABEL: "earlier"}})
-    cache, body = a_cache(claim(), service(), old), a_body(status=SEEN, **LARGER)
+    cache, body = (
+        a_cache(claim(), service(), old),
+        a_body(status=a_status("Sealed"), storage={"managedNFS": {"size": "50Gi"}}),
+    )
     cache.upsert("Dataset", body)
     step, _ = DatasetKind(a_world(**{**CONFIG, **config}), cache).plan(body, NOTHING, NOW)
     assert (step.reason, deeds(step)) == ("StorageNotAllowed", [])

@@ -2,121 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import pty
-import shutil
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from blueno import names
-from blueno.cli import kubectl as module
 from blueno.cli import storage
 from blueno.cli.shell import Exit
-from controllers.objects.nfs_server import NfsServerShape, build_claim, build_service, build_stateful_set
-from tests.fakes import kubectl as stand_in
+from controllers.objects.nfs_server import NfsServerShape, build_claim
 from tests.fakes.api_server import ApiServer
 from tests.make import a_body, a_world
 from tests.unit.cli.conftest import TOP, Blueno
-
-KINDS = ("StatefulSet", "Service", "PersistentVolumeClaim")
-ADDRESS = "10.96.0.7"
-MANAGED = {"storage": {"managedNFS": {"size": "20Gi"}}}
-CONFIG = """\
-apiVersion: v1
-kind: Config
-clusters: [{name: fake, cluster: {server: "%s"}}]
-users: [{name: nobody, user: {}}]
-contexts: [{name: fake, context: {cluster: fake, user: nobody}}]
-current-context: fake
-"""
-
-
-@contextmanager
-def running() -> Iterator[ApiServer]:
-    """A fake API server in a thread."""
-    api, loop, ready, end = ApiServer(), asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-
-    async def serve() -> None:
-        async with api.serving():
-            ready.set()
-            await end.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield api
-    finally:
-        loop.call_soon_threadsafe(end.set)
-        thread.join(10)
-        loop.close()
-
-
-REAL = shutil.which("kubectl")
-BOTH = pytest.mark.parametrize("cluster", [REAL, None] if REAL else [None], ids=str, indirect=True)
-
-
-@pytest.fixture
-def cluster(
-    request: pytest.FixtureRequest, tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ApiServer]:
-    """A cluster with the servers of team-a and team-b, and kubectl as `environment` and this process find it.
-
-    That is the machine's own where there is one, else tests/fakes/kubectl.py; tests marked BOTH run with each.
-    """
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    if real := getattr(request, "param", REAL):
-        (tools / "kubectl").symlink_to(real)
-    else:
-        (tools / "kubectl").write_text(f'#!/bin/sh\nexec {sys.executable} -IS {stand_in.__file__} "$@"\n')
-        (tools / "kubectl").chmod(0o755)
-    with running() as api:
-        config = tmp_path / "kubeconfig"
-        config.write_text(CONFIG % api.url)
-        environment |= {"PATH": f"{tools}:{os.environ['PATH']}", "KUBECONFIG": str(config), "FAKE_API": api.url}
-        for key in ("PATH", "KUBECONFIG", "FAKE_API"):
-            monkeypatch.setenv(key, environment[key])
-        monkeypatch.setattr(storage, "LOOK", 0.01)
-        for number, tenant in enumerate(("team-a", "team-b"), 7):
-            put_server(api, tenant, f"10.96.0.{number}")
-        yield api
-
-
-def put_server(api: ApiServer, tenant: str, address: str) -> None:
-    shape = NfsServerShape.of(tenant, "20Gi", a_world().config)
-    api.put({**build_claim(shape), "status": {"phase": "Bound", "capacity": {"storage": "21Gi"}}})
-    api.put(build_service(shape, address))
-    api.put({**build_stateful_set(shape), "status": {"readyReplicas": 1}})
-
-
-def put_dataset(api: ApiServer, name: str = "mnist", tenant: str = "team-a", **spec: Any) -> None:
-    uid = f"uid-{tenant}-{name}"
-    api.put(a_body(name, uid=uid, meta={"namespace": tenant}, **(spec or MANAGED)))
-
-
-def put_volume(api: ApiServer, name: str, *, dataset: str = "", tenant: str = "team-a", **source: Any) -> None:
-    labels = {names.MANAGED: "true", names.DATASET_LABEL: dataset} if dataset else {}
-    held = {"claimRef": {"namespace": tenant, "name": "claim"}}
-    spec = source or {"nfs": {"server": ADDRESS, "path": "/export"}}
-    api.put({"kind": "PersistentVolume", "metadata": {"name": name, "labels": labels}, "spec": held | spec})
-
-
-def left(api: ApiServer, tenant: str = "team-a") -> list[str]:
-    """Kinds of what is there of a server."""
-    return [
-        kind for kind in KINDS if ("blueno-storage", f"nfs-{tenant}") in {k[1:] for k in api.objects if k[0] == kind}
-    ]
+from tests.unit.cli.storage.objects import ADDRESS, BOTH, KINDS, left, put_dataset, put_volume
 
 
 @BOTH
@@ -281,49 +182,3 @@ def test_a_person_types_the_namespace(
     os.close(terminal)
     assert "data kept by reclaimPolicy Retain too. It cannot be undone." in errors
     assert (one.returncode, left(cluster)) == (code, kept), errors
-
-
-@pytest.mark.parametrize(
-    ("program", "code", "says"),
-    [
-        (None, Exit.FAILED, "this needs kubectl and a kubeconfig"),
-        ("echo no JSON", Exit.FAILED, "did not answer with JSON"),
-        ("echo '[]'", Exit.FAILED, "did not answer with JSON"),
-        ("exit 3", Exit.FAILED, "ended with 3 and said nothing"),
-        (
-            "echo 'error: You must be logged in to the server (Unauthorized)' >&2; exit 1",
-            Exit.NOT_PERMITTED,
-            "logged in",
-        ),
-        ("printf 'The connection to x was refused \\033]0;t\\007' >&2; exit 1", Exit.UNAVAILABLE, "was refused ]0;t"),
-        ("sleep 30", Exit.UNAVAILABLE, "did not end within"),
-    ],
-)
-def test_a_kubectl_that_fails(
-    blueno: Blueno, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, code: int, says: str
-) -> None:
-    monkeypatch.setattr(module, "SECONDS", 1)
-    if program is not None:
-        (tmp_path / "kubectl").write_text(f"#!/bin/sh\n{program}\n")
-        (tmp_path / "kubectl").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path) if program is None else f"{tmp_path}:/usr/bin:/bin")
-    started = time.monotonic()
-    done = blueno("storage", "ls")
-    assert (done.exit_code, says in done.stderr) == (code, True), done.stderr
-    assert "Traceback" not in done.stderr
-    assert "\x1b" not in done.stderr
-    assert time.monotonic() - started < 20
-
-
-def test_options_reach_kubectl(blueno: Blueno, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "kubectl").write_text('#!/bin/sh\necho "$@" >> said\necho "{}"\n')
-    (tmp_path / "kubectl").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert blueno("storage", "ls", "--context", "prod", "--kubeconfig", "file").exit_code == 0
-    assert blueno("storage", "ls", "--storage-namespace", "../../x?y").exit_code == 0
-    first, *_, last = (tmp_path / "said").read_text().splitlines()
-    role = "labelSelector=blueno.dev%2Frole%3Dnfs"
-    path = f"get --raw /apis/apps/v1/namespaces/blueno-storage/statefulsets?{role}"
-    assert first == f"--context=prod --kubeconfig=file --request-timeout=30s {path}"
-    assert "namespaces/..%2F..%2Fx%3Fy/" in (tmp_path / "said").read_text()
-    assert last.endswith("get --raw /apis/blueno.dev/v1alpha1/datasets")
