@@ -21,8 +21,8 @@ RESOURCES: Final[Mapping[str, Any]] = {
     "requests": {"cpu": "100m", "memory": "256Mi"},
     "limits": {"memory": "1Gi"},
 }
-# Nothing listens on 111 (it would be one capability more): a client that asks there is refused at once.
-PORTS: Final = {"nfs": 2049, "mountd": 20048, "rpcbind": 111}
+# No portmapper on 111: it would be one capability more. NFSv3 clients name both ports in their mount options.
+PORTS: Final = {"nfs": 2049, "mountd": 20048}
 SCRATCH: Final = {"run": "/run", "tmp": "/tmp", "state": "/var/lib/nfs"}  # noqa: S108
 GRACE_SECONDS: Final = 30  # the image gives what is unanswered 20
 
