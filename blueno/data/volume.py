@@ -31,9 +31,12 @@ class Pointer:
     digest: str  # 64 hexadecimal digits
     sequence: int  # 1 for the first version; the highest is the current one
     sealed_at: str  # RFC 3339, UTC
+    base: str = ""  # 16 hexadecimal digits: the work as it is when nobody asked to read the source again; "" unknown
 
     def to_json(self) -> str:
         body = {"digest": self.digest, "sealedAt": self.sealed_at, "sequence": self.sequence}
+        if self.base:
+            body["base"] = self.base
         return json.dumps(body, sort_keys=True) + "\n"
 
     @classmethod
@@ -41,8 +44,9 @@ class Pointer:
         """Raises ValueError on anything that is no pointer."""
         try:
             body = json.loads(text)
-            return cls(work, str(body["digest"]), int(body["sequence"]), str(body["sealedAt"]))
-        except (KeyError, TypeError, OverflowError, RecursionError) as error:
+            base = str(body.get("base", ""))
+            return cls(work, str(body["digest"]), int(body["sequence"]), str(body["sealedAt"]), base)
+        except (AttributeError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a pointer to a version: {text[:80]!r}") from error
 
 
@@ -87,6 +91,10 @@ class Volume:
             return Pointer.from_json(work, self.pointer_file(work).read_text())
         except FileNotFoundError:
             return None
+
+    def newest_of(self, base: str) -> Pointer | None:
+        """The newest version that was sealed from one source and layout, however often that was read again."""
+        return next((found for found in reversed(self.pointers()) if base in (found.base, found.work)), None)
 
     def pointers(self) -> list[Pointer]:
         """All sealed works, oldest first. Damaged files are passed over: each work's own pointer is judged alone."""

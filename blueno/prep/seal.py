@@ -151,7 +151,7 @@ class Sealer:
         return manifest
 
     def _point(self, manifest: Manifest) -> Pointer:
-        pointer = point(self.volume, self.context.work.hash, manifest, self.context.tag)
+        pointer = point(self.volume, self.context.work, manifest, self.context.tag)
         with suppress(OSError):
             remove_tree(self.context.staging)
         return pointer

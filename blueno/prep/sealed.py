@@ -24,38 +24,49 @@ def find_sealed(config: PrepConfig, volume: Volume, work: Work, owned: bool) -> 
 
     A directory that is taken over gets its new owner here; one that is mounted read-only is used as it is.
     """
-    try:
-        pointer = volume.pointer(work.hash)
-    except ValueError as error:
-        log.warning("works/%s.json is damaged: %s", work.hash, error)
-        return None
-    if pointer is None:
-        return None
-    manifest = verify_files(volume, pointer.digest)
+    manifest = None
+    for pointer in _pointers(volume, work, owned):
+        manifest = verify_files(volume, pointer.digest)
+        if manifest is not None:
+            break
     if manifest is None:
         return None
     try:
         if not owned:
             take_ownership(config, volume)
-        pointer = point(volume, work.hash, manifest, config.tag)
+        pointer = point(volume, work, manifest, config.tag)
     except OSError as error:
         if error.errno != errno.EROFS:
             raise
     return pointer, manifest
 
 
-def point(volume: Volume, work: str, manifest: Manifest, tag: str) -> Pointer:
+def _pointers(volume: Volume, work: Work, owned: bool) -> list[Pointer]:
+    """The work's own; in a directory that is taken over, first the newest of its source and layout.
+
+    Whoever had the directory may have read the source again since: a new owner begins where the old one was.
+    """
+    newest = None if owned or work.requested_at is not None else volume.newest_of(work.hash)
+    try:
+        own = volume.pointer(work.hash)
+    except ValueError as error:
+        log.warning("works/%s.json is damaged: %s", work.hash, error)
+        own = None
+    return [pointer for pointer in (newest, own) if pointer is not None]
+
+
+def point(volume: Volume, work: Work, manifest: Manifest, tag: str) -> Pointer:
     """Makes `manifest`'s version the current one by writing `works/<work>.json`, unless that says so already."""
     current = volume.current()
     sequence = 1 if current is None else current.sequence
     if current is not None and current.digest != manifest.digest:
         sequence += 1
-    pointer = Pointer(work, manifest.digest, sequence, manifest.sealed_at)
+    pointer = Pointer(work.hash, manifest.digest, sequence, manifest.sealed_at, work.base)
     existing = None
     with suppress(ValueError):
-        existing = volume.pointer(work)
+        existing = volume.pointer(work.hash)
     if pointer != existing:
-        write_file(volume.pointer_file(work), pointer.to_json().encode(), tag)
+        write_file(volume.pointer_file(work.hash), pointer.to_json().encode(), tag)
     return pointer
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 FORMAT_VERSION = 1  # of what lies on the volume; a higher one means new works for all
@@ -50,6 +50,11 @@ class Work:
     def hash(self) -> str:
         """16 hexadecimal digits: names the staging directory, `works/<hash>.json` and (8 of them) the Job."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+    @property
+    def base(self) -> str:
+        """The hash without a request: the same for every time that one source is read with one layout."""
+        return replace(self, requested_at=None).hash
 
 
 @dataclass(frozen=True)
