@@ -147,14 +147,18 @@ def link_or_copy(source: Path, target: Path) -> bool:
 
 def remove_tree(path: str | Path, *, dir_fd: int | None = None) -> None:
     """Removes a directory and everything in it, following no link. What is gone already is done: a repeated REMOVE may
-    say that of the first one. Raises OSError.
+    say that of the first one. One thing that cannot go does not keep the rest: on NFS a file that is still open leaves
+    its directory full. Raises the first OSError when everything was tried.
     """
+    errors: list[OSError] = []
 
     def judge(_function: Any, _path: Any, raised: Any) -> None:
         if not isinstance(raised[1], FileNotFoundError):
-            raise raised[1]
+            errors.append(raised[1])
 
     shutil.rmtree(path, onerror=judge, dir_fd=dir_fd)
+    if errors:
+        raise errors[0]
 
 
 def file_sha256(path: Path) -> str:

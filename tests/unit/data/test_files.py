@@ -103,3 +103,20 @@ def test_a_tree_that_cannot_be_removed_is_said(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(PermissionError):
         files.remove_tree(tmp_path / "a")
     assert shutil.rmtree
+
+
+def test_what_cannot_go_does_not_keep_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / "tree" / name).mkdir(parents=True)
+        (tmp_path / "tree" / name / "file").touch()
+    real = os.unlink
+
+    def silly(path: Any, **more: Any) -> None:
+        """As NFS does it while somebody has the file open: it is renamed, and its directory stays full."""
+        real(path, **more)
+        os.close(os.open(".nfs1", os.O_CREAT, dir_fd=more["dir_fd"]))
+
+    monkeypatch.setattr(os, "unlink", silly)
+    with pytest.raises(OSError, match="not empty"):
+        files.remove_tree(tmp_path / "tree")
+    assert not list(tmp_path.glob("tree/*/file"))
