@@ -40,7 +40,7 @@ def outputs(kube: Kube, name: str) -> str:
     return f"/api/v1/trainingruns/{kube.namespace}/{name}/outputs"
 
 
-def ask(web: Web, path: str, **query: Any) -> Answer:
+def ask(web: Web, path: str, /, **query: Any) -> Answer:
     """An answer, once the server of outputs has woken."""
     end = time.monotonic() + 90
     while True:
