@@ -222,13 +222,13 @@ def rows(many: list[tuple[Seen, float]], alone: tuple[Seen, float]) -> list[dict
     how = "by the API server's audit log" if AUDIT else "by the operator's counter"
     note = f"{len(many[0][0].sent)} runs applied at once, {AT_A_TIME} creations under way"
     told_note = f"{note}; from a bare watch's event of the pod to that of the run; of {len(told[0])} seen running"
-    three, limit = {"limit": common.limit(3)}, {"limit": common.limit(1000)}
+    three, limit = {"limit": common.limit(3)}, {"limit": common.limit(300)}
     few = f"{ALONE} runs one after the other: Job, Running, the end; {how}"
     return [
         common.row("run_writes", "writes", [alone[1]], three, "<= 3", few),
         common.row("run_writes_at_once", "writes", [count for _, count in many], three, "", f"{note}; {how}"),
         common.row("pod_running_to_status_ms_p50", "ms", percentiles(told, 50), limit, "", told_note),
-        common.row("pod_running_to_status_ms_p99", "ms", percentiles(told, 99), limit, "<= 1000 ms", told_note),
+        common.row("pod_running_to_status_ms_p99", "ms", percentiles(told, 99), limit, "<= 300 ms", told_note),
         common.row(
             "apply_to_job_ms_p50", "ms", ours, {"bare watcher": common.summary(bare)}, "",
             f"{note}; from the request to a bare watch's event of the Job; beside it, at the same time, the Job of a "

@@ -23,6 +23,7 @@ from controllers.step import Patch, Ref
 log = logging.getLogger("blueno.writer")
 
 EVENT_WORDS = 400  # characters of somebody else's Event that go into a condition
+SAYS_NOTHING = ("Error: ErrImagePull", "Error: ImagePullBackOff")  # the kubelet's second word, after the one that tells
 
 
 class NameConflict(Exception):
@@ -108,7 +109,7 @@ class Writer:
         """
         about = f"involvedObject.name={ref.name},involvedObject.kind={ref.resource.kind}"
         events = [e async for e in self._cluster.list(EVENTS, namespace=ref.namespace, fields=about)]
-        events.sort(key=lambda e: e.get("lastTimestamp") or e.get("eventTime") or e["metadata"]["creationTimestamp"])
+        events = sorted((e for e in events if e.get("message") not in SAYS_NOTHING), key=_moment)
         if not events or (events[-1].get("type") != "Warning" and events[-1].get("reason") != "Pulling"):
             return ""
         return shorten(str(events[-1].get("message", "")), EVENT_WORDS)
@@ -169,3 +170,10 @@ class Writer:
             await self._cluster.create(EVENTS, event)
         except Exception as error:
             log.warning("event %s on %s/%s not written: %s", reason, meta["namespace"], meta["name"], error)
+
+
+def _moment(event: Mapping[str, Any]) -> tuple[str, int]:
+    """Times have whole seconds; within one, the API server's count tells what came last."""
+    meta = event["metadata"]
+    told = event.get("lastTimestamp") or event.get("eventTime") or meta["creationTimestamp"]
+    return str(told), int(meta["resourceVersion"])

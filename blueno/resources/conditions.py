@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 MESSAGE_LIMIT = 1024  # characters of a condition's message; the schema allows no more
+SCHEMA_MADE = "1970-01-01T00:00:00Z"  # lastTransitionTime of a condition that a schema's default brings (crds/)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Condition:
 
 
 def parse_conditions(raw: Iterable[Mapping[str, Any]]) -> tuple[Condition, ...]:
-    """Conditions as they stand in a status."""
+    """Conditions as they stand in a status, without those that nobody wrote (SCHEMA_MADE)."""
     return tuple(
         Condition(
             type=c["type"],
@@ -44,6 +45,7 @@ def parse_conditions(raw: Iterable[Mapping[str, Any]]) -> tuple[Condition, ...]:
             generation=c.get("observedGeneration", 0),
         )
         for c in raw
+        if c.get("lastTransitionTime") != SCHEMA_MADE
     )
 
 

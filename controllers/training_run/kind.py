@@ -47,11 +47,11 @@ class TrainingRunKind:
             return Step(Reason.SUSPENDED, ""), {}  # garbage collection stops the Job
         case = Case(run, observe(self._cache, run), self._world, now)
         step = count_usage(case, decide(case))
-        if step.quiet:
-            return step, {}
         if step.ask is not None and told:
             reason, message = words.told(step, told)
-            step = replace(step, reason=reason, message=message)
+            step = replace(step, reason=reason, message=message, quiet=False)
+        if step.quiet:
+            return step, {}
         return step, difference(run.status, project_status(run, case.job, step, heard, now))
 
     def conflict(self, body: Body, message: str, now: datetime) -> Mapping[str, Any]:

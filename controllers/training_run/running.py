@@ -13,7 +13,7 @@ from controllers.training_run import words
 from controllers.training_run.case import Case
 from controllers.training_run.observe import RunJob
 
-QUIET = 1.5  # seconds in which a pod may start without a word about the wait
+QUIET = 8.0  # seconds in which a first pod may start without a write: status says Pending, as the schema made it
 START_PATIENCE = 3.0  # seconds a pod may take to start before Events are asked why: quota, mounts, Pod Security
 LOOK_AGAIN = 5.0  # seconds between two questions about a pod that does not start
 
@@ -116,9 +116,9 @@ def job_is_running(case: Case) -> Step:
     if idle is None and len(job.pods) >= case.run.team.nodes:
         return step
     age = _age(case, job)
+    step = replace(step, quiet=case.run.observed_generation < 0 and age < QUIET)
     if age < START_PATIENCE:
-        quiet = case.run.observed_generation < 0 and age < QUIET
-        return replace(step, quiet=quiet, again_in=(QUIET if quiet else START_PATIENCE) - age)
+        return replace(step, again_in=START_PATIENCE - age)
     ask = job.ref if idle is None else Ref(PODS, case.run.namespace, idle.name)
     return replace(step, ask=ask, again_in=LOOK_AGAIN)
 

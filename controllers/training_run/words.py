@@ -207,6 +207,8 @@ def told(step: Step, message: str) -> tuple[str, str]:
     text = f"{step.message}: {message}"
     if "exceeded quota" in message:
         return Reason.WAITING_FOR_QUOTA, text
+    if message.startswith("Failed to pull image"):  # the pod's own status may say so ten seconds later
+        return Reason.IMAGE_PULL_FAILED, f"the node cannot get the image: {message}; check spec.image"
     if message.startswith("Pulling image"):
         return Reason.PULLING_IMAGE, f"the node is fetching the image: {message}"
     if "MountVolume" in message or "mount" in message.lower() or "claim" in message.lower():

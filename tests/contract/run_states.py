@@ -22,7 +22,7 @@ def _pod(status: dict[str, Any], told: str = "", **spec: Any) -> World:
     """A run with a pod in this state; `told` is what Events say."""
     world = started(**spec)
     world.pod(world.job, **status)
-    world.later(4)
+    world.later(9)
     world.told = told
     world.settle()
     return world
@@ -63,7 +63,7 @@ def _queued() -> World:
 
 def _no_quota() -> World:
     world = started()
-    world.later(4)
+    world.later(9)
     world.told = 'pods "train-0" is forbidden: exceeded quota: gpus, requested: pods=1, used: pods=4, limited: pods=4'
     return _settled(world)
 
@@ -87,7 +87,7 @@ def _cancelled() -> World:
 
 def _lost() -> World:
     world = started()
-    world.later(4)
+    world.later(9)
     world.settle()
     world.remove(world.job)
     return _settled(world)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from blueno.resources.conditions import parse_conditions
 from blueno.resources.run_reasons import RUN_REASONS
 from blueno.resources.run_reasons import RunReason as R
 from tests.contract.apiserver import ROOT
@@ -39,6 +40,16 @@ def shown(training_runs: ScratchKind) -> ScratchKind:
 
 def objects(shown: ScratchKind) -> dict[R, dict[str, Any]]:
     return {reason: shown.api.must("GET", f"{shown.path}/{name_of(reason)}") for reason in STATES}
+
+
+def test_a_new_run_is_pending_before_anybody_wrote(training_runs: ScratchKind) -> None:
+    body = {"kind": "TrainingRun", "metadata": {"name": "new"}, "spec": {"image": "train"}}
+    code, answer = training_runs.create(training_runs.own(body))
+    assert code == 201, answer["message"]
+    (told,) = answer["status"]["conditions"]
+    assert (told["type"], told["status"], told["reason"]) == ("Succeeded", "Unknown", R.PENDING)
+    assert parse_conditions(answer["status"]["conditions"]) == ()
+    assert evaluate(answer) is KStatus.IN_PROGRESS
 
 
 def test_every_reason_reads_well(shown: ScratchKind) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
+from tests.e2e.runs import a_run, pods_of, status_of, wait_reason
 from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_faults import running_pod
 from tests.e2e.test_path import claim, digest_of
@@ -84,6 +85,8 @@ def test_api_server_away_for_a_minute(kube: Kube, mirror: Mirror) -> None:
     kube.apply(archive_dataset("reference", mirror.put("r.tar", content), content))
     expected = digest_of(kube.wait_ready("reference"))
     mirror.delay = 1.0
+    kube.apply(a_run("ends-meanwhile", "import time; time.sleep(15)"))
+    wait_reason(kube, "ends-meanwhile", "Running")
     kube.apply(archive_dataset("victim", mirror.put("v.tar", content), content))
     kube.wait("a running pod", lambda: running_pod(kube), every=0.1)
     with stopped(kube, "apiserver"):
@@ -92,6 +95,9 @@ def test_api_server_away_for_a_minute(kube: Kube, mirror: Mirror) -> None:
     ready = kube.wait_ready("victim", seconds=60)
     print(f"Ready {time.monotonic() - healed:.1f} s after the API server answered again")
     assert digest_of(ready) == expected
+    wait_reason(kube, "ends-meanwhile", "Completed")
+    print(f"Completed at most {time.monotonic() - healed:.1f} s after the API server answered again")
+    assert (status_of(kube, "ends-meanwhile")["attempt"], len(pods_of(kube, "ends-meanwhile"))) == (1, 1)
     assert ready["status"]["work"]["attempt"] == 1
 
 

@@ -1,4 +1,5 @@
-"""Random faults for a while: whatever is killed, every Dataset ends Ready with the digest it always gets.
+"""Random faults for a while: whatever is killed, every Dataset ends Ready with the digest it always gets, and every
+TrainingRun completes with one Job.
 
 One minute in `make test`; `make soak` for BLUENO_SOAK_MINUTES (default 30). The seed is printed; BLUENO_SOAK_SEED
 replays it.
@@ -14,6 +15,7 @@ import pytest
 
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
+from tests.e2e.runs import a_run, status_of, wait_reason
 from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_faults import running_pod
 from tests.e2e.test_path import digest_of
@@ -80,6 +82,7 @@ def storm(kube: Kube, mirror: Mirror, seconds: float) -> None:
         # Deleted Jobs and killed pods count against backoffLimit: a person who soaks allows for it.
         prepare = {"backoffLimit": 20}
         kube.apply(archive_dataset(name, url, content, reclaimPolicy="Delete", prepare=prepare))
+        kube.apply(a_run(f"run-{number}", f"import time; time.sleep({dice.uniform(0, 4):.1f})"))
         time.sleep(dice.uniform(0, 3))
         if told := dice.choice(FAULTS)(kube):
             fired += 1
@@ -88,11 +91,16 @@ def storm(kube: Kube, mirror: Mirror, seconds: float) -> None:
     names = [body["metadata"]["name"] for body in kube.list("datasets.blueno.dev")]
     for name in names:
         assert digest_of(kube.wait_ready(name, 300)) == expected
+    for run in (f"run-{one}" for one in range(number)):
+        wait_reason(kube, run, "Completed", 240)
+        assert status_of(kube, run)["attempt"] == 1, run
     assert fired > 0, "no fault fired: the test proved nothing"
+    kube.run("delete", "trainingruns.blueno.dev", "--all", "--timeout=120s")
     kube.run("delete", "datasets.blueno.dev", "--all", "--timeout=120s")
     kube.wait("nothing left", lambda: not kube.list("jobs") and not kube.list("pods"), 60)
     left = [body["metadata"]["name"] for body in kube.list("pvc") if not body["metadata"].get("deletionTimestamp")]
-    assert all(name.startswith("reference") for name in left), "Delete leaves no claim, Retain keeps its own"
+    kept = ("reference", "blueno-outputs")
+    assert all(name.startswith(kept) for name in left), "Delete leaves no claim, Retain keeps its own"
 
 
 @pytest.mark.e2e

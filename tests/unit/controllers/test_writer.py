@@ -9,7 +9,7 @@ import pytest
 
 from blueno import names
 from blueno.errors import Conflict, Rejected, Unavailable
-from blueno.resources.api import DATASETS, JOBS
+from blueno.resources.api import DATASETS, JOBS, PODS
 from controllers.cache import Cache
 from controllers.step import Patch, Ref
 from controllers.writer import NameConflict, TerminatingNamespace, Writer
@@ -149,3 +149,22 @@ async def test_an_event_is_never_worth_a_retry(writer: Writer, api: ApiServer) -
     assert event["involvedObject"]["uid"] == body["metadata"]["uid"]
     api.fail = lambda verb, path: 403
     await writer.warn(DATASETS, body, ("NoSpace", "x"), datetime.now(UTC))
+
+
+async def test_the_last_warning_is_the_one_that_tells(writer: Writer, api: ApiServer) -> None:
+    def event(number: int, kind: str, reason: str, message: str) -> None:
+        about = {"name": "pod-1", "kind": "Pod"}
+        told = {"type": kind, "reason": reason, "message": message, "lastTimestamp": "2026-11-24T18:40:03Z"}
+        api.put(
+            {"kind": "Event", "metadata": {"name": f"e{number}", "namespace": "lab"}, "involvedObject": about} | told
+        )
+
+    ref = Ref(PODS, "lab", "pod-1")
+    assert await writer.last_warning(ref) == ""
+    event(3, "Normal", "Pulling", "Pulling image")
+    assert await writer.last_warning(ref) == "Pulling image"
+    event(2, "Warning", "Failed", "Failed to pull image: not found")  # in the same second, by name an earlier one
+    event(1, "Warning", "Failed", "Error: ErrImagePull")
+    assert await writer.last_warning(ref) == "Failed to pull image: not found"
+    event(0, "Normal", "Pulled", "Successfully pulled image")
+    assert await writer.last_warning(ref) == ""

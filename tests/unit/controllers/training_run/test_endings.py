@@ -38,7 +38,7 @@ def test_suspended_from_the_start_makes_nothing() -> None:
 
 def test_a_job_that_somebody_deleted_is_an_outcome_lost() -> None:
     world = started()
-    world.later(2)
+    world.later(9)
     world.settle()
     world.remove(world.job)
     step = world.settle()
@@ -135,3 +135,13 @@ def test_setup_that_fails_says_why() -> None:
     world.settle()
     assert world.condition("Succeeded") == ("False", "SetupFailed")
     assert "cannot be written" in world.run["status"]["failure"]["lastLines"][0]
+
+
+def test_a_job_deleted_before_its_pod_began_is_made_again() -> None:
+    world = started()
+    world.later(2)
+    world.settle()
+    assert "conditions" not in world.run["status"]  # nothing was written yet, and nothing can have been lost
+    world.remove(world.job)
+    world.settle()
+    assert world.job is not None

@@ -74,7 +74,7 @@ def test_an_operator_killed_after_the_job_was_made_makes_no_second_one() -> None
     world = World()
     world.step()
     world.run["status"] = {"observedGeneration": -1}  # the status was never written
-    world.later(2)
+    world.later(9)
     step = world.settle()
     assert step.apply == ()
     assert world.run["status"]["jobRef"] == {"name": "train-11111111-a1"}
@@ -179,6 +179,14 @@ def test_events_are_asked_when_no_pod_appears() -> None:
     assert world.condition("Succeeded") == ("Unknown", "WaitingForQuota")
 
 
+def test_an_image_that_cannot_be_had_is_told_before_the_pod_says_so() -> None:
+    world = started()
+    world.later(4)
+    world.told = 'Failed to pull image "train:1": not found'
+    world.settle()
+    assert world.condition("Succeeded") == ("Unknown", "ImagePullFailed")
+
+
 def test_the_happy_path_is_a_job_and_two_writes() -> None:
     world = World()
     assert world.step().apply
@@ -196,7 +204,7 @@ def test_the_happy_path_is_a_job_and_two_writes() -> None:
 def test_a_slow_start_is_told() -> None:
     world = World()
     world.step()
-    world.later(2)
+    world.later(9)
     world.settle()
     assert world.condition("Succeeded") == ("Unknown", "Starting")
 
