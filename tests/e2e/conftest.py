@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.kube import Kube, installed, reached
 from tests.e2e.mirror import Mirror
+from tests.e2e.nfs_datasets import allowed, tenant
 from tests.e2e.nfs_image import built
 from tests.e2e.nfs_server import NfsServer, running
 from tests.e2e.web import Web, demo_user
@@ -54,6 +55,21 @@ def outside() -> Iterator[NfsServer]:
     """An NFS server outside the cluster, on the address that nodes reach this machine by."""
     with running(reached().host_address) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def exports(cluster: Kube, outside: NfsServer) -> Iterator[NfsServer]:
+    """The server outside, where Datasets of every namespace may lie."""
+    print(f"NFS client: {cluster.nfs_client}")
+    with allowed(cluster, outside):
+        yield outside
+
+
+@pytest.fixture
+def space(cluster: Kube) -> Iterator[Kube]:
+    """A namespace whose Datasets may have a managed server; removed in order, its server last."""
+    with tenant(cluster) as inside:
+        yield inside
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ Servers that go away in the middle: test_nfs_faults.py. Mounts without the opera
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,7 +14,6 @@ from tests.e2e.mirror import Mirror
 from tests.e2e.nfs_datasets import (
     MANAGED,
     STORAGE,
-    allowed,
     claim_of,
     directory,
     files_below,
@@ -32,19 +30,6 @@ from tests.e2e.test_path import digest_of
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 MB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def exports(cluster: Kube, outside: NfsServer) -> Iterator[NfsServer]:
-    print(f"NFS client: {cluster.nfs_client}")
-    with allowed(cluster, outside):
-        yield outside
-
-
-@pytest.fixture
-def space(cluster: Kube) -> Iterator[Kube]:
-    with tenant(cluster) as inside:
-        yield inside
 
 
 def test_ready_on_a_server_outside(space: Kube, exports: NfsServer, mirror: Mirror) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 
 import pytest
 
@@ -22,7 +23,9 @@ def test_a_silent_node_is_named_and_forgiven(kube: Kube) -> None:
     wait_reason(kube, "patient", "Running")
     os.kill(kubelet, signal.SIGSTOP)
     try:
+        silent = time.monotonic()
         said = wait_reason(kube, "patient", "NodeLost", 90)
+        print(f"NodeLost {time.monotonic() - silent:.0f} s after the kubelet fell silent")
         node = kube.list("nodes")[0]["metadata"]["name"]
         assert f"kubectl taint nodes {node} node.kubernetes.io/out-of-service" in said["message"]
     finally:
