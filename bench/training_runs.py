@@ -34,7 +34,7 @@ from blueno.resources.api import JOBS, PODS, TRAINING_RUNS, Resource  # noqa: E4
 
 RUNS = int(os.environ.get("BLUENO_BENCH_RUNS", "200"))  # at once
 ALONE = 10  # one after the other: none waits for a place
-REPETITIONS = 3
+REPETITIONS = int(os.environ.get("BLUENO_BENCH_REPETITIONS", "3"))
 AT_A_TIME = 32  # creations under way: what one client sends without being throttled
 PATIENCE = 1200.0  # seconds for all runs of a repetition: a small node starts a few pods a second
 IMAGE = os.environ.get("BLUENO_BENCH_IMAGE", "localhost/blueno/prep:dev")

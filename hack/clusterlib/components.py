@@ -140,6 +140,7 @@ def _kubelet_config(cluster: Cluster) -> dict[str, Any]:
         "tlsPrivateKeyFile": f"{_PKI}/kubelet.key",
         "resolvConf": "/etc/resolv.conf",
         "serializeImagePulls": False,
+        "maxPods": 250,  # as many as the pods' network has addresses: bench/training_runs.py starts 200 at once
         # Images are loaded by hand; one that was collected would not come back.
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
