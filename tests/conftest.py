@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ GOLDEN = Path(__file__).parent / "golden"
 # A property that fails on a slow machine says nothing: no deadlines, and the same examples on every run.
 settings.register_profile("blueno", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("blueno")
+
+# A shell starts what runs in its background with Ctrl-C ignored, and children inherit that: they are to hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
