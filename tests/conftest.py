@@ -17,9 +17,10 @@ GOLDEN = Path(__file__).parent / "golden"
 settings.register_profile("blueno", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("blueno")
 
-# A shell starts what runs in its background with Ctrl-C ignored, and children inherit that: they are to hear it.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell ignores Ctrl-C for what runs in its background, nohup a hang-up, and children inherit it: ours are to hear.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
