@@ -63,8 +63,8 @@ def build_volume(
         options = config.nfs_mount_options
     size = given.get("size", DEFAULT_SIZE)  # of an export nobody knows it, and NFS keeps nobody to it
     uid = seen.claim.uid if seen.claim is not None else ""
-    # The claim first: in a namespace that is being deleted it is refused, and no volume is left over.
-    return claim_for_volume(whose, size), static_volume(whose, source, options, size, uid)
+    # The volume first: a claim that looks for it in vain is bound by the volume controller's next round, 15 s later.
+    return static_volume(whose, source, options, size, uid), claim_for_volume(whose, size)
 
 
 def grow_claim(dataset: Dataset, seen: Observed) -> tuple[Patch, ...]:

@@ -69,7 +69,7 @@ async def test_from_nothing_to_ready(world: World) -> None:
     made = [(seen.path.rpartition("/")[2], seen.status) for seen in world.api.writes() if seen.verb == "POST"]
     assert made == [
         *(("persistentvolumeclaims", 201), ("services", 201), ("statefulsets", 201)),
-        *(("persistentvolumeclaims", 201), ("persistentvolumes", 201), ("jobs", 201)),
+        *(("persistentvolumes", 201), ("persistentvolumeclaims", 201), ("jobs", 201)),
     ]
 
 

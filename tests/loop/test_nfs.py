@@ -58,7 +58,7 @@ async def test_from_nothing_to_ready(world: World) -> None:
     assert volume["spec"]["nfs"] == {"server": "nfs.example.org", "path": "/exports/ml"}
     assert "hard" in volume["spec"]["mountOptions"]
     made = [(seen.path.rpartition("/")[2], seen.status) for seen in world.api.writes() if seen.verb == "POST"]
-    assert made == [("persistentvolumeclaims", 201), ("persistentvolumes", 201), ("jobs", 201)]
+    assert made == [("persistentvolumes", 201), ("persistentvolumeclaims", 201), ("jobs", 201)]
     status = world.api.read("Dataset", "mnist")["status"]
     assert status["resolved"]["storage"] == "nfs"
     assert status["volume"]["path"] == f"lab/mnist-{names.uid8(uid)}"

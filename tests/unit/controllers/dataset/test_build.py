@@ -107,7 +107,7 @@ def test_claims_are_never_owned_so_that_garbage_collection_cannot_erase_data() -
 
 def test_volumes_are_reserved_and_keep_what_is_on_them() -> None:
     for storage, config in ((HOST, {}), (NFS, {}), (NFS, CSI), (MANAGED, {}), (MANAGED, CSI)):
-        claim, pv = volume(storage, **config)
+        pv, claim = volume(storage, **config)
         assert pv["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
         assert pv["spec"]["claimRef"] == {key: claim["metadata"][key] for key in ("namespace", "name")}
         assert claim["spec"]["volumeName"] == pv["metadata"]["name"]
@@ -115,8 +115,8 @@ def test_volumes_are_reserved_and_keep_what_is_on_them() -> None:
 
 
 def test_no_mount_options_at_all() -> None:
-    assert "mountOptions" not in volume(NFS, nfs_mount_options=())[1]["spec"]
-    assert "mountOptions" not in volume(HOST)[1]["spec"]
+    assert "mountOptions" not in volume(NFS, nfs_mount_options=())[0]["spec"]
+    assert "mountOptions" not in volume(HOST)[0]["spec"]
 
 
 def test_foreign_labels_and_annotations_are_not_handed_down() -> None:
