@@ -133,7 +133,7 @@ def _volume(dataset: Dataset, seen: Observed, status: Mapping[str, Any]) -> dict
         volume.setdefault("claimUID", seen.holder)
     outcome = next((job.outcome for job in reversed(seen.jobs) if job.outcome and job.outcome.capacity_bytes), None)
     # A pod at work says it itself; what an earlier one said at its end is older.
-    works = bool(seen.jobs) and any(pod.started and not pod.ended for pod in seen.jobs[-1].pods)
+    works = bool(seen.jobs) and any(pod.started and not pod.ended and pod.outcome is None for pod in seen.jobs[-1].pods)
     if outcome is not None and not works:
         volume |= {"capacityBytes": outcome.capacity_bytes, "freeBytes": outcome.free_bytes}
     resolved = dict(status.get("resolved") or {}) | {"storage": seen.storage.kind}
