@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from blueno import names
+from blueno.resources.conditions import SCHEMA_MADE
 
 Body = Mapping[str, Any]
 
@@ -42,12 +43,17 @@ def conditions(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def said(body: Body, condition: str) -> tuple[str, str, str, str] | None:
-    """(status, reason, message, since) of a condition; None before there is one."""
+    """(status, reason, message, since) of a condition; None before there is one.
+
+    One that a schema's default made is as old as the object.
+    """
     found = conditions(body.get("status") or {}).get(condition)
     if found is None:
         return None
     values = (found.get(key) for key in ("status", "reason", "message", "lastTransitionTime"))
     status, reason, message, since = (text(value) or "" for value in values)
+    if since == SCHEMA_MADE:
+        since = text(body["metadata"].get("creationTimestamp")) or ""
     return status, reason, message, since
 
 

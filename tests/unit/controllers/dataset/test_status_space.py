@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from controllers.dataset.status import PROGRESS_SECONDS
-from tests.make import a_job, a_pod, a_report, a_status, an_ended_pod, failed_outcome
+from tests.make import a_job, a_pod, a_report, a_status, an_ended_pod, failed_outcome, sealed_outcome
 from tests.unit.controllers.dataset.test_status import after, conditions, running
 
 
@@ -52,3 +52,11 @@ def test_what_an_earlier_pod_saw_does_not_come_back_while_one_works() -> None:
     first = after(before, 1, works)
     assert first["volume"]["freeBytes"] == 300 << 20
     assert after(first, 2, works) == first
+
+
+def test_the_seal_brings_them_while_the_pods_phase_is_still_running() -> None:
+    """The kubelet shows the termination message before it changes the phase; Ready is written then."""
+    outcome = sealed_outcome(free_bytes=5 << 30, capacity_bytes=9 << 30)
+    sealed = after(a_status(), 0, {"jobs": (a_job(pods=(a_pod(outcome=outcome),)),)})
+    assert conditions(sealed)["Ready"][0] == "True"
+    assert sealed["volume"]["freeBytes"] == 5 << 30

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blueno.db.tables import TRAINING_RUNS
+from blueno.resources.conditions import SCHEMA_MADE
 from blueno.resources.row import said
 from blueno.resources.run_row import METRICS, STATES
 from controllers.training_run.project import project_row
@@ -136,3 +137,9 @@ def test_whatever_is_in_it_there_is_a_row_that_can_be_stored(spec: dict[str, Any
             assert "\\u0000" not in item.replace("\\\\", "")
         elif isinstance(item, int):
             assert 0 <= item < 1 << 63
+
+
+def test_a_condition_that_the_schema_made_is_as_old_as_the_object() -> None:
+    made = {"type": "Succeeded", "status": "Unknown", "reason": "Pending", "lastTransitionTime": SCHEMA_MADE}
+    body = {"metadata": {"creationTimestamp": "2026-11-24T12:00:00Z"}, "status": {"conditions": [made]}}
+    assert said(body, "Succeeded") == ("Unknown", "Pending", "", "2026-11-24T12:00:00Z")

@@ -11,6 +11,9 @@ import { Bones, ErrorNote } from "../ui/errors";
 import { Icon, type IconName } from "../ui/icons";
 import { ShowOlder } from "../ui/older";
 
+/** The time of a condition that the schema made with the object (blueno/resources/conditions.py): nobody has said it. */
+const SCHEMA_MADE = "1970-01-01T00:00:00Z";
+
 function Ago({ at }: { at: string }): JSX.Element {
   const { text, title } = useAge(at);
   return (
@@ -51,7 +54,7 @@ export function Conditions({ items }: { items: readonly Condition[] }): JSX.Elem
                   {of.type}
                 </span>
                 <span class="tag">{of.status}</span>
-                {of.lastTransitionTime && (
+                {of.lastTransitionTime && of.lastTransitionTime !== SCHEMA_MADE && (
                   <span class="push tiny">
                     <Ago at={of.lastTransitionTime} />
                   </span>
