@@ -148,10 +148,12 @@ export function Outputs({ of, view }: Props): JSX.Element | null {
         </div>
       </div>
       {view.files === null ? (
-        <p class="in soft small">
-          What it has written lies in <span class="mono">{of.outputs.path}</span> on the claim{" "}
-          <span class="mono">{of.outputs.claimName}</span>. The first look takes a few seconds.
-        </p>
+        <div class="in">
+          <p class="soft small">
+            What it has written lies in <span class="mono">{of.outputs.path}</span> on the claim{" "}
+            <span class="mono">{of.outputs.claimName}</span>. The first look takes a few seconds.
+          </p>
+        </div>
       ) : (
         <Files of={of} view={view} path={view.files} />
       )}
