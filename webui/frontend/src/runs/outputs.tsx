@@ -26,14 +26,16 @@ const linkTo = ({ of, view }: Props, files: string | null): string =>
 function Trail({ of, view, path }: Props & { path: string }): JSX.Element {
   const steps = crumbs(path);
   return (
-    <nav class="in tools small" aria-label="Directory">
-      {steps.length ? <a href={linkTo({ of, view }, "")}>{of.name}</a> : <strong>{of.name}</strong>}
-      {steps.map((step, at) => (
-        <span key={step.path} class="any-break">
-          <span class="soft">/ </span>
-          {at < steps.length - 1 ? <a href={linkTo({ of, view }, step.path)}>{step.name}</a> : <strong>{step.name}</strong>}
-        </span>
-      ))}
+    <nav class="in" aria-label="Directory">
+      <div class="tools small">
+        {steps.length ? <a href={linkTo({ of, view }, "")}>{of.name}</a> : <strong>{of.name}</strong>}
+        {steps.map((step, at) => (
+          <span key={step.path} class="any-break">
+            <span class="soft">/ </span>
+            {at < steps.length - 1 ? <a href={linkTo({ of, view }, step.path)}>{step.name}</a> : <strong>{step.name}</strong>}
+          </span>
+        ))}
+      </div>
     </nav>
   );
 }
@@ -45,7 +47,7 @@ function Entry({ of, view, path, entry }: Props & { path: string; entry: OutputE
     <tr>
       <td class="any-break mono">
         {entry.kind === "directory" ? (
-          <a href={linkTo({ of, view }, here)}>
+          <a class="row" href={linkTo({ of, view }, here)}>
             <Icon name="folder" /> {entry.name}/
           </a>
         ) : (
@@ -121,15 +123,17 @@ function Files({ of, view, path }: Props & { path: string }): JSX.Element {
         </div>
       )}
       <ShowOlder of={more} label="Show more" />
-      <div class="in tools">
-        <button type="button" class="btn slim" onClick={head.reload} disabled={head.loading}>
-          Look again
-        </button>
-        {items.length > 0 && (
-          <a class="btn slim" href={outputUrl(of, path, "tar")} download>
-            Download this directory (tar)
-          </a>
-        )}
+      <div class="in">
+        <div class="tools">
+          <button type="button" class="btn slim" onClick={head.reload} disabled={head.loading}>
+            Look again
+          </button>
+          {items.length > 0 && (
+            <a class="btn slim" href={outputUrl(of, path, "tar")} download>
+              Download this directory (tar)
+            </a>
+          )}
+        </div>
       </div>
     </>
   );
