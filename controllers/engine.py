@@ -30,6 +30,10 @@ log = logging.getLogger("blueno.engine")
 
 CONFLICT_SECONDS = 60.0  # whoever takes a foreign namesake away tells us nothing: look again so often
 REFUSED_SECONDS = 10.0  # a quota may be raised or freed at any time
+# Questions about Events at the same time. The API server goes through all Events of a namespace for each: 200 runs that
+# start slowly asked it 40 times a second, which made an answer take 4 s and kept every worker from its work.
+ASKERS = 4
+ASK_AGAIN = 2.0  # seconds after which one that found no place looks again
 
 
 class Kind(Protocol):
@@ -64,6 +68,7 @@ class Engine:
         self._holds = holds or Holds()
         self._workloads = workloads
         self._kinds: dict[str, Kind] = {}
+        self._asking = 0
         self._refusals: dict[Key, str] = {}  # why the last data server could not be made: told once
 
     def register(self, kind: Kind) -> None:
@@ -152,6 +157,9 @@ class Engine:
             if step.confirm != doubt:
                 self._queue.add(key)
                 return None
+        if step.ask is not None and self._asking >= ASKERS:
+            self._queue.add(key, ASK_AGAIN)
+            return None
         if step.ask is not None or step.queue is not None:
             step, changes = await self._ask(kind, body, step, now) or (step, changes)
             if step.confirm is not None:  # its Job ended while we asked
@@ -162,11 +170,18 @@ class Engine:
     async def _ask(self, kind: Kind, body: Body, step: Step, now: datetime) -> tuple[Step, Mapping[str, Any]] | None:
         """Planned anew with what others say about the wait; None when they say nothing."""
         heard = self._heard(body["metadata"]["uid"])
-        if step.ask is not None and (told := await self._writer.last_warning(step.ask)):
+        if step.ask is not None and (told := await self._last_warning(step.ask)):
             return kind.plan(body, heard, now, told)
         if step.queue is not None and self._workloads is not None:
             return kind.plan(body, replace(heard, admission=await self._workloads.of(step.queue)), now)
         return None
+
+    async def _last_warning(self, about: Ref) -> str:
+        self._asking += 1
+        try:
+            return await self._writer.last_warning(about)
+        finally:
+            self._asking -= 1
 
     async def _act(self, kind: Kind, body: Body, step: Step) -> None:
         if step.warning is not None:

@@ -13,7 +13,7 @@ from blueno import names
 from blueno.errors import Conflict, Unavailable
 from blueno.resources.api import DATASETS, JOBS, PODS
 from controllers.cache import Body, Cache
-from controllers.engine import Engine
+from controllers.engine import ASKERS, Engine
 from controllers.heard import NOTHING, Heard
 from controllers.queue import WorkQueue
 from controllers.step import Patch, Ref, Step
@@ -258,3 +258,31 @@ async def test_a_run_counts_as_starting_until_its_job_is_known(bench: Bench) -> 
     bench.api.fail = lambda verb, path: None
     await bench.once(Step("Pending", "", hold=(ref,), apply=(claim(bench.uid),)))
     assert not bench.engine._holds.is_starting(bench.uid, str(ref.uid))
+
+
+async def test_few_ask_about_events_at_the_same_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever finds no place comes back, with nothing written meanwhile, and takes no worker."""
+    answer, asked = asyncio.Event(), []
+
+    async def last_warning(about: Ref) -> str:
+        asked.append(about)
+        await answer.wait()
+        return ""
+
+    monkeypatch.setattr(bench.engine._writer, "last_warning", last_warning)
+    bodies = [bench.api.put(a_body(f"d-{n}", uid=f"uid-{n}")) for n in range(ASKERS + 3)]
+    for body in bodies:
+        bench.cache.upsert(DATASETS.kind, body)
+        bench.kind.plans.append((Step("Pending", "", ask=Ref(PODS, "lab", "pod")), {"samples": 1}))
+    keys = [(DATASETS.kind, body["metadata"]["uid"]) for body in bodies]
+    working = [asyncio.create_task(bench.engine.reconcile(key)) for key in keys]
+    await until(lambda: sum(task.done() for task in working) == 3)
+    assert len(asked) == ASKERS
+    assert bench.verbs() == []
+    assert len(bench.queue) == 3
+    answer.set()
+    await asyncio.gather(*working)
+    assert bench.verbs() == ["PATCH status"] * ASKERS
+    bench.kind.plans.append((Step("Pending", "", ask=Ref(PODS, "lab", "pod")), {}))
+    await bench.engine.reconcile(keys[-1])
+    assert len(asked) == ASKERS + 1
