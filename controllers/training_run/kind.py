@@ -48,7 +48,7 @@ class TrainingRunKind:
         case = Case(run, observe(self._cache, run), self._world, now)
         step = count_usage(case, decide(case))
         if step.ask is not None and told:
-            reason, message = words.told(step, told)
+            reason, message = words.told(run, step, told)
             step = replace(step, reason=reason, message=message, quiet=False)
         if step.queue is not None and heard.admission is not None:
             reason, message = queueing.told(run.placement.queue or "", step.queue.name, heard.admission)

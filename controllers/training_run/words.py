@@ -168,9 +168,7 @@ def node_lost(pod: PodView) -> str:
 def trouble(run: TrainingRun, pod: PodView, profiles: Mapping[str, AcceleratorProfile]) -> tuple[str, str]:
     """Why a pod does not start, in words a person can act on."""
     if pod.trouble == "image":
-        secrets = f" and the pull secrets {', '.join(run.container.pull_secrets)}" if run.container.pull_secrets else ""
-        text = f"the node cannot get {run.container.image}: {pod.detail}; check spec.image{secrets}"
-        return Reason.IMAGE_PULL_FAILED, text
+        return Reason.IMAGE_PULL_FAILED, _unpulled(run, pod.detail)
     if pod.trouble == "container":
         return Reason.STARTING, f"the container cannot start: {pod.detail}"
     gpus, detail = placed(run.placement, profiles).gpus, pod.detail.lower()
@@ -213,18 +211,23 @@ def refused(message: str) -> tuple[str, str]:
     return reason, f"the API server refuses what has to be made: {message}"
 
 
-def told(step: Step, message: str) -> tuple[str, str]:
+def told(run: TrainingRun, step: Step, message: str) -> tuple[str, str]:
     """Reason and sentence of `step` with what an Event says."""
     text = f"{step.message}: {message}"
     if "exceeded quota" in message:
         return Reason.WAITING_FOR_QUOTA, text
     if message.startswith("Failed to pull image"):  # the pod's own status may say so ten seconds later
-        return Reason.IMAGE_PULL_FAILED, f"the node cannot get the image: {message}; check spec.image"
+        return Reason.IMAGE_PULL_FAILED, _unpulled(run, message)
     if message.startswith("Pulling image"):
         return Reason.PULLING_IMAGE, f"the node is fetching the image: {message}"
     if "MountVolume" in message or "mount" in message.lower() or "claim" in message.lower():
         return Reason.VOLUME_UNBOUND, text
     return step.reason, text
+
+
+def _unpulled(run: TrainingRun, detail: str) -> str:
+    secrets = f" and the pull secrets {', '.join(run.container.pull_secrets)}" if run.container.pull_secrets else ""
+    return f"the node cannot get {run.container.image}: {detail}; check spec.image{secrets}"
 
 
 def _duration(seconds: int) -> str:

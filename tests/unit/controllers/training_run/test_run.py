@@ -180,11 +180,13 @@ def test_events_are_asked_when_no_pod_appears() -> None:
 
 
 def test_an_image_that_cannot_be_had_is_told_before_the_pod_says_so() -> None:
-    world = started()
+    world = started(imagePullSecrets=[{"name": "registry"}])
     world.later(4)
     world.told = 'Failed to pull image "train:1": not found'
     world.settle()
     assert world.condition("Succeeded") == ("Unknown", "ImagePullFailed")
+    message = next(c["message"] for c in world.run["status"]["conditions"] if c["type"] == "Succeeded")
+    assert message.endswith("not found; check spec.image and the pull secrets registry")
 
 
 def test_the_happy_path_is_a_job_and_two_writes() -> None:
