@@ -19,7 +19,8 @@ from controllers.training_run.observe import DatasetView, Earlier
 from controllers.training_run.place import affinity, placed, resources
 from controllers.world import World
 
-SETUP_RESOURCES = {"requests": {"cpu": "20m", "memory": "64Mi"}}
+# Less than any training asks for: a pod's request is the larger of its init containers' and its containers' sum.
+SETUP_RESOURCES = {"requests": {"cpu": "5m", "memory": "64Mi"}}
 CODE_LIMIT = "2Gi"  # of a repository: more belongs into an image
 _Parts = tuple[list[dict[str, Any]], list[dict[str, Any]]]  # volumes, mounts
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.e2e.kube import Kube
 from tests.e2e.nfs_volumes import pod
+from tests.e2e.runs import a_run
 
 PREP = "localhost/blueno/prep:dev"
 
@@ -27,7 +28,8 @@ while time.monotonic() < end or len(sums) < 2:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     dataset = open_dataset(top, verify=True)
     total = hashlib.sha256()
-    for path in sorted((top / 'versions').rglob('*')):
+    versions = top / 'versions'  # a run sees one version only
+    for path in sorted((versions if versions.is_dir() else top).rglob('*')):
         if path.is_file():
             total.update(path.read_bytes())
     sums.append(total.hexdigest())
@@ -44,6 +46,13 @@ def reader(name: str, dataset: Mapping[str, Any], seconds: float = 15) -> dict[s
     return pod(name, command, {"/volume": volume["claimName"]}, image=PREP)
 
 
+def reading_run(name: str, dataset: str, seconds: float = 15) -> dict[str, Any]:
+    """A TrainingRun that does the same with the version that is mounted for it."""
+    made = a_run(name, datasets=[{"name": dataset}])
+    made["spec"]["command"] = ["python", "-c", _READ, f"$(BLUENO_DATASET_{dataset.upper()})", str(seconds)]
+    return made
+
+
 def result(kube: Kube, name: str, seconds: float = 120) -> dict[str, Any]:
     """What it saw, once it has ended well: `digest`, `samples`, `rounds`, the `worst` round's seconds."""
 
@@ -53,6 +62,11 @@ def result(kube: Kube, name: str, seconds: float = 120) -> dict[str, Any]:
     kube.wait(f"{name}'s end", lambda: phase() in ("Succeeded", "Failed"), seconds)
     said = kube.run("logs", name)
     assert phase() == "Succeeded", said
+    return what(said)
+
+
+def what(said: str) -> dict[str, Any]:
+    """The same from a log."""
     return dict(json.loads(said.strip().splitlines()[-1]))
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
-from tests.e2e.nfs_datasets import MANAGED, STORAGE, SYSTEM, on, servers
-from tests.e2e.nfs_readers import reader, result, running
+from tests.e2e.nfs_datasets import MANAGED, STORAGE, SYSTEM, TENANT, on, servers
+from tests.e2e.nfs_readers import reader, reading_run, result, running, what
 from tests.e2e.nfs_server import NfsServer
+from tests.e2e.runs import log_of, pods_of, status_of, wait_reason
 from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_faults import running_pod
 from tests.e2e.test_gallery import wait_indexed
@@ -23,21 +24,26 @@ AWAY = 4.0  # seconds
 DELETED = 60.0  # seconds for a namespace with Datasets
 
 
-def test_two_readers_while_the_server_is_killed(space: Kube, exports: NfsServer, mirror: Mirror) -> None:
+def test_two_readers_and_a_run_while_the_server_is_killed(space: Kube, exports: NfsServer, mirror: Mirror) -> None:
     content = class_folders(3000, size=32)
     space.apply(archive_dataset("pictures", mirror.put("p.tar", content), content, storage=on(exports)))
     ready = space.wait_ready("pictures")
-    space.apply(reader("one", ready), reader("two", ready))
+    space.apply(reader("one", ready), reader("two", ready), reading_run("trains", "pictures"))
     running(space, "one", "two")
+    wait_reason(space, "trains", "Running")
     time.sleep(4)
     exports.kill()
     time.sleep(AWAY)
     exports.start()
     seen = [result(space, name) for name in ("one", "two")]
+    wait_reason(space, "trains", "Completed", 120)
+    (trained,) = pods_of(space, "trains")
+    seen.append(what(log_of(space, trained["metadata"]["name"])))
+    assert status_of(space, "trains")["restarts"] == 0
     print(f"NFS client {space.nfs_client}: {seen}")
     assert {each["digest"] for each in seen} == {digest_of(ready)}
     assert all(each["samples"] == 3000 and each["rounds"] > 1 for each in seen)
-    assert all(each["worst"] > AWAY - 1 for each in seen), "the fault fired while both were reading"
+    assert all(each["worst"] > AWAY - 1 for each in seen), "the fault fired while all were reading"
 
 
 def test_two_readers_while_the_managed_server_is_killed(space: Kube, mirror: Mirror) -> None:
@@ -70,6 +76,28 @@ def test_managed_server_taken_apart_is_made_again(space: Kube, mirror: Mirror) -
     assert servers(space, "service")[0]["spec"]["clusterIP"] == service["spec"]["clusterIP"]
     space.apply(reader("one", ready, 1))
     assert result(space, "one", 180)["digest"] == digest_of(ready)
+
+
+def test_managed_server_without_its_data_is_lost_and_the_pages_stay(space: Kube, mirror: Mirror, web: Web) -> None:
+    """Nobody puts an empty volume in the place of one that held a version."""
+    content = class_folders(40)
+    space.apply(archive_dataset("pictures", mirror.put("p.tar", content), content, storage=MANAGED))
+    wait_indexed(space, "pictures")
+    storage, name = space.inside(STORAGE), servers(space)[0]["metadata"]["name"]
+    (claim_name,) = [each["metadata"]["name"] for each in storage.list("pvc", f"{TENANT}={space.namespace}")]
+    storage.run("delete", "pvc", claim_name, "--wait=false")
+    said = space.wait_reason("pictures", "VolumeLost", 60)
+    assert claim_name in said["message"]
+    storage.run("delete", "pod", f"{name}-0", "--grace-period=1")  # the last that held the claim
+    storage.wait("the claim gone", lambda: not storage.get("pvc", claim_name), 60)
+    path, slowest = web.dataset(space, "pictures"), 0.0
+    for page in ("/api/v1/datasets", path, f"{path}/samples") * 5:
+        started = time.monotonic()
+        web.get(page)
+        slowest = max(slowest, time.monotonic() - started)
+    print(f"slowest page without the data: {slowest:.2f} s")
+    assert space.condition("pictures", "Ready")["reason"] == "VolumeLost"
+    assert not storage.list("pvc", f"{TENANT}={space.namespace}"), "nothing empty in its place"
 
 
 def test_server_killed_while_a_version_is_prepared(space: Kube, exports: NfsServer, mirror: Mirror) -> None:
