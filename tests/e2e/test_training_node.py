@@ -1,4 +1,7 @@
-"""A node that falls silent under a TrainingRun. One node here: what a second one would take over is not run."""
+"""A node that falls silent under a TrainingRun: forgiven when it comes back, given up when somebody says so.
+
+One node here, so Blueno itself loses its pods with it, and what a second node would take over waits for the first.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +9,78 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.e2e.kube import Kube
-from tests.e2e.runs import a_run, pods_of, status_of, wait_reason
+from tests.e2e.runs import a_run, log_of, pods_of, status_of, wait_reason
+from tests.e2e.test_training_data import at_step, first_step
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
+
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+# Works until its node is given up; ten steps after its last checkpoint it is done.
+STEPS = """
+import time, blueno
+latest = blueno.checkpoint.latest()
+first = latest.step + 1 if latest else 1
+print("from step", first, flush=True)
+for step in range(first, first + 10 if latest else 10**6):
+    time.sleep(0.5)
+    blueno.checkpoint.save(step, lambda folder: (folder / "state").write_text(str(step)))
+    blueno.report(step=step)
+"""
 
 
-def test_a_silent_node_is_named_and_forgiven(kube: Kube) -> None:
+@contextmanager
+def silence(kube: Kube) -> Iterator[str]:
+    """The kubelet stands still; gives the node's name."""
     kubelet = json.loads(kube.hack("status", "--json")).get("components", {}).get("kubelet")
     if not kubelet:
         pytest.skip("the kubelet of this cluster is no process of ours")
-    kube.apply(a_run("patient", "import time; time.sleep(100)"))
-    wait_reason(kube, "patient", "Running")
+    node = kube.list("nodes")[0]["metadata"]["name"]
     os.kill(kubelet, signal.SIGSTOP)
     try:
-        silent = time.monotonic()
-        said = wait_reason(kube, "patient", "NodeLost", 90)
-        print(f"NodeLost {time.monotonic() - silent:.0f} s after the kubelet fell silent")
-        node = kube.list("nodes")[0]["metadata"]["name"]
-        assert f"kubectl taint nodes {node} node.kubernetes.io/out-of-service" in said["message"]
+        yield node
     finally:
         os.kill(kubelet, signal.SIGCONT)
+
+
+def lost(kube: Kube, name: str, node: str) -> None:
+    """The run says so, and what a person can do."""
+    silent = time.monotonic()
+    said = wait_reason(kube, name, "NodeLost", 90)
+    print(f"NodeLost {time.monotonic() - silent:.0f} s after the kubelet fell silent")
+    assert f"kubectl taint nodes {node} {OUT_OF_SERVICE}" in said["message"]
+
+
+def test_a_silent_node_is_named_and_forgiven(kube: Kube) -> None:
+    kube.apply(a_run("patient", "import time; time.sleep(100)"))
+    wait_reason(kube, "patient", "Running")
+    with silence(kube) as node:
+        lost(kube, "patient", node)
     wait_reason(kube, "patient", "Running", 60)
     wait_reason(kube, "patient", "Completed", 120)
     assert status_of(kube, "patient")["attempt"] == 1
     assert len(pods_of(kube, "patient")) == 1
+
+
+def test_a_node_that_is_given_up_loses_its_pods_and_the_run_goes_on(kube: Kube) -> None:
+    kube.apply(a_run("moved", STEPS, terminationGracePeriodSeconds=1))
+    reached = at_step(kube, "moved", 3)
+    (before,) = pods_of(kube, "moved")
+    uid = before["metadata"]["uid"]
+    with silence(kube) as node:
+        lost(kube, "moved", node)
+        kube.run("taint", "nodes", node, f"{OUT_OF_SERVICE}=nodeshutdown:NoExecute")
+        try:
+            kube.wait("its pod is gone", lambda: uid not in [pod["metadata"]["uid"] for pod in pods_of(kube, "moved")])
+        finally:
+            kube.run("taint", "nodes", node, f"{OUT_OF_SERVICE}:NoExecute-")
+    wait_reason(kube, "moved", "Completed", 180)
+    after = [pod for pod in pods_of(kube, "moved") if pod["metadata"]["uid"] != uid]
+    assert len(after) == 1
+    assert first_step(log_of(kube, after[0]["metadata"]["name"])) > reached
+    assert status_of(kube, "moved")["attempt"] == 1
