@@ -1,0 +1,156 @@
+"""Canary secrets in every place a user has for one, then looked for wherever Blueno and the cluster keep things.
+
+They may be found in one place: the Secret objects that the user made. What a program prints is its own business, but
+what Blueno keeps of it is searched: logs in PostgreSQL, last lines in status.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import urllib.error
+import urllib.request
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.e2e.kube import Kube
+from tests.e2e.mirror import Mirror
+from tests.e2e.runs import a_run, wait_reason
+from tests.e2e.sources import archive_dataset, class_folders
+from tests.e2e.web import SYSTEM, Web, database
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+# Every way in which programs let secrets slip, from the environment: the program's text is everybody's to read.
+LEAKS = """
+import json, os, sys
+one, two = os.environ["HF_TOKEN"], os.environ["password"]
+print("HF_TOKEN=" + one, "--api-key " + two, flush=True)
+print("cloning https://robot:" + one + "@example.org/code.git", flush=True)
+print(json.dumps({"step": 1, "loss": 0.5, "config": {"access_token": two}}), flush=True)
+print("Authorization: Bearer " + one, file=sys.stderr, flush=True)
+raise SystemExit("cannot log in with password=" + two)
+"""
+
+
+def secret(name: str, kind: str = "Opaque", **values: str) -> dict[str, Any]:
+    meta = {"name": name}
+    return {"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": meta, "stringData": values}
+
+
+def canary() -> str:
+    return f"canary{uuid.uuid4().hex}"
+
+
+def in_etcd(cluster: Kube, needles: list[bytes]) -> list[str]:
+    """Keys of everything the API server keeps that holds one of them, but for Secrets."""
+    everything = json.dumps({"key": "AA==", "range_end": "AA=="})
+    address = "http://127.0.0.1:2379/v3/kv/range"
+    answer = json.loads(cluster.hack("exec", "--", "curl", "-sS", "-d", everything, address))
+    assert len(answer["kvs"]) > 100, "this is not all there is"
+    found = []
+    for pair in answer["kvs"]:
+        key, value = base64.b64decode(pair["key"]).decode(), base64.b64decode(pair["value"])
+        if any(needle in value for needle in needles):
+            found.append(key)
+    return found
+
+
+def in_postgresql(cluster: Kube, needles: list[bytes]) -> list[str]:
+    """Tables with a row that holds one of them, as text or as bytes."""
+    found = []
+    with database(cluster) as cursor:
+        cursor.execute(
+            "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
+            " AND table_schema NOT IN ('pg_catalog', 'information_schema')"
+        )
+        tables = cursor.fetchall()
+        assert len(tables) > 5, tables
+        for schema, table in tables:
+            for form in [form for needle in needles for form in (needle.decode(), needle.hex())]:
+                cursor.execute(f'SELECT count(*) FROM "{schema}"."{table}" t WHERE t::text LIKE %s', [f"%{form}%"])
+                if cursor.fetchone()[0]:
+                    found.append(f"{schema}.{table}")
+    return found
+
+
+def in_logs(cluster: Kube, namespace: str, needles: list[bytes], also: tuple[str, ...] = ()) -> list[str]:
+    """Pods and containers of a namespace whose log holds one of them, but for containers of these names."""
+    inside, found = cluster.inside(namespace), []
+    for pod in inside.list("pods"):
+        for container in pod["spec"]["containers"] + pod["spec"].get("initContainers", []):
+            name = (pod["metadata"]["name"], container["name"])
+            text = inside.run("logs", name[0], "-c", name[1], check=False)
+            if container["name"] not in also and any(needle.decode() in text for needle in needles):
+                found.append("/".join(name))
+    return found
+
+
+def test_canaries_stay_where_they_were_put(kube: Kube, mirror: Mirror, web: Web) -> None:
+    token, password, pull, wrong, bearer = (canary() for _ in range(5))
+    registry = {"auths": {"example.org": {"username": "robot", "password": pull}}}
+    kube.apply(
+        secret("hub", token=token),
+        secret("more", password=password),
+        secret("registry", "kubernetes.io/dockerconfigjson", **{".dockerconfigjson": json.dumps(registry)}),
+    )
+    given = {
+        "env": [{"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}}],
+        "envFrom": [{"secretRef": {"name": "more"}}],
+        "imagePullSecrets": [{"name": "registry"}],
+        "metrics": {"stdout": True},
+    }
+    kube.apply(a_run("leaks", LEAKS, **given))
+    wait_reason(kube, "leaks", "BackoffLimitExceeded", 90)
+    # A URL with a password in it is refused, and what refuses it does not repeat it into anything that is kept.
+    content = class_folders()
+    url = mirror.put("p.tar", content).replace("://", f"://robot:{wrong}@")
+    refused = kube.run("apply", "-f", "-", stdin=json.dumps(archive_dataset("named", url, content)), check=False)
+    assert "must not" in refused or "userinfo" in refused, refused
+    # Somebody types a password into the wrong form, somebody else sends a token that is none.
+    assert web.ask("/api/v1/login", {"email": web.email, "password": wrong}).status == 401
+    asked = urllib.request.Request(web.url + "/api/v1/datasets", headers={"Authorization": f"Bearer {bearer}"})
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(asked, timeout=15)
+
+    path = f"/api/v1/trainingruns/{kube.namespace}/leaks"
+    log = kube.wait("the log", lambda: "cannot log in" in (kept := web.get(f"{path}/logs")["text"]) and kept, 60)
+    assert log.count("***") >= 5, "each line was there, without what it must not say"
+    needles = [each.encode() for each in (token, password, pull, wrong, bearer)]
+    for needle in (token, password, pull, wrong, bearer):
+        assert needle not in log
+        assert needle not in json.dumps(web.get(path))
+    secrets = f"/registry/secrets/{kube.namespace}/"
+    assert {key for key in in_etcd(kube, needles) if not key.startswith(secrets)} == set()
+    assert len([key for key in in_etcd(kube, needles) if key.startswith(secrets)]) == 3, (
+        "the search finds what is there"
+    )
+    assert in_postgresql(kube, needles) == []
+    assert in_logs(kube, SYSTEM, needles) == []
+    assert in_logs(kube, kube.namespace, needles, also=("train",)) == []
+
+
+def test_our_own_secrets_are_in_no_page_and_no_pod(cluster: Kube, web: Web) -> None:
+    """The database's password and the operator's keys: in no environment, argument, log or part of the web page."""
+    system = cluster.inside(SYSTEM)
+    values = [
+        base64.b64decode(value)
+        for name in ("blueno-database", "blueno-keys")
+        for value in system.get("secret", name)["data"].values()
+    ]
+    needles = [value.strip() for value in values if len(value) >= 16 and b"BEGIN CERTIFICATE" not in value]
+    assert needles
+    specs = json.dumps([each["spec"] for kind in ("pods", "deployments", "statefulsets") for each in system.list(kind)])
+    for needle in needles:
+        assert json.dumps(needle.decode(errors="replace"))[1:-1] not in specs
+    # Of a key in PEM a line is enough to know it by.
+    lines = [max(needle.splitlines(), key=len) for needle in needles]
+    assert in_logs(cluster, SYSTEM, lines) == []
+    page = web.ask("/").body
+    parts = re.findall(rb'(?:src|href)="(/[^"]+[.](?:js|css))"', page)
+    assert parts
+    for part in [page, *(web.ask(path.decode()).body for path in parts)]:
+        assert not [line for line in lines if line in part]
