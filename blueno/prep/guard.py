@@ -30,12 +30,14 @@ def check_owner(config: PrepConfig, volume: Volume) -> bool:
     _refuse_links(config)
     owner = owner_of(volume)
     if owner is None:
-        if volume.root.is_dir() and not _is_ours_to_begin(volume):
-            raise PrepFailure(
-                "AdoptionMismatch",
-                f"{volume.root} is not empty and was not made by Blueno (no owner.json): choose another subPath",
-            )
-        return False
+        if not volume.root.is_dir() or _is_ours_to_begin(volume):
+            return False
+        owner = owner_of(volume)  # another attempt may have written it between the two looks
+    if owner is None:
+        raise PrepFailure(
+            "AdoptionMismatch",
+            f"{volume.root} is not empty and was not made by Blueno (no owner.json): choose another subPath",
+        )
     recorded = owner.get("datasetUid", "")
     same_cluster = owner.get("clusterUid", "") == config.cluster_uid
     if recorded == config.dataset_uid and same_cluster:

@@ -16,7 +16,8 @@ import pytest
 
 import blueno
 from blueno.data import files
-from blueno.prep import pack
+from blueno.data.volume import Volume
+from blueno.prep import guard, pack
 from blueno.prep.progress import Progressing
 from blueno.resources.outcome import Outcome
 from blueno.resources.work import Work
@@ -179,8 +180,26 @@ def test_two_attempts_in_step_make_one_version(place: Place, reference: dict[str
     for thread in threads:
         thread.join()
     assert any(o.sealed for o in outcomes)
-    assert all(o.sealed or not o.permanent for o in outcomes)
+    assert not [o for o in outcomes if o.permanent and not o.sealed]
     check(place, work, reference)
+
+
+def test_an_attempt_that_begins_while_another_takes_the_directory(
+    place: Place, work: Work, reference: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds no owner.json, then everything that the faster one has made: that is its own Dataset's, too."""
+    look, fired = guard._is_ours_to_begin, []
+
+    def faster_one_first(volume: Volume) -> bool:
+        if not fired:
+            fired.append(True)
+            place.sealed(work, attempt=1, host="faster")
+        return look(volume)
+
+    place.root.mkdir(parents=True)
+    monkeypatch.setattr(guard, "_is_ours_to_begin", faster_one_first)
+    check(place, work, reference)
+    assert fired
 
 
 @pytest.mark.parametrize("when", ["downloading", "preparing"])
