@@ -113,7 +113,11 @@ async def access() -> AccessServer:
 
 
 @pytest.fixture
-async def start_site(settings: WebConfig, access: AccessServer) -> AsyncIterator[StartSite]:
+async def start_site(
+    settings: WebConfig,
+    access: AccessServer,
+    log_lines: Callable[[], list[str]],
+) -> AsyncIterator[StartSite]:
     """Starts sites, with other settings where a test wants them, and ends them."""
     async with AsyncExitStack() as stack:
 
@@ -146,7 +150,9 @@ def log_lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     formatter = JsonLines()
 
     def lines() -> list[str]:
-        printed = [formatter.format(record) for record in caplog.records]
+        # A site that a fixture started has logged in the phase before the test's own.
+        records = [record for phase in ("setup", "call") for record in caplog.get_records(phase)]
+        printed = [formatter.format(record) for record in records]
         assert all(json.loads(line) for line in printed)
         return printed
 
