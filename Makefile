@@ -38,9 +38,10 @@ soak: venv ## random kills for as long as BLUENO_SOAK_MINUTES says (default 30)
 dev: venv ## run the operator from this checkout against the cluster of hack/cluster
 	@hack/dev
 
-golden: venv ## rewrite docs/api.md, docs/cli.md and the golden files that tests compare with
+golden: venv ## rewrite docs/api.md, docs/cli.md, docs/reliability.md and the golden files that tests compare with
 	@$(BIN)/python hack/api_docs.py
 	@$(BIN)/python hack/cli_docs.py
+	@$(BIN)/python hack/reliability.py
 	@$(BIN)/python -m pytest -q tests/unit tests/contract --update-golden
 
 lock: venv ## rewrite requirements/*.lock from pyproject.toml

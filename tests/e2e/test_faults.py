@@ -15,6 +15,7 @@ from tests.e2e.test_path import claim, digest_of, volume_path
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 SEED = random.SystemRandom().randrange(10**6)
+KILLS = 4  # more of them in test_soak.py, one after every call in tests/loop
 
 
 def works(kube: Kube) -> set[str]:
@@ -38,22 +39,22 @@ def reference_digest(kube: Kube, mirror: Mirror, content: bytes) -> str:
     return digest_of(kube.wait_ready("reference"))
 
 
-def test_operator_killed_at_ten_random_moments(kube: Kube, mirror: Mirror) -> None:
+def test_operator_killed_at_random_moments(kube: Kube, mirror: Mirror) -> None:
     print(f"seed {SEED}")
     dice = random.Random(SEED)
     content = class_folders(400)
     expected = reference_digest(kube, mirror, content)
     mirror.delay = 0.05
-    for number in range(10):
+    for number in range(KILLS):
         name = f"victim-{number}"
         kube.apply(archive_dataset(name, mirror.put("v.tar", content), content))
         time.sleep(dice.uniform(0, 2.5))
         kube.wait_operator(kube.kill_operator())
-    for number in range(10):
+    for number in range(KILLS):
         ready = kube.wait_ready(f"victim-{number}", seconds=120)
         assert digest_of(ready) == expected
         assert ready["status"]["work"]["attempt"] == 1, "no second Job for the same work"
-    assert len(kube.list("jobs", "blueno.dev/role=prepare")) == 11
+    assert len(kube.list("jobs", "blueno.dev/role=prepare")) == KILLS + 1
 
 
 def test_pod_killed_while_it_packs(kube: Kube, mirror: Mirror) -> None:
