@@ -1,0 +1,51 @@
+"""Objects of an API server: out of the fake one's memory, `kubectl get -o json`, or a file. Used by tests, __main__.py."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from blueno.resources.api import BY_KIND
+from tests.checker.snapshot import Body, Objects
+
+# What is judged. Secrets are never read: the checker must not hold what it looks for.
+KINDS = (
+    *("Dataset", "TrainingRun", "Job", "Pod", "Deployment", "Service", "PersistentVolumeClaim", "PersistentVolume"),
+    *("Event", "Lease"),
+)
+Kubectl = Callable[..., str]  # arguments → standard output
+
+
+def gather_bodies(bodies: Iterable[Mapping[str, Any]], kinds: Iterable[str] = KINDS) -> Objects:
+    """Of objects in memory; they are copied, so that a later change is seen as one."""
+    found: dict[str, list[Body]] = {kind: [] for kind in kinds}
+    for body in bodies:
+        if body["kind"] in found:
+            found[body["kind"]].append(copy.deepcopy(dict(body)))
+    return Objects({kind: tuple(some) for kind, some in found.items()})
+
+
+def gather_kubectl(kubectl: Kubectl, namespaces: Iterable[str] = (), kinds: Iterable[str] = KINDS) -> Objects:
+    """By kubectl; `namespaces`: only of these (and what is in none), all when there are none."""
+    wanted = frozenset(namespaces)
+    found: dict[str, tuple[Body, ...]] = {}
+    for kind in kinds:
+        resource = BY_KIND[kind]
+        name = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+        everywhere = ("--all-namespaces",) if resource.namespaced else ()
+        items = json.loads(kubectl("get", name, "-o", "json", *everywhere))["items"]
+        found[kind] = tuple(
+            {"kind": kind, **item}
+            for item in items
+            if not wanted or not resource.namespaced or item["metadata"]["namespace"] in wanted
+        )
+    return Objects(found)
+
+
+def gather_list(text: str) -> Objects:
+    """Of a file that `kubectl get … -o json` has written; only kinds that occur in it count as asked for."""
+    body = json.loads(text)
+    items = body["items"] if "items" in body else [body]
+    return gather_bodies(items, {item["kind"] for item in items})

@@ -1,0 +1,90 @@
+"""Records what a preparation in this process does to a volume: every fsync, rename and link. Used by tests.
+
+The calls are made as ever; afterwards the state of what they concern is read. Small volumes only: after every rename
+the whole volume is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blueno import names
+from tests.checker.steps import Named, Node, Synced, Told, Trace
+
+_IGNORED = {".blueno"}  # reservations are best effort, and written by a thread of their own
+
+
+class Recorder:
+    """`trace` is what was recorded so far."""
+
+    def __init__(self, volume: Path) -> None:
+        self._volume = volume.resolve()
+        self._begin = look(self._volume)
+        self._steps: list[Synced | Named | Told] = []
+        self._lock = threading.Lock()
+
+    @property
+    def trace(self) -> Trace:
+        return Trace(self._begin, tuple(self._steps))
+
+    def told(self, root: Path, work: str) -> None:
+        """The attempt has answered that it sealed `work`."""
+        self._steps.append(Told(str(root.resolve().relative_to(self._volume)), work, look(self._volume)))
+
+    @contextmanager
+    def recording(self) -> Iterator[Recorder]:
+        """Record while the block runs."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fsync", self._after(os.fsync, self._synced))
+            for call in ("replace", "rename", "link"):
+                patch.setattr(os, call, self._after(getattr(os, call), self._named))
+            yield self
+
+    def _after(self, call: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
+        def called(*arguments: Any, **options: Any) -> Any:
+            answer = call(*arguments, **options)
+            with self._lock:
+                note(*arguments)
+            return answer
+
+        return called
+
+    def _synced(self, handle: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{handle}"))  # noqa: PTH115  # not the file that it leads to
+        if self._is_ours(path):
+            self._steps.append(Synced(look(Path(f"/proc/self/fd/{handle}"), depth=1)))
+
+    def _named(self, _: Any, final: Any) -> None:
+        path = Path(final).absolute()
+        if self._is_ours(path):
+            self._steps.append(Named(str(path.relative_to(self._volume)), look(self._volume)))
+
+    def _is_ours(self, path: Path) -> bool:
+        inside = path.is_relative_to(self._volume)
+        return inside and not _IGNORED & set(path.relative_to(self._volume).parts)
+
+
+def look(path: Path, depth: int = 99) -> Node:
+    """A file or directory as it is now."""
+    about = path.stat()
+    if not stat.S_ISDIR(about.st_mode):
+        data = path.read_bytes()
+        text = data.decode(errors="replace") if path.parent.name == names.WORKS_DIR else ""
+        return Node(about.st_ino, hashlib.sha256(data).hexdigest(), text=text)
+    entries = {}
+    for entry in os.scandir(path):
+        try:
+            if entry.name not in _IGNORED:
+                entries[entry.name] = look(Path(entry), depth - 1) if depth else Node(entry.inode())
+        except OSError:
+            continue  # gone meanwhile: another thread's
+    return Node(about.st_ino, entries=entries)
