@@ -23,14 +23,20 @@ from tests.checker.steps import Named, Node, Synced, Told, Trace
 _IGNORED = {".blueno"}  # reservations are best effort, and written by a thread of their own
 
 
+class Killed(BaseException):
+    """Ends an attempt where a SIGKILL would."""
+
+
 class Recorder:
-    """`trace` is what was recorded so far."""
+    """`trace` is what was recorded so far, over all attempts that were recorded."""
 
     def __init__(self, volume: Path) -> None:
         self._volume = volume.resolve()
         self._begin = look(self._volume)
         self._steps: list[Synced | Named | Told] = []
         self._lock = threading.Lock()
+        self.calls = 0
+        self._last = -1
 
     @property
     def trace(self) -> Trace:
@@ -41,36 +47,46 @@ class Recorder:
         self._steps.append(Told(str(root.resolve().relative_to(self._volume)), work, look(self._volume)))
 
     @contextmanager
-    def recording(self) -> Iterator[Recorder]:
-        """Record while the block runs."""
+    def recording(self, calls: int = -1) -> Iterator[Recorder]:
+        """Record while the block runs. Raises Killed instead of making the call after so many `calls`."""
+        self.calls, self._last = 0, calls
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(os, "fsync", self._after(os.fsync, self._synced))
+            patch.setattr(os, "fsync", self._watched(os.fsync, self._synced))
             for call in ("replace", "rename", "link"):
-                patch.setattr(os, call, self._after(getattr(os, call), self._named))
+                patch.setattr(os, call, self._watched(getattr(os, call), self._named))
             yield self
 
-    def _after(self, call: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
+    def _watched(self, call: Callable[..., Any], note: Callable[[Path], Any]) -> Callable[..., Any]:
         def called(*arguments: Any, **options: Any) -> Any:
-            answer = call(*arguments, **options)
+            path = _path_of(arguments[-1])
+            if not self._is_ours(path):
+                return call(*arguments, **options)
             with self._lock:
-                note(*arguments)
+                if self.calls == self._last:
+                    raise Killed
+                self.calls += 1
+                answer = call(*arguments, **options)
+                self._steps.append(note(path))
             return answer
 
         return called
 
-    def _synced(self, handle: int) -> None:
-        path = Path(os.readlink(f"/proc/self/fd/{handle}"))  # noqa: PTH115  # not the file that it leads to
-        if self._is_ours(path):
-            self._steps.append(Synced(look(Path(f"/proc/self/fd/{handle}"), depth=1)))
+    def _synced(self, path: Path) -> Synced:
+        return Synced(look(path, depth=1))
 
-    def _named(self, _: Any, final: Any) -> None:
-        path = Path(final).absolute()
-        if self._is_ours(path):
-            self._steps.append(Named(str(path.relative_to(self._volume)), look(self._volume)))
+    def _named(self, path: Path) -> Named:
+        return Named(str(path.relative_to(self._volume)), look(self._volume))
 
     def _is_ours(self, path: Path) -> bool:
         inside = path.is_relative_to(self._volume)
         return inside and not _IGNORED & set(path.relative_to(self._volume).parts)
+
+
+def _path_of(argument: Any) -> Path:
+    """Of an open file or directory, or of a name."""
+    if isinstance(argument, int):
+        return Path(os.readlink(f"/proc/self/fd/{argument}"))  # noqa: PTH115  # not the file that it leads to
+    return Path(argument).absolute()
 
 
 def look(path: Path, depth: int = 99) -> Node:

@@ -1,4 +1,4 @@
-"""What a process did to a volume, as far as a power cut would show it. Recorded by recorder.py, judged by durability.py.
+"""What a process did to a volume, as far as a power cut would show it. Recorded by recorder.py, judged by judge/.
 
 A file is durable as it was when it was last fsynced, a directory's names as they were when it was last fsynced. Nodes
 are told apart by their inode, so that a rename or a hard link of something durable is durable but for its name. Pure.

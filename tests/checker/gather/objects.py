@@ -1,4 +1,4 @@
-"""Objects of an API server: out of the fake one's memory, `kubectl get -o json`, or a file. Used by tests, __main__.py."""
+"""Objects of an API server: out of the fake one's memory, by kubectl, or of a file. Used by tests and __main__.py."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def gather_kubectl(kubectl: Kubectl, namespaces: Iterable[str] = (), kinds: Iter
 def gather_list(text: str) -> Objects:
     """Of a file that `kubectl get … -o json` has written; only kinds that occur in it count as asked for."""
     body = json.loads(text)
-    items = body["items"] if "items" in body else [body]
+    items = body.get("items", [body])
     return gather_bodies(items, {item["kind"] for item in items})

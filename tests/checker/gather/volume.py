@@ -40,7 +40,7 @@ def find_roots(volume: Path, depth: int = DEPTH) -> Iterator[Path]:
     except OSError:
         return
     held = {entry.name for entry in entries}
-    if (volume / names.OWNER_FILE).is_file() or _MARKS <= held:
+    if (volume / names.OWNER_FILE).is_file() or held >= _MARKS:
         yield volume
     elif depth:
         for entry in entries:

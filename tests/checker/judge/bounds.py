@@ -9,7 +9,7 @@ from typing import Any
 
 from blueno import names
 from tests.checker.finding import Finding, Invariant
-from tests.checker.snapshot import Snapshot, called, is_live, owner_of
+from tests.checker.snapshot import Objects, Rows, Snapshot, called, is_live, owner_of
 
 Body = Mapping[str, Any]
 
@@ -27,28 +27,35 @@ POINTS = 50_000
 
 def judge(snapshot: Snapshot) -> Iterator[Finding]:
     """Objects, volumes, rows."""
-    objects = snapshot.objects
-    if objects is not None:
-        for body in objects.ours():
-            yield from _status(body)
-        for uid, count in Counter(owner_of(job) for job in objects.all("Job")).items():
-            if uid and count > JOBS:
-                yield _large(f"uid {uid}", f"has {count} Jobs")
-        ours = [e for e in objects.all("Event") if (e.get("source") or {}).get("component") == names.OPERATOR]
-        for uid, count in Counter(event["involvedObject"].get("uid") for event in ours).items():
-            if count > EVENTS:
-                yield _large(f"uid {uid}", f"has {count} Events of ours")
+    if snapshot.objects is not None:
+        yield from _objects(snapshot.objects)
     yield from _volumes(snapshot)
     if snapshot.rows is not None:
-        for row in snapshot.rows.of("metric"):
-            if row["points"] > POINTS:
-                yield _large(f"metric {row['name']} of run {row['run_uid']}", f"has {row['points']} points")
-        kept = Counter({row["run_uid"]: 0 for row in snapshot.rows.of("log")})
-        for row in snapshot.rows.of("log"):
-            kept[row["run_uid"]] += row["kept"]
-        for uid, size in kept.items():
-            if size > LOG_BYTES:
-                yield _large(f"logs of run {uid}", f"are {size} bytes")
+        yield from _rows(snapshot.rows)
+
+
+def _objects(objects: Objects) -> Iterator[Finding]:
+    for body in objects.ours():
+        yield from _status(body)
+    for uid, count in Counter(owner_of(job) for job in objects.all("Job")).items():
+        if uid and count > JOBS:
+            yield _large(f"uid {uid}", f"has {count} Jobs")
+    ours = [event for event in objects.all("Event") if (event.get("source") or {}).get("component") == names.OPERATOR]
+    for uid, count in Counter(event["involvedObject"].get("uid") for event in ours).items():
+        if count > EVENTS:
+            yield _large(f"uid {uid}", f"has {count} Events of ours")
+
+
+def _rows(rows: Rows) -> Iterator[Finding]:
+    for row in rows.of("metric"):
+        if row["points"] > POINTS:
+            yield _large(f"metric {row['name']} of run {row['run_uid']}", f"has {row['points']} points")
+    kept: Counter[str] = Counter()
+    for row in rows.of("log"):
+        kept[row["run_uid"]] += row["kept"]
+    for uid, size in kept.items():
+        if size > LOG_BYTES:
+            yield _large(f"logs of run {uid}", f"are {size} bytes")
 
 
 def _status(body: Body) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Of a uid that is gone nothing is left; what was to be kept is there; what is on its way out says why it takes time."""
+"""Of a uid that is gone nothing is left; what was to be kept is there; what takes long to go says why."""
 
 from __future__ import annotations
 
