@@ -72,7 +72,7 @@ class Recorder:
         return called
 
     def _synced(self, path: Path) -> Synced:
-        return Synced(look(path, depth=1))
+        return Synced(str(path.relative_to(self._volume)), look(path, depth=1))
 
     def _named(self, path: Path) -> Named:
         return Named(str(path.relative_to(self._volume)), look(self._volume))

@@ -42,6 +42,7 @@ class Node:
 class Synced:
     """An fsync that succeeded: of a directory, its names only."""
 
+    path: str
     node: Node
 
 

@@ -23,6 +23,9 @@ def judge(snapshot: Snapshot) -> Iterator[Finding]:
     for step in snapshot.trace.steps:
         if isinstance(step, Synced):
             durable[step.node.inode] = step.node.state
+            path = PurePosixPath(step.path)
+            if step.node.entries is None and _counts(path):
+                yield _early(step.path, "is written under its own name: a kill leaves a part of it there")
         elif isinstance(step, Named):
             yield from _named(step, durable)
         else:
@@ -32,7 +35,7 @@ def judge(snapshot: Snapshot) -> Iterator[Finding]:
 def _named(step: Named, durable: Durable) -> Iterator[Finding]:
     path = PurePosixPath(step.path)
     node = step.volume.at(step.path)
-    if node is None or path.name.startswith(".") or not _counts(path):
+    if node is None or not _counts(path):
         return
     for lost in _lost(node, path, durable):
         yield _early(step.path, f"is named before {lost} is durable")
@@ -83,10 +86,9 @@ def _told(step: Told, durable: Durable) -> Iterator[Finding]:
 
 def _counts(path: PurePosixPath) -> bool:
     """Names that others rely on: pointers, versions, owners, finished shards."""
-    parents = [parent.name for parent in path.parents]
-    if path.name == names.OWNER_FILE:
-        return True
-    return bool(parents) and parents[0] in (names.WORKS_DIR, names.VERSIONS_DIR, _SHARDS)
+    if path.name.startswith("."):
+        return False
+    return path.name == names.OWNER_FILE or path.parent.name in (names.WORKS_DIR, names.VERSIONS_DIR, _SHARDS)
 
 
 def _lost(node: Node, path: PurePosixPath, durable: Durable) -> Iterator[str]:
