@@ -48,10 +48,12 @@ def _attempts(body: Body, objects: Objects, at_rest: bool) -> Iterator[Finding]:
             yield _loose(called(body), f"{called(job)} is attempt {number}, its status knows of {known}")
         if at_rest and number < known and is_live(job):
             yield _loose(called(body), f"{called(job)} is at work, and attempt {known} is the current one")
-    earlier = [p for p in objects.owned("Pod", uid) if label(p, names.ROLE_LABEL) in _ROLES and not pod_ended(p)]
-    numbers = {label(pod, names.ATTEMPT_LABEL) for pod in earlier if not pod["metadata"].get("deletionTimestamp")}
+    # A pod on a lost node is on its way out for ever: what it writes goes to a directory of its own.
+    pods = [p for p in objects.owned("Pod", uid) if not pod_ended(p) and not p["metadata"].get("deletionTimestamp")]
+    at_work = [*live, *(pod for pod in pods if label(pod, names.ROLE_LABEL) in _ROLES)]
+    numbers = {label(body, names.ATTEMPT_LABEL) for body in at_work}
     if len(numbers) > 1:
-        yield _loose(called(body), f"pods of attempts {', '.join(sorted(numbers))} run at once")
+        yield _loose(called(body), f"attempts {', '.join(sorted(numbers))} are at work at once")
 
 
 def _names(snapshot: Snapshot, objects: Objects) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from blueno import names
 from blueno.resources.reasons import DATASET_REASONS
 from blueno.resources.run_reasons import RUN_REASONS
 from tests.checker.finding import Finding, Invariant
-from tests.checker.snapshot import Objects, Snapshot, called, condition, is_live, job_over, label
+from tests.checker.snapshot import Objects, Snapshot, called, condition, is_live, job_over, label, pod_ended
 
 Body = Mapping[str, Any]
 
@@ -94,10 +94,13 @@ def _waits(body: Body, said: Body, objects: Objects, attempt: int, works: set[st
     if not objects.asked("Job"):
         return
     jobs = [job for job in objects.owned("Job", body["metadata"]["uid"]) if is_live(job)]
-    if any(label(job, names.ATTEMPT_LABEL) == str(attempt) for job in jobs):
+    pods = [pod for pod in objects.owned("Pod", body["metadata"]["uid"]) if not pod_ended(pod)]
+    if pods or any(label(job, names.ATTEMPT_LABEL) == str(attempt) for job in jobs):
         return
     if reason in works:
-        yield _stuck(called(body), f"is {reason} (attempt {attempt}), and no Job of that attempt is there")
+        yield _stuck(
+            called(body), f"is {reason} (attempt {attempt}), and neither a Job of that attempt nor a pod is there"
+        )
     known = DATASET_REASONS if body["kind"] == names.DATASET_KIND else RUN_REASONS
     documented = {str(word): doc for word, doc in known.items()}.get(reason)
     if documented is not None and not documented.healable:

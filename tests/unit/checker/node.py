@@ -26,13 +26,13 @@ Body = dict[str, Any]
 
 
 class Node:
-    """Plays what Kubernetes does. `held`: names of Jobs that make no step; `exit_code` of trainings."""
+    """Plays what Kubernetes does. `held`: whether a Job makes no step; `exit_code` and `words` of trainings."""
 
     def __init__(self, api: ApiServer, folder: Path, seed: Mapping[str, bytes]) -> None:
         self._api, self._folder, self._seed = api, folder, seed
         self.held: Callable[[Body], bool] = lambda job: False
         self.before: Callable[[PrepConfig], None] = lambda config: None
-        self.exit_code = 0
+        self.exit_code, self.words = 0, ""
         self.collects = True
 
     def claim(self, namespace: str, name: str) -> Path:
@@ -50,7 +50,7 @@ class Node:
             done |= self._bind(claim)
         for job in self._api.all("Job"):
             over = (job.get("status") or {}).get("conditions")
-            if not over and not job["spec"].get("suspend") and not self.held(job):
+            if not over and not job["spec"].get("suspend") and not self.held(job) and self._mounts(job):
                 await self._run(job)
                 done = True
         return done
@@ -105,7 +105,7 @@ class Node:
         """Exit code and termination message."""
         role = job["metadata"]["labels"][names.ROLE_LABEL]
         if role == names.ROLE_TRAIN:
-            return self.exit_code, ""
+            return self.exit_code, self.words
         config = self._config(job, pod)
         self.before(config)
         if role == names.ROLE_ERASE:
@@ -114,6 +114,13 @@ class Node:
         outcome = await asyncio.to_thread(prepare, config)
         code = prep._tell(config.termination_log, outcome)
         return code, config.termination_log.read_text()
+
+    def _mounts(self, job: Body) -> bool:
+        """Whether all claims of its pod are there."""
+        volumes = job["spec"]["template"]["spec"]["volumes"]
+        wanted = {v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v}
+        claims = (claim["metadata"] for claim in self._api.all("PersistentVolumeClaim"))
+        return wanted <= {meta["name"] for meta in claims if meta["namespace"] == job["metadata"]["namespace"]}
 
     def _config(self, job: Body, pod: str) -> PrepConfig:
         """What the pod's environment says, with the claim's directory for its mount."""

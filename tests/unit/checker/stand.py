@@ -53,7 +53,8 @@ ROUNDS = 60
 PATIENCE = 30.0
 FILES = {**class_folders(4), "cat/bad.png": b"", "README": b"x"}  # 8 samples, one that is bad, one that is none
 DECLARED = len(FILES)
-SEED = {"a.tar": tar(FILES, ""), "b.tar": tar(class_folders(5), "")}
+BAD = {f"cat/{number}{'x' * 200}.png": b"" for number in range(20)}
+SEED = {"a.tar": tar(FILES, ""), "b.tar": tar(class_folders(5), ""), "bad.tar": tar({**FILES, **BAD}, "")}
 CONFIG = OperatorConfig(prep_image="example.org/prep:1", allow_host_path=True)
 
 
