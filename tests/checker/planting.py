@@ -17,6 +17,7 @@ import pytest
 def plant(patch: pytest.MonkeyPatch, function: Any, old: str, new: str) -> None:
     """Replace `old` by `new` in the source of a function, method or property, until `patch` is undone."""
     plain = function.fget if isinstance(function, property) else getattr(function, "__func__", function)
+    plain = inspect.unwrap(plain)  # of a context manager: the generator
     source = textwrap.dedent(inspect.getsource(plain))
     source = source[source.index("async def ") if source.startswith("async") else source.index("def ") :]
     if inspect.iscoroutinefunction(plain) and not source.startswith("async"):

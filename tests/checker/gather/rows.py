@@ -49,12 +49,17 @@ def gather_rows(url: str) -> tuple[Rows, tuple[Text, ...]]:
     connection = psycopg2.connect(url, connect_timeout=10, application_name="checker")
     try:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
-            tables = {name: _read(cursor, statement) for name, statement in _QUERIES.items()}
-            cursor.execute(_CHUNKS)
-            logs = tuple(_log(row) for row in cursor.fetchall())
+        return read_rows(connection)
     finally:
         connection.close()
+
+
+def read_rows(connection: Any) -> tuple[Rows, tuple[Text, ...]]:
+    """The same, as a transaction that is under way sees them."""
+    with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+        tables = {name: _read(cursor, statement) for name, statement in _QUERIES.items()}
+        cursor.execute(_CHUNKS)
+        logs = tuple(_log(row) for row in cursor.fetchall())
     return Rows(tables), logs
 
 

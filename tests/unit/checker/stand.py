@@ -169,8 +169,7 @@ class Stand:
                     for pointer in directory.pointers.values() if directory.uid == one.uid else ():
                         self._load_version(store, one.uid, directory.version(pointer["digest"]), pointer)
                 store.note_listing(one.uid, one.digest)
-                if one.digest in store.loaded(one.uid):
-                    self._tell(one.uid, one.digest)
+                self._tell(one.uid, one.digest)
         finally:
             store.close()
 
