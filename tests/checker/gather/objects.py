@@ -28,20 +28,26 @@ def gather_bodies(bodies: Iterable[Mapping[str, Any]], kinds: Iterable[str] = KI
 
 
 def gather_kubectl(kubectl: Kubectl, namespaces: Iterable[str] = (), kinds: Iterable[str] = KINDS) -> Objects:
-    """By kubectl; `namespaces`: only of these (and what is in none), all when there are none."""
-    wanted = frozenset(namespaces)
+    """By kubectl; `namespaces`: only of these, and the volumes of their claims; all when there are none.
+
+    Children are read before their owners: one that is made in between is not taken for one whose owner is gone.
+    """
+    wanted = tuple(namespaces)
     found: dict[str, tuple[Body, ...]] = {}
-    for kind in kinds:
+    for kind in sorted(kinds, key=lambda kind: kind in ("Dataset", "TrainingRun")):
         resource = BY_KIND[kind]
         name = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
-        everywhere = ("--all-namespaces",) if resource.namespaced else ()
-        items = json.loads(kubectl("get", name, "-o", "json", *everywhere))["items"]
-        found[kind] = tuple(
-            {"kind": kind, **item}
-            for item in items
-            if not wanted or not resource.namespaced or item["metadata"]["namespace"] in wanted
-        )
+        places: tuple[tuple[str, ...], ...] = ((),)
+        if resource.namespaced:
+            places = tuple(("-n", space) for space in wanted) or (("--all-namespaces",),)
+        items = [item for place in places for item in json.loads(kubectl("get", name, "-o", "json", *place))["items"]]
+        found[kind] = tuple({"kind": kind, **item} for item in items if resource.namespaced or _is_of(item, wanted))
     return Objects(found)
+
+
+def _is_of(volume: Body, namespaces: tuple[str, ...]) -> bool:
+    """Whether a PersistentVolume is reserved for a claim of these namespaces."""
+    return not namespaces or (volume["spec"].get("claimRef") or {}).get("namespace") in namespaces
 
 
 def gather_list(text: str) -> Objects:

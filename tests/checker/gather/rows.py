@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg2
@@ -23,7 +24,7 @@ _QUERIES = {
     "label": "SELECT version_id, label_id, label, samples FROM projection.label",
     "facet": "SELECT version_id, split_id, label_id, samples FROM projection.facet",
     "sample": "SELECT version_id, idx, row, label_id, split_id, bytes, encode(sha256, 'hex') AS sha256, key, format,"
-    ' "group", metadata FROM projection.sample',
+    ' "group", metadata FROM projection.sample WHERE %(all)s OR version_id = ANY(%(versions)s)',
     "listing": "SELECT dataset_uid::text, digest FROM projection.listing",
     "change_log": "SELECT seq, kind, uid::text, namespace, op FROM projection.change_log",
     "partition": "SELECT relname AS name, relispartition AS attached FROM pg_class"
@@ -39,32 +40,56 @@ _QUERIES = {
     " FROM record.audit",
 }
 _CHUNKS = """
-SELECT l.namespace, l.pod, c.bytes, c.data FROM record.log_chunk c JOIN record.log l ON l.id = c.log_id ORDER BY c.id
+SELECT l.run_uid::text, l.namespace, l.pod, c.bytes, c.data
+FROM record.log_chunk c JOIN record.log l ON l.id = c.log_id ORDER BY c.id
 """
 TABLES = tuple(_QUERIES)
 
 
-def gather_rows(url: str) -> tuple[Rows, tuple[Text, ...]]:
-    """(all rows, the stored logs as texts). Raises psycopg2.Error."""
+def gather_rows(url: str, namespaces: Iterable[str] = ()) -> tuple[Rows, tuple[Text, ...]]:
+    """(rows, the stored logs as texts), of these namespaces or of all. Raises psycopg2.Error."""
     connection = psycopg2.connect(url, connect_timeout=10, application_name="checker")
     try:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        return read_rows(connection)
+        return read_rows(connection, namespaces)
     finally:
         connection.close()
 
 
-def read_rows(connection: Any) -> tuple[Rows, tuple[Text, ...]]:
+def read_rows(connection: Any, namespaces: Iterable[str] = ()) -> tuple[Rows, tuple[Text, ...]]:
     """The same, as a transaction that is under way sees them."""
+    wanted = frozenset(namespaces)
     with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
-        tables = {name: _read(cursor, statement) for name, statement in _QUERIES.items()}
+        uids: set[str] = set()
+        for table in ("dataset", "run"):
+            uids |= {row["uid"] for row in _read(cursor, _QUERIES[table]) if row["namespace"] in wanted}
+        versions = [row["id"] for row in _read(cursor, _QUERIES["version"]) if row["dataset_uid"] in uids]
+        given = {"all": not wanted, "versions": versions}
+        tables = {name: _read(cursor, statement, given) for name, statement in _QUERIES.items()}
         cursor.execute(_CHUNKS)
-        logs = tuple(_log(row) for row in cursor.fetchall())
-    return Rows(tables), logs
+        chunks = cursor.fetchall()
+    if wanted:
+        tables = {name: _only(name, table, wanted, uids, set(versions)) for name, table in tables.items()}
+        chunks = [row for row in chunks if row["namespace"] in wanted]
+    return Rows(tables), tuple(_log(row) for row in chunks)
 
 
-def _read(cursor: Any, statement: str) -> Table:
-    cursor.execute(statement)
+def _only(name: str, table: Table, namespaces: frozenset[str], uids: set[str], versions: set[int]) -> Table:
+    """Rows that say in any way that they are of these namespaces."""
+    names = {f"sample_{number}" for number in versions}
+    return tuple(
+        row
+        for row in table
+        if name == "stream"
+        or row.get("namespace") in namespaces
+        or {row.get("uid"), row.get("dataset_uid"), row.get("run_uid")} & uids
+        or row.get("version_id") in versions
+        or (name == "partition" and row["name"] in names)
+    )
+
+
+def _read(cursor: Any, statement: str, given: dict[str, Any] | None = None) -> Table:
+    cursor.execute(statement, given)
     return tuple(dict(row) for row in cursor.fetchall())
 
 
