@@ -164,13 +164,16 @@ def _of_array(array: Any) -> tuple[str, int]:
 
 
 def _differs(data: bytes, pixels: Any) -> bool:
-    """Whether a file decodes to other pixels. Modes whose pixels we bring into another form are not compared."""
-    if data[:6] == b"\x93NUMPY":
-        return not np.array_equal(np.load(BytesIO(data), allow_pickle=False).reshape(pixels.shape), pixels)
-    with Image.open(BytesIO(data)) as image:
-        if image.mode not in ("L", "RGB", "RGBA") or pixels.dtype != np.uint8:
-            return False
-        return not np.array_equal(np.asarray(image).reshape(pixels.shape), pixels)
+    """Whether a file decodes to other pixels, or to none. Modes that we bring into another form are not compared."""
+    try:
+        if data[:6] == b"\x93NUMPY":
+            return not np.array_equal(np.load(BytesIO(data), allow_pickle=False).reshape(pixels.shape), pixels)
+        with Image.open(BytesIO(data)) as image:
+            if image.mode not in ("L", "RGB", "RGBA") or pixels.dtype != np.uint8:
+                return False
+            return not np.array_equal(np.asarray(image).reshape(pixels.shape), pixels)
+    except (OSError, ValueError, SyntaxError):  # all of them say of Pillow: no picture
+        return True
 
 
 def _json(path: Path, problems: list[str]) -> dict[str, Any] | None:
