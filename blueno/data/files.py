@@ -55,6 +55,18 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
+def sync_names(directory: Path, top: Path) -> None:
+    """Makes the names in `directory`, its own and those of the directories above it durable, up to those in `top`.
+
+    What may be entered but not be read cannot be fsynced: it stays as durable as its file system makes it.
+    """
+    for folder in (directory, *directory.parents):
+        with suppress(PermissionError):
+            sync_directory(folder)
+        if folder == top:
+            break
+
+
 def sync_handle(handle: int) -> None:
     """The same for an open directory."""
     try:

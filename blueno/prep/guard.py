@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from blueno.data.files import create_file, make_directory, write_file
+from blueno.data.files import create_file, make_directory, sync_names, write_file
 from blueno.data.volume import Volume
 from blueno.prep.config import PrepConfig
 from blueno.prep.failure import PrepFailure
@@ -86,3 +86,4 @@ def take_ownership(config: PrepConfig, volume: Volume) -> None:
             check_owner(config, volume)  # another attempt, or another Dataset, was faster
     for directory in (volume.versions, volume.works, volume.staging):
         make_directory(directory)
+    sync_names(volume.root, config.volume)  # also of what an attempt made that was killed before it came here

@@ -147,10 +147,10 @@ class Sealer:
                 raise
             shutil.rmtree(folder, ignore_errors=True)
             return existing
-        sync_directory(self.volume.versions)
         return manifest
 
     def _point(self, manifest: Manifest) -> Pointer:
+        sync_directory(self.volume.versions)  # who renamed the version may have been killed before
         pointer = point(self.volume, self.context.work, manifest, self.context.tag)
         with suppress(OSError):
             remove_tree(self.context.staging)

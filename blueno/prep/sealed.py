@@ -9,7 +9,7 @@ import errno
 import logging
 from contextlib import suppress
 
-from blueno.data.files import write_file
+from blueno.data.files import sync_directory, write_file
 from blueno.data.manifest import Manifest
 from blueno.data.volume import Pointer, Volume
 from blueno.prep.config import PrepConfig
@@ -67,6 +67,8 @@ def point(volume: Volume, work: Work, manifest: Manifest, tag: str) -> Pointer:
         existing = volume.pointer(work.hash)
     if pointer != existing:
         write_file(volume.pointer_file(work.hash), pointer.to_json().encode(), tag)
+    else:
+        sync_directory(volume.works)  # who wrote it may have been killed before
     return pointer
 
 

@@ -9,7 +9,9 @@ import aiohttp
 
 from blueno import names
 from controllers.source import WATCHED
+from tests.checker import assert_sound
 from tests.loop.conftest import World, a_dataset_manifest
+from tests.loop.sound import picture, sound
 
 
 async def test_events_missed_by_a_broken_watch_are_found_by_the_sweep(world: World) -> None:
@@ -35,6 +37,7 @@ async def test_events_missed_by_a_broken_watch_are_found_by_the_sweep(world: Wor
     await world.until(lambda: world.condition("Ready", "fashion") != ("", ""), "the watch works again")
     attempts = sorted(j["metadata"]["name"][-3:] for j in world.api.all("Job") if "mnist" in j["metadata"]["name"])
     assert attempts == ["-a2"]
+    await sound(world)
 
 
 async def test_a_deleted_dataset_that_no_watch_told_of_is_forgotten(world: World) -> None:
@@ -52,11 +55,13 @@ async def test_a_deleted_dataset_that_no_watch_told_of_is_forgotten(world: World
         return False
 
     assert await shown(True)
+    before = await sound(world)
     world.api.watches_down = True
     world.api.cut_watches()
     world.api.remove("Dataset", "mnist")
     world.api.forget()
     assert await shown(False)
+    await sound(world, before)
 
 
 async def test_a_status_that_cannot_be_written_arrives_when_the_api_server_heals(world: World) -> None:
@@ -76,6 +81,7 @@ async def test_a_status_that_cannot_be_written_arrives_when_the_api_server_heals
     await world.until(lambda: world.condition("Ready")[1] in ("Pending", "Provisioning"), "status after healing")
     await world.settled()
     assert len(world.api.all("Job")) == len(world.api.all("PersistentVolumeClaim")) == 1
+    await sound(world)
 
 
 async def test_an_api_server_that_answers_nothing_for_a_while(world: World) -> None:
@@ -91,12 +97,13 @@ async def test_an_api_server_that_answers_nothing_for_a_while(world: World) -> N
     world.api.watches_down = False
     await world.until(lambda: world.condition("Ready", "cifar") != ("", ""), "work after healing")
     assert operator.process.returncode is None
+    await sound(world)
 
 
 async def test_a_restart_writes_nothing_when_nothing_changed(world: World) -> None:
     first = await world.at_work()
     await world.ready()
-    await world.settled()
+    before = await sound(world)
     await first.stop(signal.SIGKILL)
     state = {key: body["metadata"]["resourceVersion"] for key, body in world.api.objects.items() if key[0] != "Lease"}
     world.api.requests.clear()
@@ -105,6 +112,7 @@ async def test_a_restart_writes_nothing_when_nothing_changed(world: World) -> No
     assert world.api.writes() == []
     again = {key: body["metadata"]["resourceVersion"] for key, body in world.api.objects.items() if key[0] != "Lease"}
     assert again == state
+    assert_sound(picture(world, before))
     await second.stop()
     assert second.process.returncode == 0
 
@@ -124,7 +132,7 @@ async def test_an_operator_killed_between_job_and_status_makes_no_second_job(wor
     world.api.fail = lambda verb, path: None
     await world.at_work()
     await world.until(lambda: world.api.read("Dataset", "mnist")["status"].get("work"), "the Job is adopted")
-    await world.settled()
+    await sound(world)
     assert len(world.api.all("Job")) == 1
     assert world.api.read("Dataset", "mnist")["status"]["work"]["attempt"] == 1
 
@@ -143,6 +151,7 @@ async def test_the_second_operator_waits_for_the_lease(world: World) -> None:
     assert first.process.returncode == 0
     await world.until(lambda: second.said("is at work"), "the second takes over", 5)
     assert len(world.api.all("Job")) == 1
+    await sound(world)
 
 
 async def test_an_operator_that_lost_its_lease_ends(world: World) -> None:

@@ -14,6 +14,7 @@ from tests.fakes.api_server import Seen
 from tests.fakes.job_controller import JobController
 from tests.loop.conftest import World
 from tests.loop.runs import RUN, a_run_manifest, completed, said, writes_of
+from tests.loop.sound import picture, sound
 
 WRITES_PER_RUN = 3  # Job, status Running, status at the end
 
@@ -62,6 +63,7 @@ async def test_a_late_running_never_overwrites_the_end(world: World, jobs: JobCo
     world.api.update("Job", job["metadata"]["name"], {"status": {"conditions": [over]}})
     await completed(world)
     end = world.api.read(RUN, "train")["status"]
+    before = await sound(world)
     for number in range(3):
         world.api.update("Pod", pod["metadata"]["name"], {"metadata": {"labels": {"late": str(number)}}})
         await asyncio.sleep(0.1)
@@ -69,6 +71,7 @@ async def test_a_late_running_never_overwrites_the_end(world: World, jobs: JobCo
     await world.settled(2.5)
     assert world.api.read(RUN, "train")["status"] == end
     assert len(jobs.made) == 1
+    await sound(world, before)
 
 
 @pytest.mark.timeout(300)
@@ -100,7 +103,7 @@ async def test_an_operator_killed_after_any_of_its_calls_loses_and_doubles_nothi
         if not survived:
             operator = await world.at_work()
         await completed(world, name)
-    await world.settled()
+    await sound(world)
     assert call > WRITES_PER_RUN  # it has been killed after each write at least
     assert sorted(jobs.made) == sorted({name.rpartition("-")[0] + "-a1" for name in jobs.made})
     assert len(jobs.made) == call
@@ -128,6 +131,7 @@ async def test_an_api_server_that_is_away_when_the_pod_ends(world: World, jobs: 
     await world.until(lambda: said(world) == wanted, f"{wanted} after healing", 40)
     assert operator.process.returncode is None
     assert len(jobs.made) == 1
+    await sound(world)
 
 
 async def test_a_namesake_made_at_once_is_a_run_of_its_own(world: World, jobs: JobController) -> None:
@@ -135,12 +139,13 @@ async def test_a_namesake_made_at_once_is_a_run_of_its_own(world: World, jobs: J
     jobs.runs_for = 3600
     world.api.put(a_run_manifest())
     await world.until(lambda: said(world) == ("Unknown", "Running"), "Running")
+    before = picture(world)
     world.api.remove(RUN, "train")
     second = world.api.put(a_run_manifest(parameters={"lr": "0.1"}))
     await world.until(lambda: said(world) == ("Unknown", "Running"), "the second runs")
     jobs.runs_for = 0
     await completed(world)
-    await world.settled()
+    await sound(world, before)
     status = world.api.read(RUN, "train")["status"]
     assert names.uid8(second["metadata"]["uid"]) in status["jobRef"]["name"]
     assert status["attempt"] == 1
@@ -162,3 +167,4 @@ async def test_two_operators_at_once_make_no_second_job_and_do_not_quarrel(world
     await world.settled(2.5)
     assert writes_of(world) == []
     assert len(jobs.made) == len(set(jobs.made)) == count
+    await sound(world)
