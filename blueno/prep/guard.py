@@ -30,11 +30,14 @@ def check_owner(config: PrepConfig, volume: Volume) -> bool:
     _refuse_links(config)
     owner = owner_of(volume)
     if owner is None:
-        if volume.root.is_dir() and not _is_ours_to_begin(volume):
+        begun = volume.root.is_dir() and not _is_ours_to_begin(volume)
+        owner = owner_of(volume) if begun else None  # another attempt may have begun between the two looks
+        if begun and owner is None:
             raise PrepFailure(
                 "AdoptionMismatch",
                 f"{volume.root} is not empty and was not made by Blueno (no owner.json): choose another subPath",
             )
+    if owner is None:
         return False
     recorded = owner.get("datasetUid", "")
     same_cluster = owner.get("clusterUid", "") == config.cluster_uid

@@ -1,4 +1,4 @@
-"""Preparations that start in milliseconds: one process imports everything, then forks one child for each. Used by tests.
+"""Preparations that start in milliseconds: one process imports everything, then forks a child for each. Used by tests.
 
 A child is blueno.prep's own `run` with mounts elsewhere, in a process of its own: it may be traced, stopped and killed.
 It waits until it is let go, so that strace can be attached before its first system call.

@@ -18,6 +18,7 @@ from blueno.resources.work import Work
 from tests.fakes.preparation import Place, archive_work
 from tests.fakes.source_server import Served, SourceServer, source_server
 from tests.fakes.sources import class_folders, tar
+from tests.faults.strace import CHANGING, OPENING, Fault, Injection, attach, every
 from tests.faults.volume import leftovers, torn
 from tests.faults.zygote import Ended, Zygote, zygote
 
@@ -82,10 +83,11 @@ class Bench:
         assert ended.code == 0, ended.text
         assert outcome is not None
         assert outcome.sealed
-        assert outcome.sequence == (2 if again else 1)
+        assert outcome.sequence == (2 if again else 1), outcome.sequence
         assert without_time(place, outcome) == (self.reference_again if again else self.reference)
-        assert torn(place.root) == []
-        assert leftovers(place.volume) == []
+        seen, left = torn(place.root), leftovers(place.volume)
+        assert not seen, seen
+        assert not left, left
         data = blueno.open_dataset(place.root, verify=True)
         assert data.digest == outcome.digest
         assert {key: data.raw(i) for i, key in enumerate(data.keys)} == FILES
@@ -116,3 +118,24 @@ def bench(pack: dict[str, int]) -> Iterator[Bench]:
             assert outcome is not None
             found.append(without_time(place, outcome))
         yield Bench(top, forks, server, works[0], works[1], found[0], earlier, found[1])
+
+
+def traced(made: Bench, place: Place, fault: Fault | None, *, erase: bool = False, host: str = "pod") -> tuple[Ended, Injection]:
+    """One attempt under `fault`, the second one when its pod is not called `pod`."""
+    child = made.zygote.prepare(place, None if erase else made.work, 1 if host == "pod" else 2, host)
+    with attach(child.pid, fault, made.top / "strace.log", f"{CHANGING},{OPENING}") as injection:
+        child.go()
+        ended = child.wait()
+    return ended, injection
+
+
+def census(made: Bench, *, again: bool = False, erase: bool = False, opening: bool = False) -> list[tuple[str, int]]:
+    """Every call that changes or opens a file, of an attempt that nothing disturbs; kills leave out the latter."""
+    key = f"points-{again}-{erase}"
+    if key not in made.known:
+        place = made.fresh("census", again=again or erase)
+        ended, injection = traced(made, place, None, erase=erase)
+        assert ended.code == 0, ended.text
+        made.done_with(place)
+        made.known[key] = every(injection.counts)
+    return [point for point in made.known[key] if opening or point[0] != OPENING]

@@ -13,10 +13,10 @@ import pytest
 
 from tests.fakes.full_volume import until
 from tests.fakes.preparation import Place
-from tests.faults.strace import Fault, Injection, attach, every, needs_strace, spread
+from tests.faults.strace import CHANGING, OPENING, Fault, attach, needs_strace, spread
 from tests.faults.volume import torn
 from tests.faults.zygote import Ended
-from tests.unit.prep.points import FEW_CALLS, MANY_CALLS, Bench, bench
+from tests.unit.prep.points import FEW_CALLS, MANY_CALLS, Bench, bench, census, traced
 
 POINTS, POINTS_AGAIN, POINTS_ERASING = 25, 8, 5
 pytestmark = needs_strace
@@ -32,27 +32,6 @@ def few() -> Iterator[Bench]:
 def many() -> Iterator[Bench]:
     with bench(MANY_CALLS) as made:
         yield made
-
-
-def traced(made: Bench, place: Place, fault: Fault | None, *, erase: bool = False) -> tuple[Ended, Injection]:
-    """One attempt under `fault`."""
-    child = made.zygote.prepare(place, None if erase else made.work)
-    with attach(child.pid, fault, made.top / "strace.log") as injection:
-        child.go()
-        ended = child.wait()
-    return ended, injection
-
-
-def census(made: Bench, *, again: bool = False, erase: bool = False) -> list[tuple[str, int]]:
-    """Every call that changes the volume, of an attempt that nothing disturbs."""
-    key = f"points-{again}-{erase}"
-    if key not in made.known:
-        place = made.fresh("census", again=again or erase)
-        ended, injection = traced(made, place, None, erase=erase)
-        assert ended.code == 0, ended.text
-        made.done_with(place)
-        made.known[key] = every(injection.counts)
-    return made.known[key]
 
 
 def kill(made: Bench, place: Place, point: tuple[str, int], *, erase: bool = False) -> None:
@@ -102,28 +81,41 @@ def test_an_erasure_that_is_killed_ends_afterwards(few: Bench, number: int) -> N
     kill_and_erase(few, spread(census(few, erase=True), POINTS_ERASING)[number])
 
 
+def stop_while_another_one_seals(made: Bench, fault: Fault) -> Ended:
+    """SIGSTOP, then SIGCONT: a node that was given up comes back."""
+    place = made.fresh("stopped")
+    child = made.zygote.prepare(place, made.work)
+    with attach(child.pid, fault, made.top / "strace.log", f"{CHANGING},{OPENING}") as injection:
+        child.go()
+        until(lambda: injection.fired)
+        assert torn(place.root) == []
+        made.check(place, made.zygote.run(place, made.work, 2, "next"))
+        os.kill(child.pid, signal.SIGCONT)
+        ended = child.wait()
+    injection.must_have_fired()
+    assert torn(place.root) == []
+    assert [p.name for p in (place.root / "works").iterdir() if p.suffix == ".json"] == [f"{made.work.hash}.json"]
+    made.check(place, made.zygote.run(place, made.work, 3, "third"))
+    made.done_with(place)
+    return ended
+
+
 @pytest.mark.parametrize("number", [1, 4, "last"])
 def test_an_attempt_that_hangs_while_another_one_seals_changes_nothing_afterwards(
     few: Bench, number: int | str
 ) -> None:
-    """SIGSTOP before a rename, then SIGCONT: a node that was given up comes back. The last rename is the pointer's."""
+    """Before a rename; the last one is the pointer's."""
     renames = [at for call, at in census(few) if call == "rename"]
-    place = few.fresh("stopped")
-    child = few.zygote.prepare(place, few.work)
     at = str(renames[-1] if number == "last" else number)
-    with attach(child.pid, Fault("rename", "signal=SIGSTOP", at), few.top / "strace.log") as injection:
-        child.go()
-        until(lambda: injection.fired)
-        assert torn(place.root) == []
-        few.check(place, few.zygote.run(place, few.work, 2, "next"))
-        os.kill(child.pid, signal.SIGCONT)
-        ended = child.wait()
-    injection.must_have_fired()
+    ended = stop_while_another_one_seals(few, Fault("rename", "signal=SIGSTOP", at))
     assert ended.code in (0, 1), ended.text
-    assert torn(place.root) == []
-    assert [p.name for p in (place.root / "works").iterdir() if p.suffix == ".json"] == [f"{few.work.hash}.json"]
-    few.check(place, few.zygote.run(place, few.work, 3, "third"))
-    few.done_with(place)
+
+
+def test_an_attempt_that_hangs_while_it_looks_for_the_owner_knows_its_own_directory(few: Bench) -> None:
+    """It saw no owner.json, and then a directory that is not empty."""
+    owner = str(few.top / "stopped" / "volume" / "ns" / "set" / "owner.json")
+    ended = stop_while_another_one_seals(few, Fault("openat", "signal=SIGSTOP", "1", (owner,)))
+    assert ended.code == 0, ended.text
 
 
 @pytest.mark.soak

@@ -179,7 +179,7 @@ def test_two_attempts_in_step_make_one_version(place: Place, reference: dict[str
     for thread in threads:
         thread.join()
     assert any(o.sealed for o in outcomes)
-    assert all(o.sealed or not o.permanent for o in outcomes)
+    assert all(o.sealed or not o.permanent for o in outcomes), outcomes
     check(place, work, reference)
 
 
