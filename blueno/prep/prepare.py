@@ -18,6 +18,7 @@ from blueno.data.volume import Pointer, Volume
 from blueno.prep.config import PrepConfig
 from blueno.prep.failure import PrepFailure, Stopped, from_error
 from blueno.prep.guard import check_owner, take_ownership
+from blueno.prep.leftovers import clear_leftovers
 from blueno.prep.probe import probe
 from blueno.prep.progress import Progressing, Reporter
 from blueno.prep.sealed import find_sealed
@@ -51,7 +52,6 @@ class Attempt:
         found = self.space.patiently(lambda: find_sealed(self.config, self.volume, work, owned), "the version")
         if found is not None:
             log.info("work %s is sealed as %s already", work.hash, found[0].digest[:16])
-            self._clear_staging_of(work)
             return self._sealed(*found)
         self.space.patiently(lambda: take_ownership(self.config, self.volume), "the data set")
         self._clear_old_staging(work)
@@ -62,7 +62,6 @@ class Attempt:
             found = find_sealed(self.config, self.volume, work, True)
             if found is None:
                 raise
-            self._clear_staging_of(work)
             return self._sealed(*found)
 
     def _work(self) -> Work:
@@ -114,6 +113,8 @@ class Attempt:
     def _sealed(self, pointer: Pointer, manifest: Manifest) -> Outcome:
         from blueno.data.shapes import shape_text
 
+        self._clear_staging_of(pointer.work)
+        clear_leftovers(self.config, pointer.work)
         free, capacity = free_and_capacity(self.volume.root)
         bad = manifest.bad_samples
         return Outcome(
@@ -158,9 +159,9 @@ class Attempt:
                 return error if found.errno == errno.ENOENT else found
         return error
 
-    def _clear_staging_of(self, work: Work) -> None:
-        """What an attempt left that was overtaken by another one."""
-        shutil.rmtree(self.volume.staging / work.hash, ignore_errors=True)
+    def _clear_staging_of(self, work: str) -> None:
+        """What an attempt left that was overtaken by another one, or killed after it had sealed."""
+        shutil.rmtree(self.volume.staging / work, ignore_errors=True)
 
     def _clear_old_staging(self, work: Work) -> None:
         limit = time.time() - STAGING_KEPT

@@ -157,9 +157,8 @@ class Space:
         self._admitted, self.left = False, 0
 
     def close(self) -> None:
-        """At the end of the attempt."""
-        if self._known:
-            self._reservations.remove()
+        """At the end of the attempt. One that was killed before us may have left a reservation, too."""
+        self._reservations.remove()
 
     @property
     def _namespace(self) -> str:

@@ -101,13 +101,11 @@ def environment(**more: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(TOP), **more}
 
 
-def _main() -> int:
-    """What `Place.process` starts: blueno.prep's own main, with mounts elsewhere."""
-    from blueno.prep import __main__ as prep
-
-    volume, root, work, attempt, host = sys.argv[1:]
-    config = PrepConfig(
-        work=Work.from_json(work),
+def process_config(arguments: Sequence[str]) -> PrepConfig:
+    """The settings of a process that was started with these arguments: those of `Place.process`."""
+    volume, root, work, attempt, host = arguments
+    return PrepConfig(
+        work=Work.from_json(work) if work else None,
         root=Path(root),
         dataset_uid="uid-1",
         options=PrepOptions(max_bad_samples=0, allowed_source_networks=LOOPBACK),
@@ -118,7 +116,13 @@ def _main() -> int:
         retry_step=0.05,
         space_poll=0.05,
     )
-    return prep.run("prepare", config)
+
+
+def _main() -> int:
+    """What `Place.process` starts: blueno.prep's own main, with mounts elsewhere."""
+    from blueno.prep import __main__ as prep
+
+    return prep.run("prepare", process_config(sys.argv[1:]))
 
 
 if __name__ == "__main__":
