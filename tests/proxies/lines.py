@@ -1,4 +1,4 @@
-"""What becomes of a watch's lines: dropped, repeated, in another order, held up, ended. Used by tests/proxies/api.py."""
+"""What becomes of a watch's lines: dropped, repeated, in another order, held up, ended. For tests/proxies/api.py."""
 
 from __future__ import annotations
 

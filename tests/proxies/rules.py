@@ -164,7 +164,7 @@ class Rule(Account):
 
     def is_for(self, call: Call) -> bool:
         """Whether the rule is in force and about such calls."""
-        if self.healed.is_set() or isinstance(self.fault, LINE_FAULTS) and call.verb != "WATCH":
+        if self.healed.is_set() or (isinstance(self.fault, LINE_FAULTS) and call.verb != "WATCH"):
             return False
         if self.verbs and call.verb not in self.verbs:
             return False

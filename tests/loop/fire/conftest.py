@@ -10,8 +10,8 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, cast
@@ -45,8 +45,7 @@ class Forked:
         os.kill(self.pid, number)
 
     async def wait(self) -> int | None:
-        while self.returncode is None:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(self._process.join)
         return self.returncode
 
 
@@ -54,7 +53,7 @@ class Forked:
 class UnderFire(World):
     """A fake cluster, a proxy before it, and the operators that see the cluster through the proxy."""
 
-    proxy: ApiProxy = cast("ApiProxy", None)
+    proxy: ApiProxy = field(default_factory=lambda: ApiProxy(Upstream("")))
 
     async def start(self, identity: str = "operator-0", **env: str) -> Operator:
         number = len(self.operators)
@@ -76,6 +75,10 @@ class UnderFire(World):
         operator = Operator(cast(Any, Forked(process)), log, http, report)
         self.operators.append(operator)
         return operator
+
+    async def until(self, true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+        """As the world's, with more patience: faults make everything slow."""
+        return await super().until(true, what, seconds)
 
     async def killed_at(self, operator: Operator) -> None:
         """Wait until a fault has killed it."""

@@ -63,7 +63,7 @@ class PrepController:
         volumes = [body for body in self.api.all("PersistentVolume") if body["metadata"]["name"] == name]
         if name and (not volumes or volumes[0]["spec"]["claimRef"].get("uid", uid) != uid):
             return
-        for volume in volumes:
+        if volumes:
             self.api.update("PersistentVolume", name, {"spec": {"claimRef": {"uid": uid}}})
         self._update(claim, {"status": {"phase": "Bound"}})
 

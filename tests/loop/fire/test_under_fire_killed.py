@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from blueno import names
 from tests.fakes.job_controller import JobController
 from tests.loop.conftest import Operator, a_dataset_manifest
 from tests.loop.fire.conftest import UnderFire
