@@ -20,7 +20,7 @@ from kubernetes.aio import client as kube_client
 from kubernetes.aio import config as kube_config
 
 from blueno import names
-from blueno.errors import Conflict, NotFound, Unavailable
+from blueno.errors import Conflict, NotFound, Rejected, Unavailable
 from blueno.kube_errors import error_of
 from blueno.resources.api import PODS, Resource
 
@@ -28,6 +28,7 @@ Manifest = Mapping[str, Any]
 
 CALL_TIMEOUT = 30.0  # seconds for a whole call
 PAGE = 500
+EXPIRED = 410  # a page's continuation, or the version that a watch was to begin at, is too old
 WATCH_SECONDS = 240  # then the API server ends a watch, and it is begun again
 SILENCE_SECONDS = 300.0  # in a stream that is not a log
 EVENT_BYTES = 8 << 20  # of one watch event
@@ -125,7 +126,8 @@ class Cluster:
     ) -> AsyncIterator[dict[str, Any]]:
         """All objects of a kind, in one namespace or in all, page by page.
 
-        `cached` lets the API server answer from its watch cache (resourceVersion=0: cheap, maybe a little old).
+        `cached` lets the API server answer from its watch cache (resourceVersion=0: cheap, maybe a little old). When
+        the pages expire midway, everything comes once more, in one piece.
         """
         query = {"limit": str(PAGE)}
         if labels:
@@ -136,7 +138,7 @@ class Cluster:
             query = {**query, "resourceVersion": "0"}
         accept = _PARTIAL if metadata_only else "application/json"
         while True:
-            page = await self._call("GET", resource.path(namespace), query=query, accept=accept)
+            page, query = await self._page(resource.path(namespace), query, accept)
             for item in page.get("items") or ():
                 yield item
             token = (page.get("metadata") or {}).get("continue")
@@ -144,13 +146,26 @@ class Cluster:
                 return
             query = {key: value for key, value in query.items() if key != "resourceVersion"} | {"continue": token}
 
+    async def _page(
+        self, path: str, query: dict[str, str], accept: str = "application/json"
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """A page, and the query that it is the answer to: one without pages, when those have expired (410)."""
+        try:
+            return await self._call("GET", path, query=query, accept=accept), query
+        except Rejected as error:
+            if error.status != EXPIRED or "continue" not in query:
+                raise
+        query = {key: value for key, value in query.items() if key not in ("continue", "limit", "resourceVersion")}
+        return await self._call("GET", path, query=query, accept=accept), query
+
     async def snapshot(self, resource: Resource, labels: str) -> tuple[Sequence[dict[str, Any]], str]:
         """All objects of a kind that carry these labels, and the resourceVersion to watch from."""
         query = {"limit": str(PAGE), "labelSelector": labels}
         found: Sequence[dict[str, Any]] = []
         while True:
-            page = await self._call("GET", resource.path(None), query=query)
-            found = [*found, *(page.get("items") or ())]
+            page, answered = await self._page(resource.path(None), query)
+            known = found if answered is query else ()  # what came before the pages expired comes again
+            found = [*known, *(page.get("items") or ())]
             meta = page.get("metadata") or {}
             if not meta.get("continue"):
                 return found, str(meta.get("resourceVersion", ""))

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -36,6 +37,7 @@ from controllers.outputs.kind import OutputsKind
 from controllers.queue import WorkQueue
 from controllers.reports import Reports
 from controllers.source import Source
+from controllers.streams import Streams
 from controllers.sweep import Sweep
 from controllers.training_run.kind import TrainingRunKind
 from controllers.world import World
@@ -100,7 +102,7 @@ def register(registry: kopf.OperatorRegistry) -> None:
 
     kopf.on.startup(id="start", registry=registry)(start)
     kopf.on.cleanup(id="stop", registry=registry)(stop)
-    kopf.on.login(id="login", registry=registry)(_login)
+    kopf.on.login(id="login", registry=registry)(_login())
 
 
 async def _start(config: OperatorConfig) -> Operator:
@@ -173,6 +175,25 @@ async def _cluster_uid(cluster: Cluster) -> str:
     return str(service["metadata"]["uid"])
 
 
-async def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-    """kopf's own session; our calls have theirs (blueno/kube.py)."""
-    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+def _login() -> Callable[..., Awaitable[kopf.AiohttpSession | None]]:
+    """For kopf's own session: the same credentials as our calls, which have a session of theirs (blueno/kube.py)."""
+    streams = Streams()
+    known: dict[str, tuple[kopf.ConnectionInfo, kopf.AiohttpSession]] = {}
+
+    async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
+        """The same answer while the credentials are the same: so kopf knows those that were refused, and ends."""
+        info = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        if info is None:
+            return None
+        if "last" not in known or known["last"][0] != info:
+            more = {"proxy": info.proxy_url, "trust_env": info.trust_env}
+            session = streams.session(info.as_ssl_context(), info.as_http_headers(), **more)
+            known["last"] = (
+                info,
+                kopf.AiohttpSession(
+                    server=info.server, default_namespace=info.default_namespace, aiohttp_session=session
+                ),
+            )
+        return known["last"][1]
+
+    return login

@@ -18,13 +18,16 @@ _CAP = 15.0  # seconds between two tries
 
 
 class EndlessBackoffs:
-    """0.2 s doubling to 15 s, with jitter, for ever: kopf's own list ends after 54 s and the work is lost."""
+    """0.2 s doubling to `cap`, with jitter, for ever: kopf's own list ends after 54 s and the work is lost."""
+
+    def __init__(self, cap: float = _CAP) -> None:
+        self._cap = cap
 
     def __iter__(self) -> Iterator[float]:
         delay = 0.2
         while True:
             yield delay * (0.5 + random.random() / 2)  # noqa: S311
-            delay = min(_CAP, delay * 2)
+            delay = min(self._cap, delay * 2)
 
 
 class NoDiffBase(kopf.DiffBaseStorage):

@@ -17,6 +17,8 @@ from blueno.resources.api import DATASETS, JOBS, PODS, VOLUMES
 from tests.fakes.api_server import ApiServer
 from tests.fakes.pod_logs import PodLog
 from tests.make import a_body
+from tests.proxies.api import ApiProxy, Upstream
+from tests.proxies.rules import Answer
 
 
 @pytest.fixture
@@ -71,6 +73,26 @@ async def test_lists_are_read_page_by_page(cluster: Cluster, api: ApiServer, mon
     assert [pod["metadata"]["name"] async for pod in cluster.list(PODS, "odd=1")] == ["p1", "p3"]
     partial = [pod async for pod in cluster.list(PODS, metadata_only=True)]
     assert set(partial[0]) == {"metadata"}
+
+
+@pytest.mark.parametrize("page", [1, 2])
+async def test_a_list_that_expires_between_pages_comes_whole(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(kube, "PAGE", 2)
+    for number in range(5):
+        labels = {"a": "x"}
+        api.put({"kind": "Pod", "metadata": {"name": f"p{number}", "namespace": "lab", "labels": labels}, "spec": {}})
+    async with ApiProxy(Upstream(api.url)).serving() as proxy:
+        cluster = Cluster(kube_client.Configuration(host=proxy.url))
+        with proxy.fault(Answer(410), "LIST", where=lambda call: "continue" in call.query, first=page, times=1):
+            listed = {pod["metadata"]["name"] async for pod in cluster.list(PODS)}
+        with proxy.fault(Answer(410), "LIST", where=lambda call: "continue" in call.query, first=page, times=1):
+            found, _ = await cluster.snapshot(PODS, "a=x")
+        with proxy.fault(Answer(410), "LIST"), pytest.raises(Rejected):
+            _ = [pod async for pod in cluster.list(PODS)]
+        await cluster.close()
+    assert sorted(listed) == [pod["metadata"]["name"] for pod in found] == ["p0", "p1", "p2", "p3", "p4"]
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from controllers.queue import RESYNC, WorkQueue
 
@@ -156,3 +160,21 @@ async def test_a_storm_on_many_workers_loses_nothing_and_never_doubles() -> None
     for worker in workers:
         worker.cancel()
     await asyncio.gather(*workers, return_exceptions=True)
+
+
+@given(st.floats(0, 3600), st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_whatever_is_away_all_is_tried_again_soon_after_it_is_back(away: float, dice: list[float]) -> None:
+    """A PATCH that fails for a minute, or an hour: within 30 s of its healing it is made up for."""
+    clock, rolls = Clock(), itertools.cycle(dice)
+    queue = WorkQueue(clock, jitter=lambda: next(rolls))
+    healed = clock.now + away
+    while clock.now < healed:
+        clock.now += queue.failed(A)
+    assert clock.now - healed < 30
+
+
+async def test_retry_after_is_waited_for_and_not_longer_than_told() -> None:
+    clock = Clock()
+    queue = WorkQueue(clock, jitter=lambda: 0.0)
+    assert queue.failed(A, at_least=90.0) == 90.0
+    assert queue.failed(B, at_least=0.0) < 1

@@ -1,0 +1,86 @@
+"""The operator gone between any two of its calls (fault-matrix row 1): nothing is lost, nothing is done twice."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.fakes.job_controller import JobController
+from tests.loop.conftest import Operator, a_dataset_manifest
+from tests.loop.fire.conftest import UnderFire
+from tests.loop.fire.prep_controller import PrepController
+from tests.loop.runs import RUN, a_run_manifest, said
+from tests.loop.test_nfs import EXPORT, SITE
+from tests.proxies.rules import Call, CutAfter
+
+MOST_CALLS = 40
+LEFT = ("Job", "Pod", "PersistentVolumeClaim", "PersistentVolume")
+
+pytestmark = pytest.mark.timeout(300)
+
+
+async def killed_after_each_call(
+    world: UnderFire, begin: Callable[[str], dict[str, Any]], ended: Callable[[str], Any], **env: str
+) -> int:
+    """Every operator dies right after its k-th call about an object took effect, before it hears so; the next goes on.
+
+    `begin` makes the object of that name, `ended` says that it has come to its end. How many calls there are.
+    """
+    operator = await world.at_work(**env)
+    for k in range(1, MOST_CALLS):
+        name = f"one-{k:02}"
+        needles = (name, begin(name)["metadata"]["uid"])
+
+        def kill(victim: Operator = operator) -> None:
+            victim.process.send_signal(signal.SIGKILL)
+
+        def is_about(call: Call, needles: tuple[str, ...] = needles) -> bool:
+            return call.is_about(*needles)
+
+        rule = world.proxy.add(CutAfter(kill), where=is_about, first=k, times=1)
+        await world.until(lambda: rule.fired or ended(name), f"the end of {name}, or its {k}. call")  # noqa: B023
+        if not rule.fired:
+            await world.settled(0.5)  # a call after the end may kill it, too
+        if not rule.fired:
+            world.proxy.rules.remove(rule)  # there is no k-th call
+            return k - 1
+        await world.killed_at(operator)
+        operator = await world.at_work(**env)
+        await world.until(lambda: ended(name), f"{name}, whose operator was killed at its {k}. call")  # noqa: B023
+    raise AssertionError(f"{MOST_CALLS} calls about one object, and still more")
+
+
+async def test_a_training_run_survives_its_operator(world: UnderFire, jobs: JobController) -> None:
+    calls = await killed_after_each_call(
+        world,
+        lambda name: world.api.put(a_run_manifest(name)),
+        lambda name: said(world, name) == ("True", "Completed"),
+    )
+    assert calls >= 3, "it has been killed after each write at least: Job, Running, Completed"
+    await world.settled()
+    assert len(jobs.made) == len(set(jobs.made)) == calls + 1
+    assert [run["status"]["attempt"] for run in world.api.all(RUN)] == [1] * (calls + 1)
+
+
+@pytest.mark.parametrize("storage", [{}, {"storage": EXPORT}], ids=["claim", "nfs"])
+async def test_a_dataset_survives_its_operator(world: UnderFire, prep: PrepController, storage: dict[str, Any]) -> None:
+    """From `kubectl apply` to Ready, and from `kubectl delete` until its data are erased and nothing is left."""
+
+    def gone(name: str) -> bool:
+        known = world.api.objects.get(("Dataset", "lab", name))
+        if known is None:
+            return not [key for key in world.api.objects if key[0] in LEFT and name in str(world.api.objects[key])]
+        if world.condition("Ready", name) == ("True", "Available"):
+            world.api.remove("Dataset", name)
+        return False
+
+    def begin(name: str) -> dict[str, Any]:
+        return world.api.put(a_dataset_manifest(name, reclaimPolicy="Delete", **storage))
+
+    calls = await killed_after_each_call(world, begin, gone, **SITE)
+    assert calls >= (10 if storage else 7), "it has been killed after each write at least"
+    await world.settled()
+    assert len(prep.made) == calls + 1, "each was prepared once"

@@ -1,0 +1,172 @@
+"""Watches that freeze, lose, repeat and reorder events, or end in errors; lists that expire (rows 7 to 10)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+
+from blueno import names
+from controllers.source import WATCHED
+from tests.fakes.job_controller import JobController
+from tests.loop.conftest import Operator, World, a_dataset_manifest
+from tests.loop.fire.conftest import UnderFire
+from tests.loop.fire.prep_controller import PrepController
+from tests.loop.runs import RUN, a_run_manifest, said
+from tests.proxies.rules import Answer, EndStream, Freeze, Garble, StreamError
+
+pytestmark = pytest.mark.timeout(300)
+
+SEEN = "blueno_watch_events_total{"
+KINDS = ("datasets", "trainingruns", "jobs", "pods", "persistentvolumeclaims")
+
+
+def watches(world: World) -> int:
+    return sum(1 for request in world.api.requests if request.verb == "WATCH")
+
+
+async def ready(world: World, name: str) -> None:
+    await world.until(lambda: world.condition("Ready", name) == ("True", "Available"), f"{name} is Ready")
+
+
+async def completed(world: World, name: str) -> None:
+    await world.until(lambda: said(world, name) == ("True", "Completed"), f"{name} is Completed")
+
+
+async def test_changes_are_seen_while_every_watch_is_frozen(
+    world: UnderFire, prep: PrepController, jobs: JobController
+) -> None:
+    operator = await world.at_work()
+    with world.proxy.fault(Freeze()) as frozen:
+        world.api.put(a_dataset_manifest(reclaimPolicy="Delete"))
+        world.api.put(a_run_manifest())
+        await ready(world, "mnist")
+        world.api.remove("Dataset", "mnist")
+        await world.until(lambda: not world.api.all("Dataset"), "it is erased and gone")
+        await world.until(lambda: said(world) == ("True", "Completed"), "Completed")
+        assert frozen.fired >= len(WATCHED), "a line of each watch is held up"
+    await heard(world, operator)
+
+
+@pytest.mark.parametrize("seed", [7, 8])
+async def test_lost_repeated_and_reordered_events_end_as_no_fault_does(
+    world: UnderFire, prep: PrepController, jobs: JobController, seed: int
+) -> None:
+    """Three in ten events are disturbed while ten objects come, are changed and go; then the same without a fault."""
+    await world.at_work()
+    jobs.runs_for = 0.1
+    with world.proxy.fault(Garble(seed)) as garbled:
+        disturbed = await a_life(world, "one")
+        assert garbled.fired >= 10, "events were disturbed"
+    assert disturbed == [line.replace("two", "one") for line in await a_life(world, "two")]
+
+
+async def a_life(world: World, prefix: str) -> list[str]:
+    """Datasets and runs come, are changed and go; what of them is there at the end, in words."""
+    for number in range(4):
+        world.api.put(a_dataset_manifest(f"{prefix}-{number}", reclaimPolicy="Delete"))
+        world.api.put(a_run_manifest(f"{prefix}-{number}", datasets=[{"name": f"{prefix}-{number}"}]))
+    for number in range(4):
+        await ready(world, f"{prefix}-{number}")
+        await completed(world, f"{prefix}-{number}")
+    world.api.update("Dataset", f"{prefix}-0", {"spec": {"displayName": "another"}})
+    for kind in ("Dataset", RUN):
+        world.api.remove(kind, f"{prefix}-3")
+    await world.until(
+        lambda: not [key for key in world.api.objects if f"{prefix}-3" in str(world.api.objects[key])], "3 is gone"
+    )
+    generation = world.api.read("Dataset", f"{prefix}-0")["metadata"]["generation"]
+    await world.until(
+        lambda: world.api.read("Dataset", f"{prefix}-0")["status"]["observedGeneration"] == generation, "the change"
+    )
+    await world.settled(1.5)
+    return sorted(in_words(body) for body in world.api.objects.values() if prefix in body["metadata"]["name"])
+
+
+def in_words(body: dict[str, Any]) -> str:
+    """What does not depend on when it happened, or on which uid it happened to."""
+    conditions = (body.get("status") or {}).get("conditions") or ()
+    said = sorted((c["type"], c["status"], c.get("reason", "")) for c in conditions)
+    name = body["metadata"]["name"]
+    name = name if body["kind"] in ("Dataset", RUN) else name.split("-")[0]
+    return f"{body['kind']} {name} {sorted(body['metadata'].get('finalizers') or ())} {said}"
+
+
+@pytest.mark.parametrize("code", [410, 500])
+async def test_an_error_in_a_stream_loses_nothing(
+    world: UnderFire, prep: PrepController, jobs: JobController, code: int
+) -> None:
+    """Each watch in turn ends in an ERROR; the process stays, and what comes afterwards is heard."""
+    operator = await world.at_work()
+    for kind in KINDS:
+        before = watches(world)
+        rule = world.proxy.add(StreamError(code), kinds=(kind,), times=1)
+        world.api.put(a_dataset_manifest(f"d-{kind}"))
+        world.api.put(a_run_manifest(f"r-{kind}", datasets=[{"name": f"d-{kind}"}]))
+        await completed(world, f"r-{kind}")
+        await world.until(lambda: watches(world) > before, f"the watch of {kind} is back")  # noqa: B023
+        rule.check()
+    assert operator.process.returncode is None
+    world.proxy.rules.clear()
+    await heard(world, operator)
+
+
+async def test_every_watch_ends_in_errors_for_a_while(world: UnderFire, prep: PrepController) -> None:
+    """As when etcd is slow: the API server opens each stream and ends it with a 500."""
+    operator = await world.at_work()
+    with world.proxy.fault(StreamError(500)) as broken:
+        world.api.put(a_dataset_manifest())
+        await ready(world, "mnist")
+        await world.until(lambda: broken.fired >= 3 * len(WATCHED), "each watch has ended again and again")
+    assert operator.process.returncode is None
+    assert broken.fired < 2000, "no busy loop"
+    await heard(world, operator)
+
+
+async def test_a_connection_that_breaks_within_a_watch(world: UnderFire, prep: PrepController) -> None:
+    operator = await world.at_work()
+    with world.proxy.fault(EndStream()) as broken:
+        world.api.put(a_dataset_manifest())
+        await ready(world, "mnist")
+        await world.until(lambda: broken.fired >= 2 * len(WATCHED), "each watch has ended again and again")
+    await heard(world, operator)
+
+
+async def test_a_list_that_expires_between_two_pages(world: UnderFire, prep: PrepController) -> None:
+    """At the start, in a sweep, and when a watch begins anew: 410 in the middle means from the beginning."""
+    for number in range(501):  # a page holds 500
+        claim = {"name": f"theirs-{number}", "namespace": "lab"}
+        world.api.put({"kind": "PersistentVolumeClaim", "metadata": claim, "spec": {}, "status": {"phase": "Bound"}})
+    rule = world.proxy.add(Answer(410), "LIST", where=lambda call: "continue" in call.query, times=4)
+    operator = await world.at_work()
+    await world.until(rule.healed.is_set, "lists have expired")
+    with world.proxy.fault(StreamError(410), kinds=("persistentvolumeclaims",), times=1) as gone:
+        again = world.proxy.add(Answer(410), "LIST", where=lambda call: "continue" in call.query, times=2)
+        await world.until(again.healed.is_set, "lists have expired again")
+        assert gone.fired
+    world.api.put(a_dataset_manifest())
+    await ready(world, "mnist")
+    assert operator.process.returncode is None
+    await heard(world, operator)
+
+
+async def heard(world: World, operator: Operator) -> None:
+    """Each watch brings what happens from now on, and not only the sweep finds it."""
+
+    async def counts() -> dict[str, float]:
+        async with aiohttp.ClientSession() as client, client.get(f"http://localhost:{operator.http}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        return {line.split('"')[1]: float(line.split()[-1]) for line in lines if line.startswith(SEEN)}
+
+    before = await counts()
+    selected = [b for b in world.api.objects.values() if names.MANAGED in b["metadata"].get("labels", {})]
+    for kind, body in {b["kind"]: b for b in (*world.api.all("Dataset"), *world.api.all(RUN), *selected)}.items():
+        world.api.update(kind, body["metadata"]["name"], {"metadata": {"annotations": {"touched": "again"}}})
+        for _ in range(600):
+            if (await counts()).get(kind, 0) > before.get(kind, 0):
+                break
+            await asyncio.sleep(0.1)
+        else:
+            pytest.fail(f"the watch of {kind} has brought nothing for a minute")
