@@ -14,6 +14,7 @@ class BadSampleCode(StrEnum):
     UNKNOWN_FORMAT = "UnknownFormat"  # the first bytes are not those of PNG, JPEG or .npy
     CORRUPT = "Corrupt"  # the decoder refuses it
     TOO_MANY_PIXELS = "TooManyPixels"  # the header declares more than MAX_PIXELS
+    TOO_COMPLEX = "TooComplex"  # decoding it would take too long or too much memory, whatever its size
     ANIMATED = "Animated"  # more than one frame
     UNSUPPORTED_DTYPE = "UnsupportedDtype"  # object, structured, text … arrays
     UNSUPPORTED_SHAPE = "UnsupportedShape"  # no samples, no dimensions, or more than four

@@ -1,9 +1,9 @@
 """Encoded bytes → array, by an allow-list: PNG, JPEG and `.npy`. Nothing else is ever tried.
 
 Called by blueno/prep/verify.py (every sample, in full), blueno/data/dataset.py (samples of variable shape) and
-blueno/dataserver (whole, or scaled down while decoding). Pillow is imported when the first image is decoded. True
-intensities are kept: 16-bit grey stays 16-bit; palettes become RGB (RGBA when they have transparency), 1-bit becomes
-0/255, CMYK becomes RGB; EXIF orientation is not applied.
+blueno/dataserver (whole, or scaled down while decoding); calls headers.py first. Pillow is imported when the first
+image is decoded. True intensities are kept: 16-bit grey stays 16-bit; palettes become RGB (RGBA when they have
+transparency), 1-bit becomes 0/255, CMYK becomes RGB; EXIF orientation is not applied.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from __future__ import annotations
 import functools
 import io
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from blueno.data import npy
 from blueno.data.badsample import BadSample, BadSampleCode
+from blueno.data.headers import MAX_PIXELS, check_jpeg, check_png, check_size
 from blueno.errors import BluenoError
 
-MAX_PIXELS = 8192 * 8192  # below the size at which Pillow only warns
 MAX_SAMPLE_BYTES = 512 << 20
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
@@ -45,15 +45,52 @@ def sniff(data: bytes | memoryview) -> str:
     raise BadSample(BadSampleCode.UNKNOWN_FORMAT, "not PNG, JPEG or .npy")
 
 
+class Examined(NamedTuple):
+    """What decoding in full said. `array` only when it is small enough to be wanted."""
+
+    format: str
+    shape: tuple[int, ...]
+    dtype: str
+    array: npt.NDArray[Any] | None
+
+
 def decode(data: bytes) -> tuple[str, npt.NDArray[Any]]:
     """(format, array). Images are (height, width, channels). Decodes in full. Raises BadSample, nothing else."""
-    kind = sniff(data)
-    if len(data) > MAX_SAMPLE_BYTES:
-        raise BadSample(BadSampleCode.TOO_LARGE, f"{len(data)} bytes")
+    kind = _checked(data)
     if kind == "npy":
         return kind, npy.decode(data, MAX_PIXELS)
     with opened(data, kind) as image:
         return kind, pixels(image)
+
+
+def examine(data: bytes, limit: int, room: Callable[[int], AbstractContextManager[None]]) -> Examined:
+    """Decodes in full, as `decode` does, but makes no array of more than `limit` bytes. Raises BadSample, nothing else.
+
+    `room(bytes)` is entered while a large image lies in memory: it may wait until there is room.
+    """
+    kind = _checked(data)
+    if kind == "npy":
+        dtype, shape, size = npy.checked(data, MAX_PIXELS)
+        return Examined(
+            kind, shape, dtype.newbyteorder("<").str, npy.decode(data, MAX_PIXELS) if size <= limit else None
+        )
+    with opened(data, kind) as image:
+        width, height = image.size
+        scanned = 6 if kind == "jpeg" else 0  # what libjpeg keeps of all three components when there are several scans
+        with room(width * height * (4 + scanned)):
+            image.load()
+            if width * height * 4 <= limit:
+                array = pixels(image)
+                return Examined(kind, array.shape, array.dtype.str, array if array.nbytes <= limit else None)
+            corner = pixels(image.crop((0, 0, 1, 1)))
+            return Examined(kind, (height, width, corner.shape[2]), corner.dtype.str, None)
+
+
+def _checked(data: bytes) -> str:
+    kind = sniff(data)
+    if len(data) > MAX_SAMPLE_BYTES:
+        raise BadSample(BadSampleCode.TOO_LARGE, f"{len(data)} bytes")
+    return kind
 
 
 @contextmanager
@@ -63,14 +100,12 @@ def opened(data: bytes | BinaryIO, kind: str) -> Iterator[Any]:
     A file is read as far as it is needed, so that its bytes never lie in memory as a whole. Whatever goes wrong while
     it is open, decoding included, is raised as BadSample; errors of ours pass.
     """
-    if kind == "png" and isinstance(data, bytes):
-        _check_png(data)
+    if isinstance(data, bytes):
+        (check_png if kind == "png" else check_jpeg)(data)
     try:
         file = io.BytesIO(data) if isinstance(data, bytes) else data
         with _pillow().open(file, formats=[kind.upper()]) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise BadSample(BadSampleCode.TOO_MANY_PIXELS, f"{width} x {height}")
+            check_size(*image.size)
             if getattr(image, "n_frames", 1) > 1:
                 raise BadSample(BadSampleCode.ANIMATED, f"{image.n_frames} frames")
             yield image
@@ -106,18 +141,6 @@ def shown_mode(image: Any) -> str:
     if mode in ("P", "PA"):
         return "RGBA" if mode == "PA" or "transparency" in image.info else "RGB"
     return "RGB"  # CMYK, YCbCr
-
-
-def _check_png(data: bytes) -> None:
-    if len(data) < 33:
-        raise BadSample(BadSampleCode.TRUNCATED, f"{len(data)} bytes")
-    if data[12:16] != b"IHDR":
-        raise BadSample(BadSampleCode.CORRUPT, "IHDR does not come first")
-    width, height = struct.unpack_from(">II", data, 16)
-    if width * height > MAX_PIXELS:
-        raise BadSample(BadSampleCode.TOO_MANY_PIXELS, f"{width} x {height}")
-    if data.rfind(b"IEND") < 0:
-        raise BadSample(BadSampleCode.TRUNCATED, "no end of image")
 
 
 @functools.cache

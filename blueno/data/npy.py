@@ -17,6 +17,7 @@ from blueno.data.badsample import BadSample, BadSampleCode
 
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 10_000
+_LONGEST = 1 << 63
 _DTYPES = {f"{order}{kind}" for order in "<>=" for kind in ("u2", "u4", "u8", "i2", "i4", "i8", "f2", "f4", "f8")} | {
     f"{order}{kind}" for order in "|<>=" for kind in ("u1", "i1", "b1")
 }
@@ -46,19 +47,21 @@ def _parse(text: bytes, most: int) -> tuple[np.dtype[Any], bool, tuple[int, ...]
     except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
         raise BadSample(BadSampleCode.CORRUPT, "the header is not readable") from error
     if not isinstance(descr, str) or descr not in _DTYPES:
-        raise BadSample(BadSampleCode.UNSUPPORTED_DTYPE, f"{descr!r:.60}")
+        text = descr if isinstance(descr, str) else f"a {type(descr).__name__}"
+        raise BadSample(BadSampleCode.UNSUPPORTED_DTYPE, f"{text!r:.60}")
     if not isinstance(fortran, bool) or not isinstance(shape, tuple):
         raise BadSample(BadSampleCode.CORRUPT, "the header is not readable")
-    if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in shape):
-        raise BadSample(BadSampleCode.CORRUPT, f"shape {shape!r:.60}")
+    if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < _LONGEST for n in shape):
+        # Not shown: Python refuses to write integers of more than 4300 digits, which a header can hold.
+        raise BadSample(BadSampleCode.CORRUPT, "a dimension is no number of elements")
     if not 2 <= len(shape) <= most or 0 in shape:
         raise BadSample(BadSampleCode.UNSUPPORTED_SHAPE, f"{shape!r:.60}")
     return np.dtype(descr), fortran, shape
 
 
-def decode(data: bytes | memoryview, max_pixels: int) -> npt.NDArray[Any]:
-    """The array of a `.npy` file, little-endian, C order. Raises BadSample."""
-    dtype, fortran, shape, offset = header_of(data)
+def checked(data: bytes | memoryview, max_pixels: int) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """(dtype, shape, bytes of its elements) of a `.npy` file that is whole. Raises BadSample."""
+    dtype, _, shape, offset = header_of(data)
     count = math.prod(shape)  # Python integers: cannot overflow
     if count > max_pixels * 4:
         raise BadSample(BadSampleCode.TOO_MANY_PIXELS, f"{shape!r:.60}")
@@ -66,7 +69,14 @@ def decode(data: bytes | memoryview, max_pixels: int) -> npt.NDArray[Any]:
     if found != wanted:
         code = BadSampleCode.TRUNCATED if found < wanted else BadSampleCode.CORRUPT
         raise BadSample(code, f"{found} bytes where the header says {wanted}")
-    array = np.frombuffer(data, dtype, count, offset).reshape(shape, order="F" if fortran else "C")
+    return dtype, shape, wanted
+
+
+def decode(data: bytes | memoryview, max_pixels: int) -> npt.NDArray[Any]:
+    """The array of a `.npy` file, little-endian, C order. Raises BadSample."""
+    checked(data, max_pixels)
+    dtype, fortran, shape, offset = header_of(data)
+    array = np.frombuffer(data, dtype, math.prod(shape), offset).reshape(shape, order="F" if fortran else "C")
     return np.ascontiguousarray(array, dtype=dtype.newbyteorder("<"))
 
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from blueno.data.badsample import BadSample, BadSampleCode
-from blueno.data.decode import decode
+from blueno.data.decode import examine
 from blueno.data.digest import array_header
 from blueno.prep.samples import Sample
 
 DENSE_LIMIT = 64 << 10  # bytes of a sample: pixels of larger ones are not stored twice
+ROOM = 640 << 20  # bytes of large images that are decoded at the same time; one that is larger is decoded alone
+_SMALL = 4 << 20  # bytes of an image that nobody counts
 _WORTH_A_THREAD = 8 << 10  # bytes: below that, handing a sample to a thread costs more than decoding it
 
 
@@ -53,27 +58,51 @@ def load(sample: Sample) -> Loaded:
     return Loaded(data, hashlib.sha256(data).digest(), None)
 
 
-def look(data: bytes) -> Looked:
+class Room:
+    """Memory for large images: ROOM bytes at a time in all threads together, or one image alone."""
+
+    def __init__(self) -> None:
+        self._used = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def take(self, size: int) -> Iterator[None]:
+        """Waits until `size` bytes may be used."""
+        if size <= _SMALL:
+            yield
+            return
+        with self._changed:
+            self._changed.wait_for(lambda: not self._used or self._used + size <= ROOM)
+            self._used += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= size
+                self._changed.notify_all()
+
+
+def look(data: bytes, room: Room) -> Looked:
     """Decodes one encoded sample in full."""
     try:
-        kind, array = decode(data)
+        return Looked(*examine(data, DENSE_LIMIT, room.take), None)
     except BadSample as bad:
         return Looked("", (), "", None, bad)
-    return Looked(kind, array.shape, array.dtype.str, array if array.nbytes <= DENSE_LIMIT else None, None)
 
 
 def look_at_all(contents: Sequence[bytes]) -> list[Looked]:
     """`look` for each; larger images on all cores (the decoders let go of Python's lock). Warnings are errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        room = Room()
         workers = min(len(os.sched_getaffinity(0)), 8)
         if workers > 1 and contents and sum(map(len, contents)) // len(contents) >= _WORTH_A_THREAD:
             pool = ThreadPoolExecutor(workers)
             try:
-                return list(pool.map(look, contents))
+                return list(pool.map(look, contents, itertools.repeat(room)))
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)  # SIGTERM must not wait for the rest of the shard
-        return [look(data) for data in contents]
+        return [look(data, room) for data in contents]
 
 
 def hash_arrays(rows: npt.NDArray[Any]) -> list[bytes]:

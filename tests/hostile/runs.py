@@ -1,0 +1,44 @@
+"""What is done with hostile input in a fork of tests/hostile/child.py: the paths that users' data takes.
+
+Every function takes and returns JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.preparation import Place, archive_work
+
+
+def prepare_archives(folder: str, names: list[str], layout: Mapping[str, Any], look: bool) -> dict[str, Any]:
+    """A whole preparation of the archives `names` in `folder`, and what readers see of what was sealed."""
+    top = Path(folder)
+    place = Place(top)
+    for name in names:
+        (top / name).rename(place.volume / name)
+    urls = [f"file:///{name}" for name in names]
+    outcome = place.prepare(archive_work(*urls, layout=layout), max_bad_samples=2_000_000)
+    found: dict[str, Any] = {"sealed": outcome.sealed, "code": outcome.code, "message": outcome.message}
+    found["permanent"] = outcome.permanent
+    found["told"] = outcome.to_json()
+    if not outcome.sealed:
+        return found
+    codes = place.manifest(outcome)["badSamples"]["byCode"]
+    return found | {"samples": outcome.samples, "codes": codes, "views": _views(place.root) if look else {}}
+
+
+def _views(root: Path) -> dict[str, Any]:
+    """Key → what a reader gets, of the first samples."""
+    import blueno
+
+    found = {}
+    dataset = blueno.open_dataset(root, verify=True)
+    for number in range(min(len(dataset), 8)):
+        sample = dataset[number]
+        image = sample.image
+        first = image.reshape(-1, image.shape[-1] if image.ndim > 2 else 1)[0]
+        values = [repr(value) for value in first.tolist()]
+        found[sample.key] = {"shape": list(image.shape), "dtype": image.dtype.str, "first": values}
+    return found
