@@ -86,10 +86,11 @@ def test_managed_server_without_its_data_is_lost_and_the_pages_stay(space: Kube,
     storage, name = space.inside(STORAGE), servers(space)[0]["metadata"]["name"]
     (claim_name,) = [each["metadata"]["name"] for each in storage.list("pvc", f"{TENANT}={space.namespace}")]
     storage.run("delete", "pvc", claim_name, "--wait=false")
-    said = space.wait_reason("pictures", "VolumeLost", 60)
-    assert claim_name in said["message"]
+    space.wait("a warning", lambda: "is being deleted" in space.condition("pictures", "Ready")["message"], 60)
+    assert space.condition("pictures", "Ready")["status"] == "True", "it can still be read, and copied"
     storage.run("delete", "pod", f"{name}-0", "--grace-period=1")  # the last that held the claim
     storage.wait("the claim gone", lambda: not storage.get("pvc", claim_name), 60)
+    assert claim_name in space.wait_reason("pictures", "VolumeLost", 60)["message"]
     path, slowest = web.dataset(space, "pictures"), 0.0
     for page in ("/api/v1/datasets", path, f"{path}/samples") * 5:
         started = time.monotonic()

@@ -60,6 +60,12 @@ def of_pod(kind: str) -> Change:
     return lambda job: job["metadata"]["ownerReferences"][0].update(apiVersion="v1", kind=kind)
 
 
+def unmarked(job: dict[str, Any]) -> None:
+    """A Job without labels gets those of its pods."""
+    job["metadata"].pop("labels")
+    job["spec"]["template"]["metadata"].pop("labels")
+
+
 def init_container(job: dict[str, Any]) -> None:
     """A second container with what the first may not have either."""
     bold = {"name": "init", "image": "i", "securityContext": {"privileged": True}}
@@ -103,7 +109,7 @@ DENIED: dict[str, tuple[Change, str]] = {
     "the default account's token": (pod(automountServiceAccountToken=True), "no token"),
     "nobody's pod": (lambda job: job["metadata"].pop("ownerReferences"), "only make pods for"),
     "a pod of somebody else's object": (of_pod("ConfigMap"), "only make pods for"),
-    "a pod without our mark": (lambda job: job["metadata"].pop("labels"), "only make pods for"),
+    "a pod without our mark": (unmarked, "only make pods for"),
 }
 
 

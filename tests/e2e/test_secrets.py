@@ -84,7 +84,7 @@ def in_logs(cluster: Kube, namespace: str, needles: list[bytes], also: tuple[str
         for container in pod["spec"]["containers"] + pod["spec"].get("initContainers", []):
             name = (pod["metadata"]["name"], container["name"])
             text = inside.run("logs", name[0], "-c", name[1], check=False)
-            if container["name"] not in also and any(needle.decode() in text for needle in needles):
+            if container["name"] not in also and any(needle in text.encode() for needle in needles):
                 found.append("/".join(name))
     return found
 
@@ -104,7 +104,7 @@ def test_canaries_stay_where_they_were_put(kube: Kube, mirror: Mirror, web: Web)
         "metrics": {"stdout": True},
     }
     kube.apply(a_run("leaks", LEAKS, **given))
-    wait_reason(kube, "leaks", "BackoffLimitExceeded", 90)
+    wait_reason(kube, "leaks", "UserError", 90)
     # A URL with a password in it is refused, and what refuses it does not repeat it into anything that is kept.
     content = class_folders()
     url = mirror.put("p.tar", content).replace("://", f"://robot:{wrong}@")
