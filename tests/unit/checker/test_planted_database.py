@@ -104,11 +104,9 @@ WITHOUT_FENCES = (
 )  # fmt: skip
 STORIES = (
     stories.settled,
-    stories.a_new_version,
     stories.deleted_and_made_again,
-    stories.a_failed_run,
     a_stale_operator,
-)
+)  # those without rows: test_planted_operator.py
 Story = Callable[[Stand], Awaitable[Snapshot]]
 
 

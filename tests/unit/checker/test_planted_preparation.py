@@ -25,7 +25,7 @@ from tests.unit.checker.bugs import Bug, named
 
 PACK = {"shardBytes": 65536}
 TOKEN = "canary-5f1c0e8b7d"
-FOLDERS = {f"{split}/{key}": data for split in ("train", "test") for key, data in class_folders(20).items()}
+FOLDERS = {f"{split}/{key}": data for split in ("train", "test") for key, data in class_folders(12).items()}
 FILES = {**FOLDERS, "train/cat/bad.png": b"", "README": b"x"}
 ARCHIVE, OTHER = tar(FILES, ""), tar(class_folders(5), "")
 
