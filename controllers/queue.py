@@ -20,7 +20,7 @@ NEWS: Final = 0  # something happened
 RESYNC: Final = 1  # only looking again: waits behind news
 
 _FIRST_BACKOFF = 0.2  # seconds, doubled at each failure
-_LAST_BACKOFF = 60.0
+_LAST_BACKOFF = 20.0  # whatever was away and for how long: all is tried again within that time after it is back
 
 
 @dataclass(frozen=True)

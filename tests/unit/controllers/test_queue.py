@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from controllers.queue import RESYNC, WorkQueue
 
@@ -103,9 +107,9 @@ async def test_a_key_added_while_in_work_keeps_its_delay() -> None:
     assert await drain(queue) == [A]
 
 
-def test_backoff_doubles_to_a_minute_with_jitter_and_is_forgotten_on_success() -> None:
+def test_backoff_doubles_to_twenty_seconds_with_jitter_and_is_forgotten_on_success() -> None:
     queue = WorkQueue(Clock(), jitter=lambda: 1.0)
-    assert [queue.failed(A) for _ in range(11)] == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 60.0, 60.0]
+    assert [queue.failed(A) for _ in range(9)] == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 20.0, 20.0]
     queue.succeeded(A)
     assert queue.failed(A) == 0.2
     least = WorkQueue(Clock(), jitter=lambda: 0.0)
@@ -156,3 +160,14 @@ async def test_a_storm_on_many_workers_loses_nothing_and_never_doubles() -> None
     for worker in workers:
         worker.cancel()
     await asyncio.gather(*workers, return_exceptions=True)
+
+
+@given(st.floats(0, 3600), st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_whatever_is_away_all_is_tried_again_soon_after_it_is_back(away: float, dice: list[float]) -> None:
+    """A PATCH that fails for a minute, or an hour: within 30 s of its healing it is made up for."""
+    clock, rolls = Clock(), itertools.cycle(dice)
+    queue = WorkQueue(clock, jitter=lambda: next(rolls))
+    healed = clock.now + away
+    while clock.now < healed:
+        clock.now += queue.failed(A)
+    assert clock.now - healed < 30
