@@ -1,0 +1,77 @@
+"""PATCH fails for a while and heals (row 6), calls that arrive twice or whose answers are lost, Retry-After."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from blueno import names
+from tests.fakes.job_controller import JobController
+from tests.loop.conftest import a_dataset_manifest
+from tests.loop.fire.conftest import UnderFire
+from tests.loop.fire.prep_controller import PrepController
+from tests.loop.runs import RUN, a_run_manifest, said
+from tests.proxies.rules import Answer, Call, CutAfter, CutBefore, Delay, Fault, Twice
+
+pytestmark = pytest.mark.timeout(300)
+
+OURS = ("datasets", "datasets/status", "trainingruns", "trainingruns/status")
+
+
+async def both_end(world: UnderFire, name: str = "one") -> None:
+    await world.until(lambda: world.condition("Ready", name) == ("True", "Available"), f"{name} is Ready")
+    await world.until(lambda: said(world, name) == ("True", "Completed"), f"{name} is Completed")
+
+
+async def nothing_is_double(world: UnderFire, prep: PrepController, jobs: JobController, count: int = 1) -> None:
+    """One Job for each object, its first attempt, one claim each; and no finalizer or annotation that is not ours."""
+    await world.settled()
+    assert len(prep.made) == len(jobs.made) == len(set(jobs.made)) == count
+    claims = [c for c in world.api.all("PersistentVolumeClaim") if c["metadata"]["name"] != names.OUTPUTS_CLAIM]
+    assert len(claims) == count
+    for run in world.api.all(RUN):
+        assert run["status"]["attempt"] == 1
+    for dataset in world.api.all("Dataset"):
+        assert dataset["status"]["work"]["attempt"] == 1
+
+
+@pytest.mark.parametrize("status", [403, 409, 422, 429, 500, 503])
+async def test_patches_that_fail_for_a_while_are_made_up_for(
+    world: UnderFire, prep: PrepController, jobs: JobController, status: int
+) -> None:
+    """From before the objects come until every one of their writes was refused three times and more."""
+    operator = await world.at_work()
+    fault = Answer(status, retry_after=1 if status == 429 else None)
+    with world.proxy.fault(fault, "PATCH", kinds=OURS) as refused:
+        world.api.put(a_dataset_manifest("one", reclaimPolicy="Delete"))
+        world.api.put(a_run_manifest("one"))
+        await world.until(lambda: refused.fired >= 8, "writes were refused again and again")
+    await both_end(world)
+    assert refused.fired < 200, "no storm of retries"
+    assert operator.process.returncode is None
+    await nothing_is_double(world, prep, jobs)
+
+
+@pytest.mark.parametrize(
+    "fault", [Twice(), CutAfter(), CutBefore(), Delay(0.3)], ids=lambda fault: type(fault).__name__
+)
+async def test_every_other_try_of_each_write_is_disturbed(
+    world: UnderFire, prep: PrepController, jobs: JobController, fault: Fault
+) -> None:
+    """Each POST, PATCH, PUT and DELETE, the Lease's included: sent twice, late, or cut before or after it acted."""
+    await world.at_work()
+    tries: Counter[tuple[str, str, str]] = Counter()
+
+    def odd(call: Call) -> bool:
+        tries[call.verb, call.kind, call.name] += 1
+        return tries[call.verb, call.kind, call.name] % 2 == 1
+
+    with world.proxy.fault(fault, "POST", "PATCH", "PUT", "DELETE", where=odd) as disturbed:
+        world.api.put(a_dataset_manifest("one", reclaimPolicy="Delete"))
+        world.api.put(a_run_manifest("one"))
+        await both_end(world)
+        await nothing_is_double(world, prep, jobs)
+        world.api.remove("Dataset", "one")
+        await world.until(lambda: not world.api.all("Dataset"), "erased and gone")
+        assert disturbed.fired >= 8, "each write met the fault"
