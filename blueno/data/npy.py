@@ -47,8 +47,8 @@ def _parse(text: bytes, most: int) -> tuple[np.dtype[Any], bool, tuple[int, ...]
     except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
         raise BadSample(BadSampleCode.CORRUPT, "the header is not readable") from error
     if not isinstance(descr, str) or descr not in _DTYPES:
-        text = descr if isinstance(descr, str) else f"a {type(descr).__name__}"
-        raise BadSample(BadSampleCode.UNSUPPORTED_DTYPE, f"{text!r:.60}")
+        named = descr if isinstance(descr, str) else f"a {type(descr).__name__}"
+        raise BadSample(BadSampleCode.UNSUPPORTED_DTYPE, f"{named!r:.60}")
     if not isinstance(fortran, bool) or not isinstance(shape, tuple):
         raise BadSample(BadSampleCode.CORRUPT, "the header is not readable")
     if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < _LONGEST for n in shape):

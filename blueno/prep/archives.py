@@ -1,44 +1,41 @@
 """What is in a tar or zip, without ever unpacking it to names of its own. Called by sources/archive.py and tfds.py.
 
-Plain tars and zips are read in place; compressed tars are unpacked once to a plain tar in staging. Nothing but regular
-files counts; every number that an archive claims has a limit; a bad member is reported alone, a bad directory of
-members fails the archive (BadArchive).
+tars.py and zips.py know the two formats. Plain tars and zips are read in place; compressed tars are unpacked once to a
+plain tar in staging. Nothing but regular files counts; every number that an archive claims has a limit; a bad member is
+reported alone, a bad directory of members fails the archive (BadArchive).
 """
 
 from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import lzma
 import os
+import re
 import struct
-import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.decode import MAX_SAMPLE_BYTES
 from blueno.data.files import is_full, publish
-from blueno.prep.failure import Stopped
 from blueno.prep.space import NoRoom
+from blueno.prep.tars import BadTar, tar_members
 from blueno.prep.tree import MAX_FILES, Entry
+from blueno.prep.zips import MAX_DICTIONARY, ZipMember, overlapping
 
 MAX_RATIO = 100  # unpacked : packed
 RATIO_FREE = 256 << 20  # bytes that may unpack to whatever ratio: small archives of flat images compress well
 MAX_DEPTH = 32  # folders
 MAX_NAME = 1024  # bytes
-_MAX_TAR_HEADER = 1 << 20  # bytes tarfile may read at once: its extended headers, never a member
 _BLOCK = 1 << 20
-_COMPRESSED: dict[bytes, Callable[[Path], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
-}
+_STEPS = re.compile(r"/\.{0,2}/")  # empty, here, or up
+_STRANGE = re.compile(r"[\x00-\x1f\\\x7f-\x9f]")  # controls, and the other system's separator
 
 
 class BadArchive(Exception):
@@ -53,13 +50,15 @@ class Members:
     bad: list[tuple[str, BadSampleCode]] = field(default_factory=list)
 
     def refuse(self, name: str, code: BadSampleCode) -> None:
-        """Counts a member that is not used."""
-        self.bad.append((name.encode("utf-8", "replace").decode()[:MAX_NAME], code))
+        """Counts a member that is not used. Of a name that is too long both ends stay: the last one says its kind."""
+        text = name.encode("utf-8", "replace").decode()
+        shown = text if len(text) <= MAX_NAME else f"{text[: MAX_NAME // 2]}…{text[-MAX_NAME // 4 :]}"
+        self.bad.append((shown, code))
         if len(self.bad) + len(self.entries) > MAX_FILES:
             raise BadArchive(f"it has more than {MAX_FILES} members")
 
-    def add(self, name: str, entry: Entry) -> None:
-        """Adds a member; refuses unsafe and repeated names and sizes beyond the limit."""
+    def add(self, name: str, entry: Entry) -> bool:
+        """Adds a member; refuses, with False, unsafe and repeated names and sizes beyond the limit."""
         name = name.removeprefix("./")
         if not safe_name(name):
             self.refuse(name, BadSampleCode.UNSAFE_NAME)
@@ -71,6 +70,8 @@ class Members:
             self.entries[name] = entry
             if len(self.bad) + len(self.entries) > MAX_FILES:
                 raise BadArchive(f"it has more than {MAX_FILES} members")
+            return True
+        return False
 
 
 def safe_name(name: str) -> bool:
@@ -79,10 +80,9 @@ def safe_name(name: str) -> bool:
         raw = name.encode("utf-8")
     except UnicodeEncodeError:
         return False
-    parts = name.split("/")
-    if not name or len(raw) > MAX_NAME or len(parts) > MAX_DEPTH or any(p in ("", ".", "..") for p in parts):
+    if not name or len(raw) > MAX_NAME or name.count("/") >= MAX_DEPTH or name[1:2] == ":":
         return False
-    return not any(ord(c) < 32 or c == "\\" or 127 <= ord(c) < 160 for c in name) and name[1:2] != ":"
+    return _STEPS.search(f"/{name}/") is None and _STRANGE.search(name) is None
 
 
 def members_of(path: Path, scratch: Path, tag: str) -> Members:
@@ -91,14 +91,14 @@ def members_of(path: Path, scratch: Path, tag: str) -> Members:
         start = file.read(8)
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         return _zip_members(path)
-    for magic, opener in _COMPRESSED.items():
+    for magic, blocks in _COMPRESSED.items():
         if start.startswith(magic):
-            unpack(path, opener, scratch, tag)
+            unpack(path, blocks, scratch, tag)
             return _tar_members(scratch)
     return _tar_members(path)
 
 
-def unpack(path: Path, opener: Callable[[Path], Any], target: Path, tag: str) -> None:
+def unpack(path: Path, blocks: Callable[[Path], Iterator[bytes]], target: Path, tag: str) -> None:
     """Decompresses `path` into `target` durably, within the limits. Nothing is done when `target` is there already."""
     if target.exists():
         return
@@ -107,18 +107,23 @@ def unpack(path: Path, opener: Callable[[Path], Any], target: Path, tag: str) ->
     temporary = target.with_name(f".{target.name}.{tag}.tmp")
     size = 0
     try:
-        with opener(path) as reader, temporary.open("wb") as writer:
-            while block := reader.read(_BLOCK):
+        with closing(blocks(path)) as reader, temporary.open("wb") as writer:
+            for block in reader:
                 size += len(block)
                 if size > limit:
                     raise BadArchive(f"it unpacks to more than {MAX_RATIO} times its {packed} bytes")
                 writer.write(block)
             writer.flush()
             os.fsync(writer.fileno())
+    except BadArchive:
+        temporary.unlink()
+        raise
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        temporary.unlink()
         raise BadArchive(f"its compression is damaged ({error})") from error
     except OSError as error:
         if error.errno is None:  # bz2 says "Invalid data stream" this way
+            temporary.unlink()
             raise BadArchive(f"its compression is damaged ({error})") from error
         if is_full(error):
             raise NoRoom(size + _BLOCK, "unpacking the archive") from error
@@ -126,98 +131,96 @@ def unpack(path: Path, opener: Callable[[Path], Any], target: Path, tag: str) ->
     publish(temporary, target)
 
 
-class _HeadersOnly(io.RawIOBase):
-    """The file tarfile sees: it may read headers, not hundreds of megabytes of an extended one."""
+def _xz(path: Path) -> Iterator[bytes]:
+    """The content of an .xz of one or more streams, within MAX_DICTIONARY of memory."""
+    with path.open("rb") as file:
+        packed = file.read(_BLOCK)
+        while packed:
+            unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_DICTIONARY)
+            while not unpacker.eof:
+                if not packed and unpacker.needs_input:
+                    packed = file.read(_BLOCK)
+                    if not packed:
+                        raise EOFError("it ends early")
+                yield unpacker.decompress(packed, _BLOCK)
+                packed = b""
+            packed = unpacker.unused_data.lstrip(b"\0")
+            while not packed and (more := file.read(_BLOCK)):
+                packed = more.lstrip(b"\0")  # padding between streams
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
 
-    def read(self, size: int = -1, /) -> bytes:
-        if not 0 <= size <= _MAX_TAR_HEADER:
-            raise tarfile.ReadError("an extended header is too large")
-        return self._file.read(size)
+def _blocks(opener: Callable[[Path], Any]) -> Callable[[Path], Iterator[bytes]]:
+    def read(path: Path) -> Iterator[bytes]:
+        with opener(path) as reader:
+            while block := reader.read(_BLOCK):
+                yield block
 
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        return self._file.seek(offset, whence)
+    return read
 
-    def tell(self) -> int:
-        return self._file.tell()
+
+_COMPRESSED: Mapping[bytes, Callable[[Path], Iterator[bytes]]] = {
+    b"\x1f\x8b": _blocks(gzip.open),
+    b"BZh": _blocks(bz2.open),
+    b"\xfd7zXZ\x00": _xz,
+}
+
+
+class _Piece:
+    """Reads a member that lies in the file as it is."""
+
+    __slots__ = ("_handle", "_offset", "_size")
+
+    def __init__(self, handle: int, offset: int, size: int) -> None:
+        self._handle, self._offset, self._size = handle, offset, size
+
+    def __call__(self) -> bytes:
+        data = os.pread(self._handle, self._size, self._offset)
+        while len(data) < self._size:
+            more = os.pread(self._handle, self._size - len(data), self._offset + len(data))
+            if not more:
+                raise BadSample(BadSampleCode.TRUNCATED, "the archive ends early")
+            data += more
+        return data
 
 
 def _tar_members(path: Path) -> Members:
     members, length = Members(), path.stat().st_size
     handle = os.open(path, os.O_RDONLY)  # kept open: members are read through it while the process lives
     try:
-        with os.fdopen(os.dup(handle), "rb") as file, tarfile.open(fileobj=_HeadersOnly(file), mode="r:") as tar:
-            while (member := tar.next()) is not None:
-                tar.members = []  # type: ignore[attr-defined]
-                _add_tar_member(members, member, handle, length)
-    except (tarfile.TarError, ValueError, UnicodeError, OverflowError, struct.error, EOFError) as error:
+        for member in tar_members(handle, length):
+            if member.kind == "file":
+                members.add(member.name, Entry(member.size, "", _Piece(handle, member.offset, member.size)))
+            elif member.kind == "other":
+                members.refuse(member.name, BadSampleCode.NOT_A_FILE)
+    except BadTar as error:
         raise BadArchive(f"it is not a readable tar or zip ({error})") from error
     return members
 
 
-def _add_tar_member(members: Members, member: tarfile.TarInfo, handle: int, length: int) -> None:
-    if member.isdir():
-        return
-    if not member.isreg() or member.issparse():
-        members.refuse(member.name, BadSampleCode.NOT_A_FILE)
-        return
-    offset, size = member.offset_data, member.size
-    if size < 0 or offset + size > length:
-        members.refuse(member.name, BadSampleCode.TRUNCATED)
-        return
-
-    def read() -> bytes:
-        data = os.pread(handle, size, offset)
-        while len(data) < size:
-            more = os.pread(handle, size - len(data), offset + len(data))
-            if not more:
-                raise BadSample(BadSampleCode.TRUNCATED, "the archive ends early")
-            data += more
-        return data
-
-    members.add(member.name, Entry(size, "", read))
-
-
 def _zip_members(path: Path) -> Members:
-    members = Members()
+    members, length = Members(), path.stat().st_size
     try:
-        archive = zipfile.ZipFile(path)
-        infos = archive.infolist()
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error, EOFError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise BadArchive(f"its directory cannot be read ({error})") from error
-    allowance = max(RATIO_FREE, path.stat().st_size * MAX_RATIO)
-    for info in infos:
+    handle = os.open(path, os.O_RDONLY)  # kept open, as with tars
+    allowance = max(RATIO_FREE, length * MAX_RATIO)
+    lying = overlapping(infos, length)
+    for place, info in enumerate(infos):
         if info.is_dir():
             continue
         kind = (info.external_attr >> 16) & 0o170000
-        allowance -= info.file_size
         if info.flag_bits & 0x1:
             members.refuse(info.filename, BadSampleCode.ENCRYPTED)
         elif kind not in (0, 0o100000):
             members.refuse(info.filename, BadSampleCode.NOT_A_FILE)
-        elif allowance < 0:
+        elif place in lying:
+            members.refuse(info.filename, BadSampleCode.CORRUPT)
+        elif info.file_size > max(allowance, 0):
             members.refuse(info.filename, BadSampleCode.SUSPICIOUS_RATIO)
-        else:
-            members.add(info.filename, Entry(info.file_size, f"{info.CRC:08x}", _zip_reader(archive, info)))
+        elif members.add(info.filename, Entry(info.file_size, f"{info.CRC:08x}", ZipMember(handle, info))):
+            allowance -= info.file_size
     return members
-
-
-def _zip_reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], bytes]:
-    def read() -> bytes:
-        try:
-            with archive.open(info) as file:
-                data = file.read(info.file_size + 1)
-        except Stopped:
-            raise
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error) as error:
-            code = BadSampleCode.BAD_CHECKSUM if "CRC" in str(error) else BadSampleCode.CORRUPT
-            raise BadSample(code, str(error)[:120]) from error
-        except (NotImplementedError, RuntimeError, ValueError, OSError) as error:
-            raise BadSample(BadSampleCode.CORRUPT, str(error)[:120]) from error
-        if len(data) != info.file_size:
-            raise BadSample(BadSampleCode.TRUNCATED, f"{len(data)} bytes instead of {info.file_size}")
-        return data
-
-    return read

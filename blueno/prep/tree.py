@@ -16,7 +16,7 @@ MAX_LABELS_BYTES = 1 << 30
 MAX_FILES = 20_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A file that can be read: its size, what identifies its content as far as the listing tells, its bytes."""
 

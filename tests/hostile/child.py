@@ -65,11 +65,13 @@ class Hostiles:
         self._process.wait(timeout=10)
         self._process.stdout.close()
 
-    def run(self, function: str, *, cap: int = CAP, cpu: int = CPU_SECONDS, **arguments: Any) -> Done:
+    def run(
+        self, function: str, *, cap: int = CAP, cpu: int = CPU_SECONDS, wall: float = WALL_SECONDS, **arguments: Any
+    ) -> Done:
         """Calls `module:function(**arguments)` in a fork; arguments and result are JSON."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        request = {"function": function, "arguments": arguments, "cap": cap, "cpu": cpu, "wall": WALL_SECONDS}
+        request = {"function": function, "arguments": arguments, "cap": cap, "cpu": cpu, "wall": wall}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()

@@ -72,9 +72,10 @@ def _add(fetched: Fetched, context: Context, entries: dict[str, Entry], bad: lis
         raise PrepFailure("SourceNotFound", f"{display(fetched.url)} is no usable archive: {error}") from error
     wrapper = wrapping_folder(members.entries, context.work.layout)
     bad += [(name.removeprefix(wrapper), code) for name, code in members.bad]
+    plain = f"{fetched.sha256}:"  # one text for all members of a tar, not one each
     for name, entry in members.entries.items():
         key = name.removeprefix(wrapper)
         if key in entries:
             bad.append((key, BadSampleCode.DUPLICATE_KEY))
         else:
-            entries[key] = Entry(entry.size, f"{fetched.sha256}:{entry.stamp}", entry.read)
+            entries[key] = Entry(entry.size, plain + entry.stamp if entry.stamp else plain, entry.read)
