@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 import uuid
@@ -35,6 +37,13 @@ print("Authorization: Bearer " + one, file=sys.stderr, flush=True)
 raise SystemExit("cannot log in with password=" + two)
 """
 
+_ALL = """
+import shutil, sys, urllib.request
+everything = b'{"key": "AA==", "range_end": "AA=="}'
+answer = urllib.request.urlopen("http://127.0.0.1:2379/v3/kv/range", everything, timeout=30)
+shutil.copyfileobj(answer, sys.stdout.buffer)
+"""
+
 
 def secret(name: str, kind: str = "Opaque", **values: str) -> dict[str, Any]:
     meta = {"name": name}
@@ -47,9 +56,14 @@ def canary() -> str:
 
 def in_etcd(cluster: Kube, needles: list[bytes]) -> list[str]:
     """Keys of everything the API server keeps that holds one of them, but for Secrets."""
-    everything = json.dumps({"key": "AA==", "range_end": "AA=="})
-    address = "http://127.0.0.1:2379/v3/kv/range"
-    answer = json.loads(cluster.hack("exec", "--", "curl", "-sS", "-d", everything, address))
+    etcd = json.loads(cluster.hack("status", "--json")).get("components", {}).get("etcd")
+    if not etcd:
+        pytest.skip("the etcd of this cluster is no process of ours")
+    # It listens on the node's own loopback.
+    asked = subprocess.run(
+        ["nsenter", "-n", "-t", str(etcd), sys.executable, "-c", _ALL], check=True, capture_output=True
+    )
+    answer = json.loads(asked.stdout)
     assert len(answer["kvs"]) > 100, "this is not all there is"
     found = []
     for pair in answer["kvs"]:
@@ -123,11 +137,12 @@ def test_canaries_stay_where_they_were_put(kube: Kube, mirror: Mirror, web: Web)
     for needle in (token, password, pull, wrong, bearer):
         assert needle not in log
         assert needle not in json.dumps(web.get(path))
-    secrets = f"/registry/secrets/{kube.namespace}/"
-    assert {key for key in in_etcd(kube, needles) if not key.startswith(secrets)} == set()
-    assert len([key for key in in_etcd(kube, needles) if key.startswith(secrets)]) == 3, (
-        "the search finds what is there"
-    )
+    places = {key.split("/")[2] for key in in_etcd(kube, needles)}
+    # The kubelet keeps the last lines of a program that fails in its pod's status, as they are: docs/reporting.md.
+    assert places == {"secrets", "pods"}
+    assert in_etcd(kube, [pull.encode(), wrong.encode(), bearer.encode()]) == [
+        f"/registry/secrets/{kube.namespace}/registry"
+    ]
     assert in_postgresql(kube, needles) == []
     assert in_logs(kube, SYSTEM, needles) == []
     assert in_logs(kube, kube.namespace, needles, also=("train",)) == []
