@@ -41,8 +41,8 @@ class Forked:
         return self._process.exitcode
 
     def send_signal(self, number: int) -> None:
-        assert self.pid is not None
-        os.kill(self.pid, number)
+        if self.returncode is None and self.pid is not None:
+            os.kill(self.pid, number)
 
     async def wait(self) -> int | None:
         await asyncio.to_thread(self._process.join)
@@ -54,15 +54,11 @@ class UnderFire(World):
     """A fake cluster, a proxy before it, and the operators that see the cluster through the proxy."""
 
     proxy: ApiProxy = field(default_factory=lambda: ApiProxy(Upstream("")))
+    forks: list[Forked] = field(default_factory=list)
 
     async def start(self, identity: str = "operator-0", **env: str) -> Operator:
-        number = len(self.operators)
-        config, log = self.folder / "kubeconfig", self.folder / f"operator-{number}.log"
-        config.write_text(KUBECONFIG % self.proxy.url)
         http, report = free_port(), free_port()
         settings = {
-            "HOME": str(self.folder),
-            "KUBECONFIG": str(config),
             "BLUENO_IDENTITY": identity,
             "BLUENO_HTTP_PORT": str(http),
             "BLUENO_REPORT_PORT": str(report),
@@ -70,11 +66,20 @@ class UnderFire(World):
             "BLUENO_SWEEP_SECONDS": "1",
             "BLUENO_WORKERS": "4",
         }
-        process = _FORKS.Process(target=operator_process.run, args=(settings | env, str(log)), daemon=True)
-        process.start()
-        operator = Operator(cast(Any, Forked(process)), log, http, report)
+        process, log = self.fork(settings | env)
+        operator = Operator(cast(Any, process), log, http, report)
         self.operators.append(operator)
         return operator
+
+    def fork(self, settings: dict[str, str], *script: str) -> tuple[Forked, Path]:
+        """A process that runs kopf with our operator or another script, and its log."""
+        config, log = self.folder / "kubeconfig", self.folder / f"operator-{len(self.forks)}.log"
+        config.write_text(KUBECONFIG % self.proxy.url)
+        settings = {"HOME": str(self.folder), "KUBECONFIG": str(config), **settings}
+        process = _FORKS.Process(target=operator_process.run, args=(settings, str(log), *script), daemon=True)
+        process.start()
+        self.forks.append(Forked(process))
+        return self.forks[-1], log
 
     async def until(self, true: Callable[[], Any], what: str, seconds: float = 60) -> Any:
         """As the world's, with more patience: faults make everything slow."""
@@ -93,8 +98,9 @@ async def world(tmp_path: Path) -> AsyncIterator[UnderFire]:
         api.put({"kind": "Secret", "metadata": {"name": names.KEYS_SECRET, "namespace": names.SYSTEM_NAMESPACE}})
         world = UnderFire(api, tmp_path, proxy=proxy)
         yield world
-        for operator in world.operators:
-            await operator.stop(signal.SIGKILL)
+        for process in world.forks:
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What a forked operator runs: `kopf run operator/main.py`, as the image does. Used by tests/loop/fire/conftest.py."""
+"""What a forked operator runs: `kopf run operator/main.py`, as the image does. Used by tests/loop/fire."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from kubernetes.aio.config import kube_config
 from controllers import lifecycle  # noqa: F401
 
 TOP = Path(__file__).resolve().parents[3]
-COMMAND = ["kopf", "run", "--standalone", "--all-namespaces", "operator/main.py"]
+COMMAND = ["kopf", "run", "--standalone", "--all-namespaces"]
 
 
-def run(settings: Mapping[str, str], log: str) -> None:
+def run(settings: Mapping[str, str], log: str, script: str = "operator/main.py") -> None:
     """Until the operator ends; its exit code is the process's."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for output in (1, 2):
@@ -27,5 +27,5 @@ def run(settings: Mapping[str, str], log: str) -> None:
     os.environ |= {**kept, **settings}
     kube_config.KUBE_CONFIG_DEFAULT_LOCATION = settings["KUBECONFIG"]  # was read when it was imported
     os.chdir(TOP)
-    sys.argv = COMMAND
+    sys.argv = [*COMMAND, script]
     kopf.cli.main()
