@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.decode import MAX_SAMPLE_BYTES
-from blueno.data.files import is_full, publish
+from blueno.data.files import is_full, new_file, publish
 from blueno.prep.failure import Stopped
 from blueno.prep.space import NoRoom
 from blueno.prep.tree import MAX_FILES, Entry
@@ -107,7 +107,7 @@ def unpack(path: Path, opener: Callable[[Path], Any], target: Path, tag: str) ->
     temporary = target.with_name(f".{target.name}.{tag}.tmp")
     size = 0
     try:
-        with opener(path) as reader, temporary.open("wb") as writer:
+        with opener(path) as reader, new_file(temporary) as writer:
             while block := reader.read(_BLOCK):
                 size += len(block)
                 if size > limit:
