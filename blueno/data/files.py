@@ -12,7 +12,7 @@ import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 DIRECTORY_MODE = 0o755
 FILE_MODE = 0o444  # sealed files: kubelet may read them as a squashed root
@@ -95,7 +95,7 @@ def new_file(temporary: Path, buffering: int = -1) -> BinaryIO:
     that version. Raises OSError.
     """
     temporary.unlink(missing_ok=True)
-    return cast(BinaryIO, temporary.open("xb", buffering=buffering))
+    return temporary.open("xb", buffering=buffering)
 
 
 def write_file(final: Path, data: bytes, tag: str) -> None:

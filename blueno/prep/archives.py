@@ -17,6 +17,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -102,9 +103,19 @@ def unpack(path: Path, opener: Callable[[Path], Any], target: Path, tag: str) ->
     """Decompresses `path` into `target` durably, within the limits. Nothing is done when `target` is there already."""
     if target.exists():
         return
+    temporary = target.with_name(f".{target.name}.{tag}.tmp")
+    try:
+        _decompress(path, opener, temporary)
+    except BadArchive:
+        with suppress(OSError):  # it may be large, and nobody comes back for it
+            temporary.unlink()
+        raise
+    publish(temporary, target)
+
+
+def _decompress(path: Path, opener: Callable[[Path], Any], temporary: Path) -> None:
     packed = path.stat().st_size
     limit = max(RATIO_FREE, packed * MAX_RATIO)
-    temporary = target.with_name(f".{target.name}.{tag}.tmp")
     size = 0
     try:
         with opener(path) as reader, new_file(temporary) as writer:
@@ -123,7 +134,6 @@ def unpack(path: Path, opener: Callable[[Path], Any], target: Path, tag: str) ->
         if is_full(error):
             raise NoRoom(size + _BLOCK, "unpacking the archive") from error
         raise
-    publish(temporary, target)
 
 
 class _HeadersOnly(io.RawIOBase):
