@@ -255,17 +255,33 @@ def open_dataset(path: str | os.PathLike[str], *, verify: bool = False) -> Datas
     if not (folder / MANIFEST_FILE).is_file():
         if not folder.is_dir():
             raise NotFound(f"{given}: no such directory")
-        current = Volume(folder).current()
-        if current is None:
-            raise NotFound(f"{given} holds no sealed version: is it a data set's directory, and is its Dataset Ready?")
-        folder = Volume(folder).version(current.digest)
+        folder = _current(folder)
     try:
         manifest = Manifest.from_json((folder / MANIFEST_FILE).read_text())
     except FileNotFoundError as error:
         raise NotFound(f"{folder} has no {MANIFEST_FILE}: the version was removed") from error
+    except OSError as error:
+        raise BluenoError(f"{folder / MANIFEST_FILE} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise BluenoError(f"{folder / MANIFEST_FILE}: {error}") from error
     dataset = Dataset(Version(folder, manifest), 0, manifest.samples)
     if verify:
         dataset.verify()
     return dataset
+
+
+def _current(root: Path) -> Path:
+    """The directory of the newest version. Raises NotFound; BluenoError rather than take an older one for it."""
+    volume = Volume(root)
+    try:
+        damaged, current = volume.damaged_pointers(), volume.current()
+    except OSError as error:
+        raise BluenoError(f"{error.filename or root} cannot be read: {error.strerror}") from error
+    if damaged:
+        raise BluenoError(
+            f"{volume.works / damaged[0]} is damaged, so it is not known which version is the newest: restore that "
+            "file or remove it, or open a version's own directory"
+        )
+    if current is None:
+        raise NotFound(f"{root} holds no sealed version: is it a data set's directory, and is its Dataset Ready?")
+    return volume.version(current.digest)

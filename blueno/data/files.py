@@ -12,7 +12,7 @@ import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 DIRECTORY_MODE = 0o755
 FILE_MODE = 0o444  # sealed files: kubelet may read them as a squashed root
@@ -100,10 +100,20 @@ def rename(temporary: Path, final: Path) -> None:
             raise
 
 
+def new_file(temporary: Path, buffering: int = -1) -> BinaryIO:
+    """Opens a temporary file for writing that shares nothing with what had its name.
+
+    An attempt that failed may have left a hard link there, to a file of a sealed version: truncating it would destroy
+    that version. Raises OSError.
+    """
+    temporary.unlink(missing_ok=True)
+    return temporary.open("xb", buffering=buffering)
+
+
 def write_file(final: Path, data: bytes, tag: str) -> None:
     """Writes `data` durably as `final`; `tag` keeps the temporary names of two attempts apart."""
     temporary = final.with_name(f".{final.name}.{tag}.tmp")
-    with temporary.open("wb") as file:
+    with new_file(temporary) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -113,7 +123,7 @@ def write_file(final: Path, data: bytes, tag: str) -> None:
 def create_file(final: Path, data: bytes, tag: str) -> bool:
     """Like `write_file`, but never replaces: False when `final` exists already."""
     temporary = final.with_name(f".{final.name}.{tag}.tmp")
-    with temporary.open("wb") as file:
+    with new_file(temporary) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -149,7 +159,7 @@ def link_or_copy(source: Path, target: Path) -> bool:
             return True  # a repeated LINK says so of the first one
         if error.errno not in _LINK_FAILS:
             raise
-        with source.open("rb") as reader, target.open("wb") as writer:
+        with source.open("rb") as reader, new_file(target) as writer:
             shutil.copyfileobj(reader, writer, 1 << 20)
             writer.flush()
             os.fsync(writer.fileno())

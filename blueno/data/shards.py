@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from blueno.data import npy
-from blueno.data.files import publish
+from blueno.data.files import new_file, publish
 from blueno.data.manifest import DataFile
 
 RAW_SCHEMA = pa.schema([("key", pa.string()), ("bytes", pa.large_binary())])
@@ -30,7 +30,7 @@ class _HashingFile(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._file = path.open("wb", buffering=0)
+        self._file = new_file(path, buffering=0)
         self._hasher = hashlib.sha256()
         self.size = 0
 
@@ -78,7 +78,7 @@ def write_dense(final: Path, rows: npt.NDArray[Any], tag: str) -> DataFile:
     body = plain.reshape(-1).view(np.uint8).data
     hasher = hashlib.sha256(header)
     hasher.update(body)
-    with temporary.open("wb") as file:
+    with new_file(temporary) as file:
         file.write(header)
         file.write(body)
         file.flush()

@@ -7,6 +7,9 @@ fast. See docs/format.md.
 from __future__ import annotations
 
 import json
+import os
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +24,8 @@ from blueno.names import (
     WORKS_DIR,
     version_dir,
 )
+
+_POINTER = re.compile(r"[0-9a-f][^/]*\.json")
 
 
 @dataclass(frozen=True)
@@ -97,21 +102,33 @@ class Volume:
         return next((found for found in reversed(self.pointers()) if base in (found.base, found.work)), None)
 
     def pointers(self) -> list[Pointer]:
-        """All sealed works, oldest first. Damaged files are passed over: each work's own pointer is judged alone."""
-        found = []
+        """All sealed works, oldest first. Damaged files are passed over: each work's own pointer is judged alone.
+
+        Raises OSError when one cannot be read now: without it, another one might be taken for the newest.
+        """
+        return self._judged()[0]
+
+    def damaged_pointers(self) -> list[str]:
+        """Names in works/ of pointers that cannot be understood: any may have been the newest. Raises OSError."""
+        return self._judged()[1]
+
+    def _judged(self) -> tuple[list[Pointer], list[str]]:
+        found, damaged = [], []
         try:
-            files = sorted(self.works.glob("[0-9a-f]*.json"))
+            names = sorted(os.listdir(self.works))  # noqa: PTH208 - glob finds nothing where it may not look
         except FileNotFoundError:
-            return []
-        for file in files:
-            try:
-                found.append(Pointer.from_json(file.stem, file.read_text()))
-            except (ValueError, OSError):
-                continue
-        return sorted(found, key=lambda p: (p.sequence, p.sealed_at, p.work))
+            return [], []
+        for name in names:
+            if _POINTER.fullmatch(name):
+                try:
+                    pointer = self.pointer(name.removesuffix(".json"))
+                    found += [pointer] if pointer is not None else []
+                except ValueError:
+                    damaged.append(name)
+        return sorted(found, key=lambda p: (p.sequence, p.sealed_at, p.work)), damaged
 
     def current(self) -> Pointer | None:
-        """The version readers get by default: that of the highest sequence."""
+        """The version readers get by default: that of the highest sequence. Raises OSError."""
         pointers = self.pointers()
         return pointers[-1] if pointers else None
 

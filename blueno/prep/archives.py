@@ -15,20 +15,22 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.decode import MAX_SAMPLE_BYTES
-from blueno.data.files import is_full, publish
+from blueno.data.files import is_full, new_file, publish
+from blueno.prep.failure import Stopped
 from blueno.prep.space import NoRoom
 from blueno.prep.tars import BadTar, tar_members
 from blueno.prep.tree import MAX_FILES, Entry
 from blueno.prep.zips import MAX_DICTIONARY, ZipMember, overlapping
 
+_Blocks = Callable[[Path], Generator[bytes, None, None]]  # a file's content, a piece at a time
 MAX_RATIO = 100  # unpacked : packed
 RATIO_FREE = 256 << 20  # bytes that may unpack to whatever ratio: small archives of flat images compress well
 MAX_DEPTH = 32  # folders
@@ -98,16 +100,26 @@ def members_of(path: Path, scratch: Path, tag: str) -> Members:
     return _tar_members(path)
 
 
-def unpack(path: Path, blocks: Callable[[Path], Iterator[bytes]], target: Path, tag: str) -> None:
+def unpack(path: Path, blocks: _Blocks, target: Path, tag: str) -> None:
     """Decompresses `path` into `target` durably, within the limits. Nothing is done when `target` is there already."""
     if target.exists():
         return
+    temporary = target.with_name(f".{target.name}.{tag}.tmp")
+    try:
+        _decompress(path, blocks, temporary)
+    except BadArchive:
+        with suppress(OSError):  # it may be large, and nobody comes back for it
+            temporary.unlink()
+        raise
+    publish(temporary, target)
+
+
+def _decompress(path: Path, blocks: _Blocks, temporary: Path) -> None:
     packed = path.stat().st_size
     limit = max(RATIO_FREE, packed * MAX_RATIO)
-    temporary = target.with_name(f".{target.name}.{tag}.tmp")
     size = 0
     try:
-        with closing(blocks(path)) as reader, temporary.open("wb") as writer:
+        with closing(blocks(path)) as reader, new_file(temporary) as writer:
             for block in reader:
                 size += len(block)
                 if size > limit:
@@ -115,23 +127,17 @@ def unpack(path: Path, blocks: Callable[[Path], Iterator[bytes]], target: Path, 
                 writer.write(block)
             writer.flush()
             os.fsync(writer.fileno())
-    except BadArchive:
-        temporary.unlink()
-        raise
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-        temporary.unlink()
         raise BadArchive(f"its compression is damaged ({error})") from error
     except OSError as error:
         if error.errno is None:  # bz2 says "Invalid data stream" this way
-            temporary.unlink()
             raise BadArchive(f"its compression is damaged ({error})") from error
         if is_full(error):
             raise NoRoom(size + _BLOCK, "unpacking the archive") from error
         raise
-    publish(temporary, target)
 
 
-def _xz(path: Path) -> Iterator[bytes]:
+def _xz(path: Path) -> Generator[bytes, None, None]:
     """The content of an .xz of one or more streams, within MAX_DICTIONARY of memory."""
     with path.open("rb") as file:
         packed = file.read(_BLOCK)
@@ -149,8 +155,8 @@ def _xz(path: Path) -> Iterator[bytes]:
                 packed = more.lstrip(b"\0")  # padding between streams
 
 
-def _blocks(opener: Callable[[Path], Any]) -> Callable[[Path], Iterator[bytes]]:
-    def read(path: Path) -> Iterator[bytes]:
+def _blocks(opener: Callable[[Path], Any]) -> _Blocks:
+    def read(path: Path) -> Generator[bytes, None, None]:
         with opener(path) as reader:
             while block := reader.read(_BLOCK):
                 yield block
@@ -158,7 +164,7 @@ def _blocks(opener: Callable[[Path], Any]) -> Callable[[Path], Iterator[bytes]]:
     return read
 
 
-_COMPRESSED: Mapping[bytes, Callable[[Path], Iterator[bytes]]] = {
+_COMPRESSED: Mapping[bytes, _Blocks] = {
     b"\x1f\x8b": _blocks(gzip.open),
     b"BZh": _blocks(bz2.open),
     b"\xfd7zXZ\x00": _xz,

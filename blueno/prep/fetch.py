@@ -128,6 +128,9 @@ class Fetcher:
             if answer.status == 206:
                 if part is None or not answer.headers.get("content-range", "").startswith(f"bytes {start}-"):
                     raise Transient(f"{display(wanted.url)} answers another range than the one asked for")
+                if _validator(answer) not in ("", headers.get("If-Range", _validator(answer))):
+                    part.unlink(missing_ok=True)  # it does not heed If-Range: this is the end of another file
+                    raise Transient(f"{display(wanted.url)} has changed in the middle")
             else:
                 start = 0
             length = int(answer.headers["content-length"]) + start if "content-length" in answer.headers else 0
@@ -141,6 +144,8 @@ class Fetcher:
             raise NoRoom(max(0, length - have), "the download") from error
         finally:
             answer.close()
+        if not size and "content-length" not in answer.headers:
+            raise Transient(f"{display(wanted.url)} sent nothing")  # as when the connection breaks within the header
         if length and size != length:
             raise Transient(f"{display(wanted.url)} ended after {size} of {length} bytes")
         if wanted.sha256 and sha256 != wanted.sha256.lower() and start:

@@ -13,7 +13,9 @@ import ipaddress
 import re
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -22,6 +24,7 @@ from blueno.prep.failure import PrepFailure
 MAX_REDIRECTS = 5
 MAX_URL = 2048
 TIMEOUT = 30.0  # seconds without a byte
+HEADER_TIMEOUT = 60.0  # seconds for the handshake, and from there to the end of the header, however busily it drips
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # Not for the public either, though older Pythons call them global.
@@ -157,7 +160,10 @@ class _Pinned(http.client.HTTPConnection):
         else:
             raise failed or OSError("no address")
         if self._target.scheme == "https":
-            self.sock = _tls().wrap_socket(self.sock, server_hostname=self._target.host.rstrip("."))
+            host = self._target.host.rstrip(".")
+            self.sock = _tls().wrap_socket(self.sock, server_hostname=host, do_handshake_on_connect=False)
+            with _cut_after(HEADER_TIMEOUT, self.sock):
+                self.sock.do_handshake()
 
 
 @functools.cache
@@ -196,10 +202,15 @@ def get(url: str, headers: Mapping[str, str], networks: Sequence[str]) -> Answer
         target = check_url(url)
         connection = _Pinned(target, resolve(target, networks))
         fixed = {"Accept-Encoding": "identity", "User-Agent": "blueno", "Connection": "close"}
+        response = None
         try:
-            connection.request("GET", target.request, headers={**fixed, **headers})
-            response = connection.getresponse()
+            connection.connect()
+            with _cut_after(HEADER_TIMEOUT, connection.sock):
+                connection.request("GET", target.request, headers={**fixed, **headers})
+                response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
+            if response is not None:
+                response.close()
             connection.close()
             raise Transient(f"{display(url)} does not answer ({_reason(error)})") from error
         found = {name.lower(): value for name, value in response.getheaders()}
@@ -216,9 +227,35 @@ def get(url: str, headers: Mapping[str, str], networks: Sequence[str]) -> Answer
     raise PrepFailure("SourceNotFound", f"{display(url)}: more than {MAX_REDIRECTS} redirects")
 
 
+@contextmanager
+def _cut_after(seconds: float, sock: socket.socket) -> Iterator[None]:
+    """Ends the connection when the block takes longer: time-outs of a socket begin anew with every byte."""
+    late = threading.Event()
+
+    def cut() -> None:
+        late.set()
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        if late.is_set():
+            raise TimeoutError(f"no whole answer within {seconds:.0f} s") from error
+        raise
+    else:
+        if late.is_set():  # http.client takes the end of a connection for the end of a header
+            raise TimeoutError(f"no whole answer within {seconds:.0f} s")
+    finally:
+        timer.cancel()
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return f"no answer within {TIMEOUT:.0f} s"
+        return str(error) if "whole" in str(error) else f"no answer within {TIMEOUT:.0f} s"
     return getattr(error, "strerror", None) or type(error).__name__
 
 

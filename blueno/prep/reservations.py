@@ -17,7 +17,7 @@ import re
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -82,6 +82,7 @@ class Reservations:
         self._namespace, _, self._name = config.dataset.partition("/")
         top, above = config.volume, config.root.parent
         self._folders = [top / FOLDER] + ([above / FOLDER] if above != top else [])
+        self._all_folders = tuple(self._folders)
         self._folder: Path | None = None
         self._started = 0
         self._lock = threading.Lock()
@@ -136,7 +137,7 @@ class Reservations:
         if not self._lock.acquire(timeout=1):
             return  # the volume hangs: the file grows stale
         try:
-            remove_of(self._uid, self._folders)
+            remove_of(self._uid, self._all_folders)
         finally:
             self._lock.release()
 
@@ -186,7 +187,7 @@ def folders_of(config: PrepConfig) -> list[Path]:
     return [config.volume / FOLDER, config.root.parent / FOLDER]
 
 
-def remove_of(uid: str, folders: list[Path]) -> None:
+def remove_of(uid: str, folders: Sequence[Path]) -> None:
     """Removes the reservation of the Dataset `uid`, and folders that are empty then."""
     if not _UID.fullmatch(uid):
         return

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from blueno.data.files import link_or_copy, rename
+from blueno.data.files import file_sha256, link_or_copy, rename
 from blueno.data.manifest import DataFile, Manifest, Shard
 from blueno.data.volume import Volume
 
@@ -65,10 +65,14 @@ class Previous:
         source = self.folder / file.name
         if source.stat().st_size != file.bytes:
             raise OSError(f"{source} has not its {file.bytes} bytes any more")
+        if file_sha256(source) != file.sha256:  # else damage at rest would go from version to version
+            raise OSError(f"{source} has been changed since it was sealed")
         temporary = target.with_name(f".{target.name}.{tag}.tmp")
         temporary.unlink(missing_ok=True)
-        link_or_copy(source, temporary)
-        rename(temporary, target)
-        with suppress(FileNotFoundError):  # renaming one link of a file onto another one does nothing
-            temporary.unlink()
+        try:
+            link_or_copy(source, temporary)
+            rename(temporary, target)
+        finally:
+            with suppress(FileNotFoundError):  # renaming one link of a file onto another one does nothing
+                temporary.unlink()
         return DataFile(target.name, file.bytes, file.sha256)

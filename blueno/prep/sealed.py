@@ -56,7 +56,12 @@ def _pointers(volume: Volume, work: Work, owned: bool) -> list[Pointer]:
 
 
 def point(volume: Volume, work: Work, manifest: Manifest, tag: str) -> Pointer:
-    """Makes `manifest`'s version the current one by writing `works/<work>.json`, unless that says so already."""
+    """Makes `manifest`'s version the current one by writing `works/<work>.json`, unless that says so already.
+
+    Durable when it returns: whoever wrote the pointer or the version before may have died, or failed, between the
+    rename and the fsync of the directory. Raises OSError.
+    """
+    sync_directory(volume.versions)
     current = volume.current()
     sequence = 1 if current is None else current.sequence
     if current is not None and current.digest != manifest.digest:
@@ -73,12 +78,15 @@ def point(volume: Volume, work: Work, manifest: Manifest, tag: str) -> Pointer:
 
 
 def verify_files(volume: Volume, digest: str) -> Manifest | None:
-    """The manifest of a sealed version when it and all its files are there in full length, else None."""
+    """The manifest of a sealed version when it and all its files are there in full length, else None.
+
+    Raises OSError when that cannot be known now: a version that may be whole is not to be replaced.
+    """
     try:
         manifest = Manifest.from_json(volume.manifest(digest).read_text())
         folder = volume.version(digest)
         wrong = [f.name for f in manifest.files if (folder / f.name).stat().st_size != f.bytes]
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         log.warning("version %s is damaged: %s", digest[:16], error)
         return None
     if wrong:

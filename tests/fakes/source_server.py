@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -22,6 +22,11 @@ class Served:
     cut_after: list[int] = field(default_factory=list)  # bytes after which the connection breaks, one for each request
     pause: float = 0.0  # seconds before each block
     retry_after: str = ""
+    headers: dict[str, str] = field(default_factory=dict)  # further ones
+    obeys_if_range: bool = True
+    claims: int | None = None  # Content-Length instead of the true one
+    drip: bool = False  # a byte now and then, as long as anybody listens: never a whole header
+    breaks: list[bool] = field(default_factory=list)  # whether the connection ends within the header, for each request
     before: Callable[[int], None] | None = None  # called with the number of the request
 
 
@@ -100,17 +105,29 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, served: Served, wanted: str) -> None:
         start = 0
-        if wanted and served.ranges and self.headers.get("If-Range", served.etag) == served.etag:
+        same = self.headers.get("If-Range", served.etag) == served.etag or not served.obeys_if_range
+        if served.drip:
+            self._drip()
+            return
+        if served.breaks and served.breaks.pop(0):
+            self.close_connection = True
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Le")
+            return
+        if wanted and served.ranges and same:
             start = int(wanted.removeprefix("bytes=").partition("-")[0])
             self.send_response(206 if start < len(served.data) else 416)
             self.send_header("Content-Range", f"bytes {start}-{len(served.data) - 1}/{len(served.data)}")
         else:
             self.send_response(200)
         body = served.data[start:]
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(body) if served.claims is None else served.claims))
         if served.etag:
             self.send_header("ETag", served.etag)
+        for name, value in served.headers.items():
+            self.send_header(name, value)
         self.end_headers()
+        if served.claims is not None:
+            self.close_connection = True  # who waits for more gets the end
         cut = served.cut_after.pop(0) if served.cut_after else len(body)
         for offset in range(0, len(body), 65536):
             if served.pause:
@@ -124,3 +141,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 self.connection.close()
                 return
+
+    def _drip(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while True:
+                self.wfile.write(b"x")
+                time.sleep(0.02)

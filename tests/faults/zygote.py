@@ -45,6 +45,11 @@ class Child:
         """Lets it begin."""
         self.zygote.ask({"go": self.pid})
 
+    def runs(self) -> bool:
+        """Whether it has not ended yet."""
+        state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z"
+
     def wait(self) -> Ended:
         """How it ended."""
         code = self.zygote.ask({"wait": self.pid})["code"]

@@ -120,7 +120,9 @@ def bench(pack: dict[str, int]) -> Iterator[Bench]:
         yield Bench(top, forks, server, works[0], works[1], found[0], earlier, found[1])
 
 
-def traced(made: Bench, place: Place, fault: Fault | None, *, erase: bool = False, host: str = "pod") -> tuple[Ended, Injection]:
+def traced(
+    made: Bench, place: Place, fault: Fault | None, *, erase: bool = False, host: str = "pod"
+) -> tuple[Ended, Injection]:
     """One attempt under `fault`, the second one when its pod is not called `pod`."""
     child = made.zygote.prepare(place, None if erase else made.work, 1 if host == "pod" else 2, host)
     with attach(child.pid, fault, made.top / "strace.log", f"{CHANGING},{OPENING}") as injection:
