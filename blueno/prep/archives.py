@@ -24,7 +24,6 @@ from typing import Any
 from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.decode import MAX_SAMPLE_BYTES
 from blueno.data.files import is_full, new_file, publish
-from blueno.prep.failure import Stopped
 from blueno.prep.space import NoRoom
 from blueno.prep.tars import BadTar, tar_members
 from blueno.prep.tree import MAX_FILES, Entry

@@ -61,7 +61,7 @@ class ZipMember:
         name = os.pread(self._handle, name_length, self._offset + _HEADER)
         if name.decode("utf-8" if flags & UTF8 else "cp437") != self._name:
             raise BadSample(BadSampleCode.CORRUPT, "its header and the directory name it differently")
-        return self._offset + _HEADER + name_length + extra_length
+        return int(self._offset + _HEADER + name_length + extra_length)
 
     def _unpacked(self, start: int) -> bytes:
         """Never more than its size and one byte."""
