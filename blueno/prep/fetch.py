@@ -133,7 +133,7 @@ class Fetcher:
                     raise Transient(f"{display(wanted.url)} has changed in the middle")
             else:
                 start = 0
-            length = int(answer.headers["content-length"]) + start if "content-length" in answer.headers else 0
+            length = 0 if answer.length is None else answer.length + start
             self._check_size(wanted, length, start)
             part = part if answer.status == 206 and part is not None else self._new_part(wanted, answer, length)
             size, sha256 = self._receive(answer, part, start, length)

@@ -14,10 +14,14 @@ def local_file(url: str, mount: Path) -> Path:
 
     `file:///volume/x.tar` (the claim as the pod sees it) and `file:///x.tar` (from the claim's top) are the same file.
     """
-    parts = urlsplit(url)
-    if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(url)
+        path = Path(unquote(parts.path))
+        fits = parts.netloc in ("", "localhost") and not parts.query + parts.fragment and path.is_absolute()
+    except ValueError:
+        fits = False
+    if not fits:
         raise PrepFailure("SourceNotAllowed", f"{url[:200]!r} must be file:///<path on the data set's claim>")
-    path = Path(unquote(parts.path))
     inner = path.relative_to(mount) if path.is_relative_to(mount) else path.relative_to("/")
     found = below(mount, inner.as_posix())
     if not found.is_file():
@@ -27,6 +31,8 @@ def local_file(url: str, mount: Path) -> Path:
 
 def below(mount: Path, inner: str) -> Path:
     """`mount`/`inner` with symbolic links resolved; still below `mount`. Raises PrepFailure SourceNotAllowed."""
+    if "\0" in inner:
+        raise PrepFailure("SourceNotAllowed", f"{inner[:200]!r} holds a NUL, as no path does")
     real = os.path.realpath(mount)
     path = os.path.realpath(f"{real}/{inner.lstrip('/')}")
     if ".." in inner.split("/") or (path != real and not path.startswith(real + os.sep)):

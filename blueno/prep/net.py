@@ -13,24 +13,23 @@ import ipaddress
 import re
 import socket
 import ssl
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from blueno.prep.failure import PrepFailure
+from blueno.prep.patience import TIMEOUT, Patient
 
 MAX_REDIRECTS = 5
 MAX_URL = 2048
-TIMEOUT = 30.0  # seconds without a byte
-HEADER_TIMEOUT = 60.0  # seconds for the handshake, and from there to the end of the header, however busily it drips
+MAX_ADDRESSES = 4  # of a name that are tried
+_GLOBAL6 = ipaddress.IPv6Network("2000::/3")  # all that was ever given out; Python also calls fec0::1 global
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # Not for the public either, though older Pythons call them global.
-_SPECIAL = tuple(
-    map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "2001::/23", "5f00::/16"))
-)
+_SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20")))
+_LENGTH = re.compile("[0-9]{1,18}")
 _REDIRECTS = {301, 302, 303, 307, 308}
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -56,7 +55,10 @@ class Target:
 
 def display(url: str) -> str:
     """The URL without user, query and fragment: fit for logs, messages and manifests."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(a URL that cannot be read)"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
@@ -114,7 +116,7 @@ def is_allowed(address: Address, networks: Sequence[str]) -> bool:
         network = ipaddress.ip_network(text, strict=False)
         if network.version == address.version and address in network:
             return True
-    if isinstance(address, ipaddress.IPv6Address) and (address.sixtofour or address.teredo):
+    if isinstance(address, ipaddress.IPv6Address) and (address not in _GLOBAL6 or address.sixtofour or address.teredo):
         return False
     if any(network.version == address.version and address in network for network in _SPECIAL):
         return False
@@ -137,7 +139,7 @@ def resolve(target: Target, networks: Sequence[str]) -> list[Address]:
             )
     if not addresses:
         raise Transient(f"the name {target.host} has no address")
-    return addresses
+    return addresses[:MAX_ADDRESSES]
 
 
 class _Pinned(http.client.HTTPConnection):
@@ -146,6 +148,8 @@ class _Pinned(http.client.HTTPConnection):
     def __init__(self, target: Target, addresses: Sequence[Address]) -> None:
         super().__init__(target.host, target.port, timeout=TIMEOUT)
         self._target, self._addresses = target, addresses
+        self.sock: Any = None
+        self.patient: Patient | None = None
         if target.scheme == "https":
             self.default_port = 443
 
@@ -160,10 +164,8 @@ class _Pinned(http.client.HTTPConnection):
         else:
             raise failed or OSError("no address")
         if self._target.scheme == "https":
-            host = self._target.host.rstrip(".")
-            self.sock = _tls().wrap_socket(self.sock, server_hostname=host, do_handshake_on_connect=False)
-            with _cut_after(HEADER_TIMEOUT, self.sock):
-                self.sock.do_handshake()
+            self.sock = _tls().wrap_socket(self.sock, server_hostname=self._target.host.rstrip("."))
+        self.sock = self.patient = Patient(self.sock)
 
 
 @functools.cache
@@ -179,10 +181,22 @@ class Answer:
     status: int
     headers: Mapping[str, str]  # names in lower case
     _response: http.client.HTTPResponse
-    _connection: http.client.HTTPConnection
+    _connection: _Pinned
+
+    @property
+    def length(self) -> int | None:
+        """What Content-Length says; None when it does not stand there. Raises Transient when it is no number."""
+        text = self.headers.get("content-length")
+        if text is None:
+            return None
+        if not _LENGTH.fullmatch(text):
+            raise Transient(f"{display(self.url)} answers a Content-Length that is no number")
+        return int(text)
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes; b"" at the end."""
+        if self._connection.patient is not None:
+            self._connection.patient.restart()
         try:
             return self._response.read1(size)
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -202,15 +216,10 @@ def get(url: str, headers: Mapping[str, str], networks: Sequence[str]) -> Answer
         target = check_url(url)
         connection = _Pinned(target, resolve(target, networks))
         fixed = {"Accept-Encoding": "identity", "User-Agent": "blueno", "Connection": "close"}
-        response = None
         try:
-            connection.connect()
-            with _cut_after(HEADER_TIMEOUT, connection.sock):
-                connection.request("GET", target.request, headers={**fixed, **headers})
-                response = connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
-            if response is not None:
-                response.close()
+            connection.request("GET", target.request, headers={**fixed, **headers})
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
             raise Transient(f"{display(url)} does not answer ({_reason(error)})") from error
         found = {name.lower(): value for name, value in response.getheaders()}
@@ -220,42 +229,25 @@ def get(url: str, headers: Mapping[str, str], networks: Sequence[str]) -> Answer
         connection.close()
         if response.status not in _REDIRECTS or "location" not in found:
             raise _status_failure(url, response.status, found)
-        following = urljoin(url, found["location"])
-        if target.scheme == "https" and urlsplit(following).scheme == "http":
-            raise _refused("it redirects from https to http")
-        url = following
+        url = _following(url, found["location"])
     raise PrepFailure("SourceNotFound", f"{display(url)}: more than {MAX_REDIRECTS} redirects")
 
 
-@contextmanager
-def _cut_after(seconds: float, sock: socket.socket) -> Iterator[None]:
-    """Ends the connection when the block takes longer: time-outs of a socket begin anew with every byte."""
-    late = threading.Event()
-
-    def cut() -> None:
-        late.set()
-        with suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
+def _following(url: str, location: str) -> str:
+    """Where a redirect leads; the caller checks it like any URL. Raises PrepFailure."""
     try:
-        yield
-    except (OSError, http.client.HTTPException) as error:
-        if late.is_set():
-            raise TimeoutError(f"no whole answer within {seconds:.0f} s") from error
-        raise
-    else:
-        if late.is_set():  # http.client takes the end of a connection for the end of a header
-            raise TimeoutError(f"no whole answer within {seconds:.0f} s")
-    finally:
-        timer.cancel()
+        following = urljoin(url, location)
+        downgraded = urlsplit(url).scheme == "https" and urlsplit(following).scheme == "http"
+    except ValueError as error:
+        raise _refused("it redirects to what cannot be read as a URL") from error
+    if downgraded:
+        raise _refused("it redirects from https to http")
+    return following
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return str(error) if "whole" in str(error) else f"no answer within {TIMEOUT:.0f} s"
+        return f"no answer within {TIMEOUT:.0f} s"
     return getattr(error, "strerror", None) or type(error).__name__
 
 

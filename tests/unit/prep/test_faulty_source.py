@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from blueno.prep import fetch, net
+from blueno.prep import fetch, net, patience
 from blueno.prep.progress import Progressing
 from blueno.resources.work import Work
 from tests.fakes.preparation import Place, archive_work
@@ -106,10 +106,10 @@ def test_a_connection_that_breaks_within_the_header_is_tried_again(server: Sourc
 
 def test_a_header_that_drips_is_given_up(server: SourceServer, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte comes in time, and the header never ends."""
-    monkeypatch.setattr(net, "HEADER_TIMEOUT", 0.2)
+    monkeypatch.setattr(patience, "PATIENCE", 0.2)
     server.paths["/a.tar"] = Served(DATA, drip=True)
     failed = place.failed(verified(server), "SourceUnavailable", retry_seconds=0.1)
-    assert "no whole answer within" in failed.message
+    assert "no answer within" in failed.message
     assert nothing_is_published(place)
     server.paths["/a.tar"] = Served(DATA)
     assert place.sealed(verified(server), attempt=2).samples == 240
