@@ -193,3 +193,9 @@ def free_and_capacity(path: Path) -> tuple[int, int]:
     """(bytes this process may still write, bytes in all) of the file system that holds `path`."""
     stats = os.statvfs(path)
     return stats.f_bavail * stats.f_frsize, stats.f_blocks * stats.f_frsize
+
+
+def free_inodes(path: Path) -> int | None:
+    """Files that can still be made there, however many bytes are free. None where the file system does not count."""
+    stats = os.statvfs(path)
+    return stats.f_favail if stats.f_files else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from blueno.data.files import free_and_capacity, is_full
+from blueno.data.files import free_and_capacity, free_inodes, is_full
 from blueno.errors import BluenoError, InvalidSpec
 from blueno.prep.probe import denied, is_denied, is_servers, servers
 from blueno.resources.outcome import FAILURE_CODES
@@ -53,6 +53,8 @@ def _no_space(error: OSError, root: Path) -> str:
         place = place.parent
     free, capacity = free_and_capacity(place)
     what = "quota exceeded" if error.errno == errno.EDQUOT else "no space left"
+    if free_inodes(place) == 0:
+        what = "no inodes left, so no file can be made,"
     return (
         f"{what} on the volume: {mebibytes(free)} of {mebibytes(capacity)} are free; "
         "finished shards are kept, the next attempt continues when there is room"

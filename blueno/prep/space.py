@@ -14,11 +14,11 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from blueno.data.files import free_and_capacity, is_full
+from blueno.data.files import free_and_capacity, free_inodes, is_full
 from blueno.data.volume import Volume
 from blueno.prep.config import PrepConfig
 from blueno.prep.failure import PrepFailure, mebibytes
@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 LEAST = 1 << 20  # bytes that are waited for when nobody knows how much a step needs
 LONGEST_PAUSE = 60.0  # seconds between two tries where statvfs tells of room and yet nothing can be written: quotas
+FEW_INODES = 64  # that are left, at which a step may well have failed for want of them
 GIVES_WAY = 60.0  # seconds that one who waits behind another one who waits keeps what it has begun
 
 
@@ -53,9 +54,12 @@ class Room:
     capacity: int  # 0: the file system does not say
     promised: int = 0
     ahead: tuple[Reservation, ...] = ()
+    inodes: int | None = None  # files that can still be made; None where the file system does not count
 
     def fits(self, wanted: int, left: int) -> bool:
         """Whether `wanted` bytes fit now; where others go first, beside them `left`, which is all that is to come."""
+        if self.inodes == 0:
+            return False
         if not self.capacity or not self.ahead:
             return not self.capacity or wanted <= self.free
         return max(wanted, left) <= self.free - self.promised
@@ -132,7 +136,7 @@ class Space:
         """Free and capacity, as progress reports carry them. Raises OSError."""
         free, capacity = free_and_capacity(self._config.volume)
         self._progress.free_bytes, self._progress.capacity_bytes = free, capacity
-        return Room(free, capacity)
+        return Room(free, capacity, inodes=free_inodes(self._config.volume))
 
     def clear(self) -> None:
         """Removes the temporary files of this attempt. What is finished, and parts that can be resumed, stay."""
@@ -174,7 +178,7 @@ class Space:
         others = self._reservations.others(room.capacity)
         # One that has begun was promised its room; later growth counts against those behind it, or none would end.
         ahead = tuple(o for o in others if o.place < mine or (o.admitted and not self._admitted))
-        return Room(room.free, room.capacity, sum(one.needed for one in ahead), ahead)
+        return replace(room, promised=sum(one.needed for one in ahead), ahead=ahead)
 
     def _tell(self) -> None:
         self._reservations.write(_and_a_tenth(self.left), admitted=self._admitted, waiting=self._waiting)
@@ -207,6 +211,9 @@ class Space:
 
 def sentence(what: str, wanted: int, room: Room, namespace: str) -> str:
     """What is needed, what is there, who goes first. Data sets of other namespaces are counted, never named."""
+    if room.inodes is not None and room.inodes < FEW_INODES:
+        text = f"{what} needs files, and the volume has inodes for {room.inodes} more, though {mebibytes(room.free)} "
+        return f"{text}are free: remove files or enlarge it; it goes on by itself, finished work is kept"
     text = f"{what} needs {mebibytes(wanted)}, {mebibytes(room.free)} are free on the volume of "
     text += mebibytes(room.capacity)
     if room.promised and wanted <= room.free:

@@ -12,7 +12,7 @@ from typing import Any
 
 import blueno
 from blueno.data.files import file_sha256
-from blueno.data.manifest import Manifest
+from blueno.data.manifest import DataFile, Manifest
 from blueno.data.volume import Pointer, Volume
 from blueno.errors import BluenoError, NotFound
 from blueno.prep.record import Record
@@ -96,7 +96,7 @@ def _bad_records(shards: Path) -> list[str]:
     return found
 
 
-def _differs(path: Path, file: Any) -> bool:
+def _differs(path: Path, file: DataFile) -> bool:
     return path.stat().st_size != file.bytes or file_sha256(path) != file.sha256
 
 
