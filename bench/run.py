@@ -27,7 +27,7 @@ machine; below 1 means less time or memory than the other. Whole figures, ranges
 
 def names() -> list[str]:
     """Every benchmark there is."""
-    return sorted(path.stem for path in BENCH.glob("*.py") if path.stem not in ("run", "common"))
+    return sorted(path.stem for path in BENCH.glob("*.py") if path.stem not in ("run", "common", "played_node"))
 
 
 def figure(values: dict[str, Any], unit: str) -> str:
