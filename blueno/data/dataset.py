@@ -252,12 +252,16 @@ def open_dataset(path: str | os.PathLike[str], *, verify: bool = False) -> Datas
     """
     given = Path(path)
     folder = given.parent if given.name == MANIFEST_FILE else given
+    volume = None
     if not (folder / MANIFEST_FILE).is_file():
         if not folder.is_dir():
             raise NotFound(f"{given}: no such directory")
-        folder = _current(folder)
+        volume, folder = Volume(folder), _current(folder)
     try:
-        manifest = Manifest.from_json((folder / MANIFEST_FILE).read_text())
+        data = (folder / MANIFEST_FILE).read_bytes()
+        manifest = Manifest.from_json(data.decode())
+        if volume is not None and not volume.is_sealed_manifest(manifest.digest, data):
+            raise ValueError("it has been changed since it was sealed")
     except FileNotFoundError as error:
         raise NotFound(f"{folder} has no {MANIFEST_FILE}: the version was removed") from error
     except OSError as error:

@@ -10,12 +10,12 @@ import json
 import os
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from blueno.data.manifest import Manifest
-from blueno.data.volume import Pointer, Volume
+from blueno.data.volume import Pointer, Volume, is_known_manifest
 from blueno.errors import BluenoError, NotFound
 from blueno.names import MANIFEST_FILE, version_dir
 
@@ -105,6 +105,7 @@ def survey(path: Path) -> Survey:
     volume = Volume(folder)
     versions = tuple(_find(volume.versions / name, folder) for name in names if _VERSION_NAME.fullmatch(name))
     pointers, problems = _pointers(volume, versions)
+    versions = tuple(_known(found, pointers, folder) for found in versions)
     if not versions and not problems:
         raise NotFound(f"{path} holds no sealed version")
     newest = max(pointers, key=lambda p: (p.sequence, p.sealed_at, p.work), default=None)
@@ -170,6 +171,17 @@ def _pointers(volume: Volume, versions: tuple[Found, ...]) -> tuple[list[Pointer
             Problem(volume.works.name, ProblemCode.MISSING, "no pointer: no Dataset would find the version")
         )
     return good, problems
+
+
+def _known(found: Found, pointers: list[Pointer], root: Path) -> Found:
+    """`found`, with a problem when no pointer was written for the manifest that is there now."""
+    if found.manifest is None or found.problem is not None:
+        return found
+    path = found.folder / MANIFEST_FILE
+    if is_known_manifest(pointers, found.manifest.digest, _text(path).encode()):
+        return found
+    text = "has been changed since it was sealed: its sha256 is not that in works/"
+    return replace(found, problem=Problem(_relative(path, root), ProblemCode.CHANGED, text))
 
 
 def _owner(volume: Volume) -> list[Problem]:

@@ -6,9 +6,11 @@ fast. See docs/format.md.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -36,11 +38,16 @@ class Pointer:
     sequence: int  # 1 for the first version; the highest is the current one
     sealed_at: str  # RFC 3339, UTC
     base: str = ""  # 16 hexadecimal digits: the work as it is when nobody asked to read the source again; "" unknown
+    manifest: str = (
+        ""  # 64 hexadecimal digits: sum of manifest.json, which holds the sums of everything else; or unknown
+    )
 
     def to_json(self) -> str:
         body = {"digest": self.digest, "sealedAt": self.sealed_at, "sequence": self.sequence}
         if self.base:
             body["base"] = self.base
+        if self.manifest:
+            body["manifest"] = self.manifest
         return json.dumps(body, sort_keys=True) + "\n"
 
     @classmethod
@@ -48,8 +55,8 @@ class Pointer:
         """Raises ValueError on anything that is no pointer."""
         try:
             body = json.loads(text)
-            base = str(body.get("base", ""))
-            return cls(work, str(body["digest"]), int(body["sequence"]), str(body["sealedAt"]), base)
+            base, manifest = str(body.get("base", "")), str(body.get("manifest", ""))
+            return cls(work, str(body["digest"]), int(body["sequence"]), str(body["sealedAt"]), base, manifest)
         except (AttributeError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a pointer to a version: {text[:80]!r}") from error
 
@@ -126,10 +133,20 @@ class Volume:
                     damaged.append(name)
         return sorted(found, key=lambda p: (p.sequence, p.sealed_at, p.work)), damaged
 
+    def is_sealed_manifest(self, digest: str, data: bytes) -> bool:
+        """Whether `data` is a manifest.json that some pointer to this version was written for. Raises OSError."""
+        return is_known_manifest(self.pointers(), digest, data)
+
     def current(self) -> Pointer | None:
         """The version readers get by default: that of the highest sequence. Raises OSError."""
         pointers = self.pointers()
         return pointers[-1] if pointers else None
+
+
+def is_known_manifest(pointers: Iterable[Pointer], digest: str, data: bytes) -> bool:
+    """Also where no pointer knows the sum. A version that was prepared again may have pointers to the one before."""
+    known = {pointer.manifest for pointer in pointers if pointer.digest == digest and pointer.manifest}
+    return not known or hashlib.sha256(data).hexdigest() in known
 
 
 def root_below(mount: Path, root: str) -> Path:

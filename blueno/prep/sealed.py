@@ -9,7 +9,7 @@ import errno
 import logging
 from contextlib import suppress
 
-from blueno.data.files import sync_directory, write_file
+from blueno.data.files import file_sha256, sync_directory, write_file
 from blueno.data.manifest import Manifest
 from blueno.data.volume import Pointer, Volume
 from blueno.prep.config import PrepConfig
@@ -66,7 +66,8 @@ def point(volume: Volume, work: Work, manifest: Manifest, tag: str) -> Pointer:
     sequence = 1 if current is None else current.sequence
     if current is not None and current.digest != manifest.digest:
         sequence += 1
-    pointer = Pointer(work.hash, manifest.digest, sequence, manifest.sealed_at, work.base)
+    about = file_sha256(volume.manifest(manifest.digest))
+    pointer = Pointer(work.hash, manifest.digest, sequence, manifest.sealed_at, work.base, about)
     existing = None
     with suppress(ValueError):
         existing = volume.pointer(work.hash)
@@ -83,11 +84,15 @@ def verify_files(volume: Volume, digest: str) -> Manifest | None:
     Raises OSError when that cannot be known now: a version that may be whole is not to be replaced.
     """
     try:
-        manifest = Manifest.from_json(volume.manifest(digest).read_text())
+        data = volume.manifest(digest).read_bytes()
+        manifest = Manifest.from_json(data.decode())
         folder = volume.version(digest)
         wrong = [f.name for f in manifest.files if (folder / f.name).stat().st_size != f.bytes]
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         log.warning("version %s is damaged: %s", digest[:16], error)
+        return None
+    if not volume.is_sealed_manifest(digest, data):
+        log.warning("version %s is damaged: its manifest has been changed since it was sealed", digest[:16])
         return None
     if wrong:
         log.warning("version %s is damaged: %s has not its length", digest[:16], wrong[0])

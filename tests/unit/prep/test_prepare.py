@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import subprocess
@@ -49,7 +50,8 @@ def test_class_folders_become_a_sealed_version(place: Place) -> None:
     ]
     assert outcome.bytes == sum((place.root / f).stat().st_size for f in place.files() if "data-" in f or "index" in f)
     pointer = json.loads((place.root / f"works/{work.hash}.json").read_text())
-    known = {"digest": outcome.digest, "sequence": 1, "sealedAt": outcome.sealed_at}
+    about = hashlib.sha256((place.version(outcome) / "manifest.json").read_bytes()).hexdigest()
+    known = {"digest": outcome.digest, "sequence": 1, "sealedAt": outcome.sealed_at, "manifest": about}
     assert pointer == known | {"base": work.hash}
     ds = blueno.open_dataset(place.root, verify=True)
     assert ds.raw(3) == files[f"pets/{ds[3].key}"]
