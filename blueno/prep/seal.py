@@ -11,7 +11,6 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +21,7 @@ import pyarrow as pa
 
 from blueno.data import index
 from blueno.data.digest import RowsDigest, layout_digest
-from blueno.data.files import FILE_MODE, link_or_copy, make_directory, remove_tree, rename, sync_directory, write_file
+from blueno.data.files import FILE_MODE, link_or_copy, make_directory, rename, sync_directory, write_file
 from blueno.data.manifest import DataFile, Manifest, Shard
 from blueno.data.volume import Pointer, Volume
 from blueno.names import INDEX_FILE, MANIFEST_FILE
@@ -59,7 +58,7 @@ class Sealer:
         manifest = self._existing(digest)
         if manifest is None:
             manifest = self._publish(digest, rows, kept)
-        return self._point(manifest), manifest
+        return point(self.volume, self.context.work, manifest, self.context.tag), manifest
 
     def _existing(self, digest: str) -> Manifest | None:
         """The manifest when the same samples were sealed before: that directory stays, unless it is damaged."""
@@ -148,13 +147,6 @@ class Sealer:
             shutil.rmtree(folder, ignore_errors=True)
             return existing
         return manifest
-
-    def _point(self, manifest: Manifest) -> Pointer:
-        sync_directory(self.volume.versions)  # who renamed the version may have been killed before
-        pointer = point(self.volume, self.context.work, manifest, self.context.tag)
-        with suppress(OSError):
-            remove_tree(self.context.staging)
-        return pointer
 
 
 def without_secrets(value: Any) -> Any:

@@ -11,6 +11,7 @@ from blueno.data.digest import RowsDigest
 from blueno.prep.badcount import BadCount
 from blueno.prep.guard import take_ownership
 from blueno.prep.pack import Packer
+from blueno.prep.prepare import Attempt
 from blueno.prep.reuse import Previous
 from blueno.prep.seal import Sealer, _numbered
 from blueno.prep.sealed import point
@@ -91,12 +92,13 @@ BUGS = (
         EARLY, "holds is durable"),
     Bug("a rename without an fsync of its directory", one_work, files.publish, "sync_directory(final.parent)", "pass",
         EARLY, "is told to be sealed before the name"),
-    Bug("a pointer before its version is durable", one_work, Sealer._point, "sync_directory(self.volume.versions)",
+    Bug("a pointer before its version is durable", one_work, point, "sync_directory(volume.versions)",
         "pass", EARLY, "before that name is durable"),
     Bug("new directories without fsync", one_work, take_ownership, "sync_names(volume.root, config.volume)", "pass",
         EARLY, "is told to be sealed before the name"),
     Bug("published early", one_work, Sealer._rename, "rename(folder, target)",
-        "point(self.volume, self.context.work, manifest, self.context.tag); rename(folder, target)",
+        "write_file(self.volume.pointer_file(manifest.work), Pointer(manifest.work, manifest.digest, 1, "
+        "manifest.sealed_at).to_json().encode(), self.context.tag); rename(folder, target)",
         EARLY, "which is not there"),
     Bug("written in place", one_work, files.write_file, 'temporary = final.with_name(f".{final.name}.{tag}.tmp")',
         "temporary = final", EARLY, "is written under its own name"),
@@ -132,7 +134,8 @@ BUGS = (
         Invariant.REPLAY, "has changed since it was sealed"),
     Bug("two versions of one number", two_works, point, "sequence += 1", "pass",
         Invariant.FENCING, "are both version 1"),
-    Bug("staging that stays", one_work, Sealer._point, "remove_tree(self.context.staging)", "pass",
+    Bug("staging that stays", one_work, Attempt._clear_staging_of,
+        "shutil.rmtree(self.volume.staging / work, ignore_errors=True)", "pass",
         Invariant.BOUNDS, "is left of a sealed work"),
     Bug("a query in the manifest", a_secret_in_a_query, Sealer._manifest,
         "without_secrets(self.context.work.source)", "self.context.work.source", Invariant.SECRECY, "shows secret"),
