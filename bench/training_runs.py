@@ -19,7 +19,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ PATIENCE = 1200.0  # seconds for all runs of a repetition: a small node starts a
 IMAGE = os.environ.get("BLUENO_BENCH_IMAGE", "localhost/blueno/prep:dev")
 METRICS = os.environ.get("BLUENO_METRICS_URL", "")  # of the operator; else through the API server's proxy
 AUDIT = os.environ.get("BLUENO_AUDIT_LOG", "")
+Look = Callable[[dict[str, Any]], None]
 _WRITES = re.compile(r'^blueno_api_writes_total\{kind="(?:Job|TrainingRun/status|Service)",verb="\w+"\} (\S+)', re.M)
 
 
@@ -168,19 +170,37 @@ def audited(log: Path, namespace: str, fresh: int) -> int:
     return count
 
 
+@asynccontextmanager
+async def watching(
+    cluster: Any, namespace: str, looks: Mapping[Resource, Look], node: played_node.PlayedNode | None
+) -> AsyncIterator[None]:
+    """Bare watches while the block runs, and the played node."""
+    if node is not None:
+        await node.join()
+    watches = [asyncio.create_task(follow(cluster, kind, namespace, look)) for kind, look in looks.items()]
+    try:
+        yield
+    finally:
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
+        if node is not None:
+            await node.leave()
+        await cluster.close()
+
+
 async def measure(prefix: str, namespace: str, count: int, at_a_time: int) -> tuple[Seen, float]:
     """Apply `count` runs, `at_a_time` of them at once, and wait for their ends; what was seen, and writes per run."""
     from blueno.kube import Cluster  # the library reads $KUBECONFIG when it is imported
 
     cluster, seen, tasks = await Cluster.connect(), Seen(), set()
-    played = at_a_time > 1 and not REAL
-    node = played_node.PlayedNode(cluster, SPREAD, RUNNING)
+    node = played_node.PlayedNode(cluster, SPREAD, RUNNING) if at_a_time > 1 and not REAL else None
     wanted = [f"{prefix}-{number}" for number in range(count)]
 
     async def apply(name: str, gate: asyncio.Semaphore) -> None:
         async with gate:
             seen.sent[name] = time.time()
-            await cluster.create(TRAINING_RUNS, run_manifest(name, namespace, played))
+            await cluster.create(TRAINING_RUNS, run_manifest(name, namespace, node is not None))
             if at_a_time == 1:
                 await seen.until({name})
 
@@ -194,18 +214,12 @@ async def measure(prefix: str, namespace: str, count: int, at_a_time: int) -> tu
 
     def pod(body: dict[str, Any]) -> None:
         seen.look(body)
-        if played:
+        if node is not None:
             node.look(body)
 
     answered: set[str] = set()
-    if played:
-        await node.join()
-    watches = [
-        asyncio.create_task(follow(cluster, resource, namespace, look))
-        for resource, look in ((TRAINING_RUNS, answer), (JOBS, seen.look), (PODS, pod))
-    ]
     fresh = os.stat(AUDIT).st_size if AUDIT else 0  # noqa: PTH116
-    try:
+    async with watching(cluster, namespace, {TRAINING_RUNS: answer, JOBS: seen.look, PODS: pod}, node):
         await asyncio.sleep(1)
         before = 0.0 if AUDIT else await writes(cluster, namespace, fresh)
         gate = asyncio.Semaphore(at_a_time)
@@ -214,13 +228,6 @@ async def measure(prefix: str, namespace: str, count: int, at_a_time: int) -> tu
         await asyncio.sleep(2)  # whatever is written after the end counts, too
         made = await writes(cluster, namespace, fresh) - before
         await asyncio.gather(*tasks)
-    finally:
-        for watch in watches:
-            watch.cancel()
-        await asyncio.gather(*watches, return_exceptions=True)
-        if played:
-            await node.leave()
-        await cluster.close()
     failed = {name: reason for name, reason in seen.over.items() if reason != "Completed" and name in wanted}
     if failed:
         raise SystemExit(f"runs that did not complete: {failed}")

@@ -103,11 +103,11 @@ def _unchanged(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _end(body: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """Status and reason of a run that is over, and when it ended; () before."""
+    """Status and reason of a run that is over, in which attempt and when it ended; () before."""
     status = (body or {}).get("status") or {}
     for entry in status.get("conditions") or ():
         if entry["type"] == "Succeeded" and entry["status"] != "Unknown":
-            return entry["status"], entry["reason"], str(status.get("completionTime"))
+            return entry["status"], entry["reason"], str(status.get("attempt")), str(status.get("completionTime"))
     return ()
 
 
