@@ -155,3 +155,20 @@ def test_what_each_dimension_is() -> None:
     assert dimensions((7, 3, 5)) == (5, 3, 7, 1)
     assert dimensions((7, 3, 5, 2)) == (5, 3, 7, 2)
     assert sniff(jpeg()) == "jpeg"
+
+
+def test_a_header_that_nests_deeply_is_bad_and_the_next_one_is_read() -> None:
+    """Python 3.11's own parser is unusable after such a text."""
+    good = io.BytesIO()
+    np.save(good, np.arange(12, dtype=np.uint8).reshape(3, 4))
+    for nest in (
+        "[" * 4000 + "]" * 4000,
+        "-" * 9000 + "1",
+        "+".join("1" * 4000),
+        "not " * 2000 + "1",
+        "a" + ".a" * 4000,
+    ):
+        text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {nest}}}".encode()
+        with pytest.raises(BadSample):
+            decode(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(12))
+        assert decode(good.getvalue())[1].shape == (3, 4)
