@@ -167,7 +167,7 @@ async def recreated(world: UnderFire, prep: PrepController, jobs: JobController,
     await world.settled(2.5)
     uids = {meta["uid"] for meta in last.values()}
     for kind in kinds:
-        check(world.api.read(kind, "one"))
+        assert check(world.api.read(kind, "one")), "it names what was made for it"
     owners = {body["metadata"].get("labels", {}).get(names.OWNER_UID) for body in world.api.all("Job")}
     assert owners == uids, "nothing of a namesake is left"
     live = "SELECT uid::text FROM projection.{} WHERE deleted_at IS NULL"
@@ -176,11 +176,12 @@ async def recreated(world: UnderFire, prep: PrepController, jobs: JobController,
         await world.until(lambda: reader.read(live.format(table)) == [(last[kind]["uid"],)], f"one live {table}")  # noqa: B023
 
 
-def check(body: dict[str, Any]) -> None:
-    """A status that names something made for a uid names its own."""
+def check(body: dict[str, Any]) -> set[str]:
+    """A status that names something made for a uid names its own: which it names."""
     mine = names.uid8(body["metadata"]["uid"])
     told = set(re.findall(r"\bone-([0-9a-f]{8})\b", str(body["status"])))
     assert told <= {mine}, f"{body['kind']} of {mine} shows {told}: {body['status']}"
+    return told
 
 
 async def test_recreated_two_hundred_times(
