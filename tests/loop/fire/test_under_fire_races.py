@@ -65,7 +65,10 @@ async def at_each_call(
     raise AssertionError(f"{MOST_CALLS} calls about one object, and still more")
 
 
-@pytest.mark.parametrize("storage", [{}, {"storage": EXPORT}], ids=["claim", "nfs"])
+@pytest.mark.parametrize(
+    "storage",
+    [pytest.param({}, id="claim", marks=pytest.mark.soak), pytest.param({"storage": EXPORT}, id="nfs")],
+)
 async def test_a_dataset_deleted_after_any_call_leaves_nothing(
     world: UnderFire, prep: PrepController, storage: dict[str, Any]
 ) -> None:
