@@ -19,7 +19,7 @@ from tests.db.recording import World, a_world, done
 from tests.db.sample_model import a_meta, a_table
 from tests.proxies.postgres import TO_CLIENT, TO_SERVER, CutAt, CutCommit, PostgresProxy
 
-POINTS = 24  # each way
+POINTS = 16  # each way
 
 
 @pytest.fixture

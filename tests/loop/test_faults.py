@@ -64,26 +64,6 @@ async def test_a_deleted_dataset_that_no_watch_told_of_is_forgotten(world: World
     await sound(world, before)
 
 
-async def test_a_status_that_cannot_be_written_arrives_when_the_api_server_heals(world: World) -> None:
-    await world.at_work()
-    refused = []
-
-    def broken(verb: str, path: str) -> int | None:
-        if verb == "PATCH" and path.endswith("/status"):
-            refused.append(path)
-            return 500
-        return None
-
-    world.api.fail = broken
-    world.api.put(a_dataset_manifest())
-    await world.until(lambda: len(refused) >= 4, "the fault has fired, with growing pauses")
-    world.api.fail = lambda verb, path: None
-    await world.until(lambda: world.condition("Ready")[1] in ("Pending", "Provisioning"), "status after healing")
-    await world.settled()
-    assert len(world.api.all("Job")) == len(world.api.all("PersistentVolumeClaim")) == 1
-    await sound(world)
-
-
 async def test_an_api_server_that_answers_nothing_for_a_while(world: World) -> None:
     operator = await world.at_work()
     world.api.put(a_dataset_manifest())
@@ -115,26 +95,6 @@ async def test_a_restart_writes_nothing_when_nothing_changed(world: World) -> No
     assert_sound(picture(world, before))
     await second.stop()
     assert second.process.returncode == 0
-
-
-async def test_an_operator_killed_between_job_and_status_makes_no_second_job(world: World) -> None:
-    first = await world.at_work()
-
-    def dead_after_the_job(verb: str, path: str) -> int | None:
-        if world.api.all("Job") and verb == "PATCH":
-            return 503
-        return None
-
-    world.api.fail = dead_after_the_job
-    world.api.put(a_dataset_manifest())
-    await world.job()
-    await first.stop(signal.SIGKILL)
-    world.api.fail = lambda verb, path: None
-    await world.at_work()
-    await world.until(lambda: world.api.read("Dataset", "mnist")["status"].get("work"), "the Job is adopted")
-    await sound(world)
-    assert len(world.api.all("Job")) == 1
-    assert world.api.read("Dataset", "mnist")["status"]["work"]["attempt"] == 1
 
 
 async def test_the_second_operator_waits_for_the_lease(world: World) -> None:

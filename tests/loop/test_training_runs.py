@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-from typing import Any
 
 import pytest
 
 from blueno import names
-from tests.fakes.api_server import Seen
 from tests.fakes.job_controller import JobController
 from tests.loop.conftest import World
 from tests.loop.runs import RUN, a_run_manifest, completed, said, writes_of
@@ -72,44 +69,6 @@ async def test_a_late_running_never_overwrites_the_end(world: World, jobs: JobCo
     assert world.api.read(RUN, "train")["status"] == end
     assert len(jobs.made) == 1
     await sound(world, before)
-
-
-@pytest.mark.timeout(300)
-async def test_an_operator_killed_after_any_of_its_calls_loses_and_doubles_nothing(
-    world: World, jobs: JobController
-) -> None:
-    """Every operator dies right after its k-th call for a run took effect, before it hears so; the next one goes on."""
-    operator = await world.at_work()
-    call, survived = 0, False
-    while not survived:
-        call += 1
-        name, left, victim = f"run-{call}", [call], operator
-
-        def cut(seen: Seen, name: str = name, left: list[int] = left, victim: Any = victim) -> None:
-            if name in seen.path or name in str((seen.body or {}).get("metadata", {}).get("name", "")):
-                left[0] -= 1
-                if left[0] == 0:
-                    os.kill(victim.process.pid, signal.SIGKILL)
-
-        world.api.done = cut
-        world.api.put(a_run_manifest(name))
-        await world.until(
-            lambda: operator.process.returncode is not None or said(world, name)[0] == "True",  # noqa: B023
-            f"the end of {name}, or of its operator",
-        )
-        await asyncio.sleep(0.3)  # a call after the last status write may kill it, too
-        survived = operator.process.returncode is None
-        world.api.done = lambda seen: None
-        if not survived:
-            operator = await world.at_work()
-        await completed(world, name)
-    await sound(world)
-    assert call > WRITES_PER_RUN  # it has been killed after each write at least
-    assert sorted(jobs.made) == sorted({name.rpartition("-")[0] + "-a1" for name in jobs.made})
-    assert len(jobs.made) == call
-    for number in range(1, call + 1):
-        status = world.api.read(RUN, f"run-{number}")["status"]
-        assert (said(world, f"run-{number}"), status["attempt"]) == (("True", "Completed"), 1)
 
 
 @pytest.mark.parametrize("code", [0, 1])

@@ -32,6 +32,7 @@ from tests.proxies.rules import (
     CutBefore,
     Delay,
     Fault,
+    Meanwhile,
     Rule,
     Twice,
     call_of,
@@ -134,6 +135,8 @@ class ApiProxy:
         if isinstance(fault, CutAfter):
             fault.strike()
             return _cut(request)
+        if isinstance(fault, Meanwhile):
+            fault.strike()
         return answer
 
     async def _ask(self, request: web.Request, raw: bytes) -> web.StreamResponse:

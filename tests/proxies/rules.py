@@ -79,6 +79,13 @@ class CutAfter:
     strike: Callable[[], object] = lambda: None
 
 
+@dataclass(frozen=True)
+class Meanwhile:
+    """Something else happens when the server has acted and before its answer, which comes as ever."""
+
+    strike: Callable[[], object]
+
+
 # Faults of a watch: their rules count lines, on watches that are open already, too ----------------------
 
 
@@ -110,7 +117,7 @@ class EndStream:
 
 
 LINE_FAULTS = (Freeze, StreamError, Garble, EndStream)
-Fault = Answer | Delay | Twice | CutBefore | CutAfter | Freeze | StreamError | Garble | EndStream
+Fault = Answer | Delay | Twice | CutBefore | CutAfter | Meanwhile | Freeze | StreamError | Garble | EndStream
 
 
 @dataclass

@@ -65,7 +65,11 @@ async def test_a_training_run_survives_its_operator(world: UnderFire, jobs: JobC
     assert [run["status"]["attempt"] for run in world.api.all(RUN)] == [1] * (calls + 1)
 
 
-@pytest.mark.parametrize("storage", [{}, {"storage": EXPORT}], ids=["claim", "nfs"])
+@pytest.mark.parametrize(
+    "storage",
+    # The path of a claim's data set is a part of that of one on NFS.
+    [pytest.param({}, id="claim", marks=pytest.mark.soak), pytest.param({"storage": EXPORT}, id="nfs")],
+)
 async def test_a_dataset_survives_its_operator(world: UnderFire, prep: PrepController, storage: dict[str, Any]) -> None:
     """From `kubectl apply` to Ready, and from `kubectl delete` until its data are erased and nothing is left."""
 
