@@ -22,6 +22,7 @@ from blueno import names
 from blueno.config import OperatorConfig
 from blueno.errors import BluenoError, Unavailable
 from blueno.kube import Cluster
+from blueno.memory import allow_deep_json
 from blueno.resources.api import DEPLOYMENTS, SERVICES
 from controllers import http, keys, quiet, source
 from controllers.cache import Cache, owner_uid
@@ -80,6 +81,7 @@ class Operator:
 
 def register(registry: kopf.OperatorRegistry) -> None:
     """Put our handlers into kopf's registry."""
+    allow_deep_json()
     running: list[Operator] = []
 
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from blueno import names
 from blueno.errors import InvalidSpec
 from blueno.resources.conditions import Condition, parse_conditions, parse_time
+from blueno.resources.spec_types import DATASET, MAX_DEPTH, check_types, is_deep
 
 SOURCES = ("tfds", "archive", "claim")
 STORAGE_KINDS = ("claimTemplate", "existingClaim", "nfs", "managedNFS", "hostPath")
@@ -95,6 +96,8 @@ class Dataset:
     def parse(cls, body: Mapping[str, Any]) -> Dataset:
         """Raises InvalidSpec for what the schema should have refused (an older CRD, a hand-made object)."""
         meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
+        source = _one_of(spec.get("source"), SOURCES, "spec.source") if isinstance(spec, Mapping) else {}
+        check_types(spec, DATASET)
         _check_metadata(spec.get("metadata"))
         deleted = meta.get("deletionTimestamp")
         return cls(
@@ -103,7 +106,7 @@ class Dataset:
             uid=meta["uid"],
             generation=meta.get("generation", 1),
             observed_generation=status.get("observedGeneration", -1),
-            source=_one_of(spec.get("source"), SOURCES, "spec.source"),
+            source=source,
             layout={"type": "auto", **(spec.get("layout") or {})},
             storage=_parse_storage(spec.get("storage")),
             prepare=_parse_prepare(spec.get("prepare") or {}),
@@ -122,6 +125,8 @@ class Dataset:
 
 def _check_metadata(value: Any) -> None:
     """The schema can only count the keys of free JSON."""
+    if is_deep(value):
+        raise InvalidSpec("spec.metadata", f"must not be nested deeper than {MAX_DEPTH} levels")
     if value is not None and len(json.dumps(value)) > METADATA_LIMIT:
         raise InvalidSpec("spec.metadata", f"must be at most {METADATA_LIMIT} bytes of JSON: keep a link instead")
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from blueno import names
 from blueno.resources.conditions import SCHEMA_MADE
+from blueno.resources.spec_types import is_deep
 
 Body = Mapping[str, Any]
 
@@ -33,8 +34,13 @@ def identity(body: Body) -> dict[str, Any]:
         "generation": number(meta.get("generation"), LARGE) or 0,
         "created_at": meta.get("creationTimestamp") or _NO_TIME,
         "managed_by": managed_by(meta),
-        "document": document({"spec": body.get("spec") or {}, "status": body.get("status") or {}}),
+        "document": document({"spec": _flat(body.get("spec") or {}), "status": body.get("status") or {}}),
     }
+
+
+def _flat(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The spec without free JSON that is nested deeper than any Dataset may have it: PostgreSQL's stack is small."""
+    return {**spec, "metadata": None} if is_deep(spec.get("metadata")) else spec
 
 
 def conditions(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -14,6 +14,7 @@ from blueno import names
 from blueno.errors import InvalidSpec
 
 _PARAMETER = re.compile(r"\$\(params\.([A-Za-z0-9_.-]{1,64})\)")
+MAX_NODES = 256  # as in the schema: the pods of a run are told each other's names
 _GIT = re.compile(r"https?://[^\s@]+")
 
 
@@ -196,6 +197,14 @@ def placement(spec: Mapping[str, Any]) -> Placement:
         run_as_user=security.get("runAsUser", names.UID),
         run_as_group=security.get("runAsGroup", names.UID),
     )
+
+
+def team(spec: Mapping[str, Any]) -> Team:
+    """Raises InvalidSpec: a number that no schema has bounded is memory in the operator."""
+    nodes = spec.get("numNodes", 1)
+    if not 1 <= nodes <= MAX_NODES:
+        raise InvalidSpec("spec.numNodes", f"must be from 1 to {MAX_NODES}")
+    return Team(nodes, spec.get("numProcPerNode"))
 
 
 def limits(spec: Mapping[str, Any]) -> Limits:

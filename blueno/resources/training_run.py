@@ -9,6 +9,7 @@ from typing import Any
 
 from blueno.resources import run_parts as parts
 from blueno.resources.conditions import Condition, find, parse_conditions, parse_time
+from blueno.resources.spec_types import TRAINING_RUN, check_types
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class TrainingRun:
     def parse(cls, body: Mapping[str, Any]) -> TrainingRun:
         """Raises InvalidSpec for what the schema cannot see or an older one let pass."""
         meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
+        check_types(spec, TRAINING_RUN)
         return cls(
             name=meta["name"],
             namespace=meta["namespace"],
@@ -65,7 +67,7 @@ class TrainingRun:
             container=parts.container(spec),
             datasets=parts.datasets(spec.get("datasets") or ()),
             placement=parts.placement(spec),
-            team=parts.Team(spec.get("numNodes", 1), spec.get("numProcPerNode")),
+            team=parts.team(spec),
             limits=parts.limits(spec),
             keeping=parts.keeping(spec),
             metrics=parts.metrics(spec),
