@@ -75,7 +75,7 @@ def overlay() -> str:
 def wait(workload: str) -> None:
     """Until the workload's new pod is ready. Raises Refused naming the command that says why it is not."""
     try:
-        kubectl("rollout", "status", *SYSTEM, workload, "--timeout=140s")
+        kubectl("rollout", "status", *SYSTEM, workload, "--timeout=280s", seconds=300)
     except Refused as error:
         look = f"hack/cluster kubectl -n blueno-system describe {workload}"
         raise Refused(f"{workload} does not start; `{look}` and its pod's log say why") from error

@@ -52,7 +52,8 @@ class Stopped(Exception):
 def main(arguments: list[str]) -> int:
     """The server's exit code; 0 also when stopped before it ran, 1 with a sentence when it cannot run."""
     if arguments == ["ready"]:
-        os.execv(program("pg_isready"), ["pg_isready", "-q", "-h", "127.0.0.1", "-p", PORT, "-t", "2"])  # noqa: S606
+        asks = program("pg_isready")
+        os.execv(asks, [asks, "-q", "-h", "127.0.0.1", "-p", PORT, "-t", "2"])  # noqa: S606
     if arguments:
         sys.stderr.write("usage: start.py [ready]\n")
         return 2
