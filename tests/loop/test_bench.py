@@ -26,6 +26,7 @@ async def test_the_benchmark_of_training_runs(world: World, jobs: JobController)
         "KUBECONFIG": str(world.folder / "kubeconfig"),
         "PYTHONPATH": str(TOP),
         "BLUENO_BENCH_RUNS": "20",
+        "BLUENO_BENCH_REAL": "1",  # the fake API server has pods, and no nodes
         "BLUENO_METRICS_URL": f"http://localhost:{operator.http}/metrics",
     }
     process = await asyncio.create_subprocess_exec(
