@@ -61,7 +61,7 @@ async def test_a_damaged_older_version_does_not_stop_the_others(world: World) ->
     async with world.recorder() as recorder:
         await done(world, A, third)
         assert [digest for digest, *_ in world.loaded(A)] == [first, third]
-        assert recorder.metrics.failures.labels("version")._value.get() == 1
+        assert recorder.metrics.failures.labels("version")._value.get() >= 1  # on a busy machine it has tried again
         assert "Failed" not in world.operator.states(A)
 
 

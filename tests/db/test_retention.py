@@ -216,4 +216,8 @@ async def test_the_recorder_does_it(world: World, filled: Connection, caplog: py
             filled.commit()
             await until(lambda: recorder.metrics.forgotten._value.get() == 2)
     assert "removing the records of runs that were deleted more than 90 days ago" in caplog.text
-    assert "the records of 1 runs are removed: 111 rows" in caplog.text
+    # The second may be old enough before the first round of a busy machine has ended: then both go together.
+    assert any(
+        f"the records of {words} rows" in caplog.text
+        for words in ("1 runs are removed: 111", "2 runs are removed: 221")
+    )
