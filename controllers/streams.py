@@ -1,8 +1,9 @@
 """kopf's own requests, made so that no answer to a list or watch ends the operator.
 
 kopf ends the process for an ERROR in a watch (all but 410), for half a line, and for a list that expires between two
-pages; a broken connection it mends by itself. So here each of them becomes one, after a pause that grows. Made by
-controllers/lifecycle.py at login; everything else that calls the API server has blueno/kube.py.
+pages; a broken connection it mends by itself. So here each of them becomes one, after a pause that grows. A watch that
+ends as soon as it has begun, which kopf would open again at once, rests as long. Made by controllers/lifecycle.py at
+login; everything else that calls the API server has blueno/kube.py.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import json
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, cast
 
@@ -21,6 +23,7 @@ from controllers.quiet import EndlessBackoffs
 log = logging.getLogger("blueno.streams")
 
 LONGEST_PAUSE = 5.0  # seconds; meanwhile the sweep finds what changes
+SOON = 2.0  # seconds: an API server that is well keeps an idle watch for minutes
 EXPIRED = 410
 
 
@@ -47,15 +50,19 @@ class Streams:
             answer.content = cast(aiohttp.StreamReader, _Guarded(self, path, answer.content))
         return answer
 
-    async def _broken(self, path: str, why: str) -> aiohttp.ClientPayloadError:
+    async def _broken(self, path: str, why: str) -> _Broken:
         """The error that makes kopf begin anew, when it is time to do so."""
         pause = next(self._pauses.setdefault(path, iter(EndlessBackoffs(LONGEST_PAUSE))))
         log.warning("watching %s: %s; again in %.1f s", path, why, pause)
         await asyncio.sleep(pause)
-        return aiohttp.ClientPayloadError(f"{path}: {why}")
+        return _Broken(f"{path}: {why}")
 
     def _works(self, path: str) -> None:
         self._pauses.pop(path, None)
+
+
+class _Broken(aiohttp.ClientPayloadError):
+    """What kopf takes for a broken connection; said and waited for already."""
 
 
 class _Guarded:
@@ -71,19 +78,33 @@ class _Guarded:
 
     async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
         """What kopf reads a watch by."""
+        began, brought, why = time.monotonic(), False, "it ended"
+        try:
+            async for lines in self._whole_lines(size):
+                good, wrong = sound(lines)
+                if good:
+                    brought = True
+                    self._streams._works(self._path)
+                    yield good
+                if wrong:
+                    raise await self._streams._broken(self._path, wrong)
+        except _Broken:
+            raise
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError) as error:
+            why = f"{type(error).__name__}, it broke"
+        if brought or time.monotonic() - began >= SOON:
+            return  # kopf goes on from where it was
+        raise await self._streams._broken(self._path, f"{why} as soon as it began")
+
+    async def _whole_lines(self, size: int) -> AsyncIterator[bytes]:
         rest = b""
         async for chunk in self._content.iter_chunked(size):
             lines, newline, after = chunk.rpartition(b"\n")
-            if not newline:
+            if newline:
+                yield rest + lines + newline
+                rest = after
+            else:
                 rest += chunk
-                continue
-            good, why = sound(rest + lines + newline)
-            rest = after
-            if good:
-                self._streams._works(self._path)
-                yield good
-            if why:
-                raise await self._streams._broken(self._path, why)
         if rest:
             raise await self._streams._broken(self._path, "the stream ended within a line")
 

@@ -126,9 +126,11 @@ class Kube:
 
     def picture(self) -> str:
         """What a person would look at."""
-        wide = self.run("get", "datasets,jobs,pods,pvc", "-o", "wide", check=False)
         log = self.inside("blueno-system").run("logs", "deployment/blueno-operator", "--tail=15", check=False)
-        return f"{wide}\n--- operator\n{log}"
+        events = self.run("get", "events", "--sort-by=.metadata.creationTimestamp", check=False)
+        wide = self.run("get", "datasets,jobs,pods,pvc", "-o", "wide", check=False)
+        latest = "\n".join(events.splitlines()[-15:])
+        return f"--- operator\n{log}\n--- events\n{latest}\n--- objects\n{wide}"  # the end survives being cut
 
     def kill(self, component: str) -> str:
         """SIGKILL of a component's process, once there is one; the id of the container that died."""

@@ -80,9 +80,9 @@ def test_pod_killed_while_it_packs(kube: Kube, mirror: Mirror) -> None:
 def test_job_deleted_by_hand(kube: Kube, mirror: Mirror) -> None:
     content = class_folders(200)
     expected = reference_digest(kube, mirror, content)
-    mirror.delay = 1.5
+    mirror.delay = 5.0
     kube.apply(archive_dataset("victim", mirror.put("v.tar", content), content))
-    kube.wait("a running pod", lambda: running_pod(kube), every=0.1)
+    kube.wait("a running pod", lambda: running_pod(kube), 180, every=0.1)
     job = next(j for j in kube.list("jobs") if j["metadata"]["name"].startswith("victim"))
     kube.run("delete", "job", job["metadata"]["name"])
     mirror.delay = 0.0

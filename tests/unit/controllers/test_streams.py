@@ -63,6 +63,7 @@ async def read(session: aiohttp.ClientSession, url: str) -> bytes:
         ([EVENT, BROKEN], "etcd is slow"),
         ([EVENT[:20], EVENT[20:] + BROKEN[:5], BROKEN[5:]], "etcd is slow"),
         ([EVENT, EVENT[:20]], "within a line"),
+        ([], "it ended as soon as it began"),
     ],
 )
 async def test_a_stream_that_goes_wrong_is_a_broken_connection(

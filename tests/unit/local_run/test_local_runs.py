@@ -126,7 +126,7 @@ def test_begin_as_the_spec_says(bench: Bench) -> None:
         ({"env": [{"name": "BLUENO_RUN", "value": "x"}]}, "set by Blueno"),
         ({"activeDeadlineSeconds": "10"}, "spec.activeDeadlineSeconds: must be a whole"),
         ({"checkpoint": {"resume": "Perhaps"}}, "must be Auto, Never or From"),
-        ({"gpus": 1}, "spec: a field has another type"),
+        ({"gpus": 1}, "spec.gpus: must be an object, not a number"),
         ({"datasets": [{"name": "a", "mountPath": "/x/../y"}]}, "without .."),
     ],
 )
