@@ -16,6 +16,8 @@ DATASET_KIND: Final = "Dataset"
 DATASETS: Final = "datasets"
 TRAINING_RUN_KIND: Final = "TrainingRun"
 TRAINING_RUNS: Final = "trainingruns"
+SAMPLE_KIND: Final = "Sample"
+SAMPLES: Final = "samples"
 KINDS: Final = (DATASET_KIND, TRAINING_RUN_KIND)
 CLAIM_KIND: Final = "PersistentVolumeClaim"  # owns the data server of what runs have written to it
 
@@ -145,6 +147,9 @@ OWNER_FILE: Final = "owner.json"
 VERSIONS_DIR: Final = "versions"
 WORKS_DIR: Final = "works"
 STAGING_DIR: Final = "staging"
+OBJECTS_DIR: Final = "objects"  # bytes of the working set
+WORKING_DIR: Final = "working"  # its journals
+UPLOADS_DIR: Final = "uploads"  # large files that are still being sent
 MANIFEST_FILE: Final = "manifest.json"
 INDEX_FILE: Final = "index.arrow"
 
