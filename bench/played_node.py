@@ -64,7 +64,8 @@ class PlayedNode:
     def look(self, pod: dict[str, Any]) -> None:
         """One event of a watch of Pods: a new one on this node is played from now on."""
         uid = pod["metadata"]["uid"]
-        if pod["spec"].get("nodeName") == NAME and uid not in self._known:
+        waits = (pod.get("status") or {}).get("phase") == "Pending"  # those of an earlier repetition are over
+        if pod["spec"].get("nodeName") == NAME and waits and uid not in self._known:
             self._known.add(uid)
             self._keep(self._play(pod))
 

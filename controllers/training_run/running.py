@@ -13,7 +13,7 @@ from controllers.training_run import queueing, words
 from controllers.training_run.case import Case
 from controllers.training_run.observe import RunJob
 
-QUIET = 8.0  # seconds in which a first pod may start without a write: status says Pending, as the schema made it
+QUIET = 20.0  # seconds in which a first pod may start without a write, as long as nothing is known to be wrong
 START_PATIENCE = 3.0  # seconds a pod may take to start before Events are asked why: quota, mounts, Pod Security
 LOOK_AGAIN = 5.0  # seconds between two questions about a pod that does not start, or a Job that is held
 

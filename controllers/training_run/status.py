@@ -29,7 +29,8 @@ def project_status(run: TrainingRun, job: RunJob | None, step: Step, heard: Hear
     if status.get("jobRef") != run.status.get("jobRef"):
         status["pods"] = None  # those of the attempt before
     over = _is_over(step)
-    if job is not None and not run.ended:
+    # While a pod starts its name and its node are told once, with the reason, and again when it runs.
+    if job is not None and not run.ended and not run.reason == step.reason == Reason.STARTING:
         status |= _seen(run, job)
     status |= _told(run, job, heard.training)
     if over:

@@ -190,8 +190,8 @@ def running(run: TrainingRun, job: RunJob) -> Step:
     """A Job at work, from what its pods show."""
     now = [pod for pod in job.pods if not pod.ended]
     started, nodes = [pod for pod in now if pod.started], run.team.nodes
-    if not job.pods:
-        return Step(Reason.STARTING, "waiting for the pod to be made", reconciling=True)
+    if not job.pods:  # no other words than for a pod that was made: they would be a write for every run of a crowd
+        return Step(Reason.STARTING, "the pod is starting", reconciling=True)
     if nodes > 1:
         if len(started) == nodes:
             return Step(Reason.RUNNING, f"{nodes} pods run")
@@ -213,9 +213,9 @@ def refused(message: str) -> tuple[str, str]:
 
 def told(run: TrainingRun, step: Step, message: str) -> tuple[str, str]:
     """Reason and sentence of `step` with what an Event says."""
-    text = f"{step.message}: {message}"
     if "exceeded quota" in message:
-        return Reason.WAITING_FOR_QUOTA, text
+        return Reason.WAITING_FOR_QUOTA, f"waiting for the pod to be made: {message}"
+    text = f"{step.message}: {message}"
     if message.startswith("Failed to pull image"):  # the pod's own status may say so ten seconds later
         return Reason.IMAGE_PULL_FAILED, _unpulled(run, message)
     if message.startswith("Pulling image"):

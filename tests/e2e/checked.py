@@ -1,11 +1,12 @@
 """Asks the checker (tests/checker) about a test's namespace on the real cluster. Called by tests after a fault.
 
-The snapshot is made of what kubectl shows, of the volumes behind the namespace's claims as this machine sees them (the
-local cluster's node shares its file systems), and of the deployed PostgreSQL.
+The snapshot is made of what kubectl shows, of the volumes behind the namespace's claims as this machine sees them
+(through the processes of the local cluster's node), and of the deployed PostgreSQL.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
@@ -33,16 +34,18 @@ def assert_sound_soon(
     volumes: Iterable[Path] = (),
     canaries: Iterable[Canary] = (),
     seconds: float = PATIENCE,
+    at_rest: bool = True,
     **known: Mapping[str, Any],
 ) -> Snapshot:
     """Looks until nothing is found; fails with what is still found after so many `seconds`.
 
-    `before`: an earlier answer, so that what must not change is compared. `volumes`: directories of servers outside
+    `before`: an earlier answer, so that what must not change is compared. `at_rest`: nothing is to be done any more, so
+    that what is under way counts as stuck. `volumes`: directories of servers outside
     the cluster. `known`: `declared` and `reference` of a Snapshot.
     """
     deadline = time.monotonic() + seconds
     while True:
-        snapshot = replace(picture(kube, volumes), before=before, canaries=tuple(canaries), **known)
+        snapshot = replace(picture(kube, volumes), before=before, canaries=tuple(canaries), at_rest=at_rest, **known)
         found = judge(snapshot)
         if not found:
             return snapshot
@@ -103,23 +106,24 @@ def _volumes(kube: Kube, objects: Objects) -> list[Path] | None:
         if (claim["metadata"].get("labels") or {}).get(names.ROLE_LABEL) != names.ROLE_OUTPUTS
     ]
     managed = kube.inside(names.STORAGE_NAMESPACE).get("pvc", names.nfs_server_name(kube.namespace))
-    found: dict[Path, None] = {}
+    sources = []
+    for claim in (*claims, *([managed] if managed else [])):
+        name = claim["spec"].get("volumeName", "")
+        spec = (by_name.get(name) or (kube.get("pv", name) if name else {})).get("spec") or {}
+        source = spec.get("hostPath") or spec.get("local")
+        sources += [source["path"]] if source else []
     try:
-        for claim in (*claims, *([managed] if managed else [])):
-            name = claim["spec"].get("volumeName", "")
-            volume = by_name.get(name) or (kube.get("pv", name) if name else {})
-            found.update(dict.fromkeys(_of_node(kube, volume)))
-    except subprocess.CalledProcessError as error:
-        print(f"{kube.namespace}: volumes are not checked, the node's files cannot be seen: {error.stderr}")
+        return _of_node(kube, list(dict.fromkeys(sources)))
+    except (subprocess.CalledProcessError, KeyError) as error:  # another kind of cluster
+        said = getattr(error, "stderr", "") or error
+        print(f"{kube.namespace}: volumes are not checked, the node's files cannot be seen: {said}")
         return None
-    return list(found)
 
 
-def _of_node(kube: Kube, volume: Mapping[str, Any]) -> list[Path]:
-    """Where a volume of the node lies, as this machine sees it; nothing for one on a server, or one that is gone."""
-    spec = volume.get("spec") or {}
-    source = spec.get("hostPath") or spec.get("local")
-    if not source:
-        return []
-    path = Path(kube.hack("exec", "--", "readlink", "-f", source["path"]).strip())
-    return [path] if path.is_dir() else []
+def _of_node(kube: Kube, paths: list[str]) -> list[Path]:
+    """Where directories of the node lie, as this machine sees them; those that are gone are left out."""
+    script = 'for path; do readlink -f "$path"; done'
+    inside = kube.hack("exec", "--", "sh", "-c", script, "sh", *paths).split("\n") if paths else []
+    node = Path("/proc", str(json.loads(kube.hack("status", "--json"))["init"]), "root")
+    found = [node / path.lstrip("/") for path in inside if path]
+    return [path for path in found if path.is_dir()]

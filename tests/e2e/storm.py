@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.e2e.checked import assert_sound_soon
 from tests.e2e.kube import Kube, container
 from tests.e2e.ledger import Ledger
 from tests.e2e.mirror import Mirror
@@ -222,6 +223,7 @@ class Storm:
                 self.ledger.fired(name, hit.what)
                 hit.healed()
                 self.ledger.healed()
+                assert_sound_soon(self.kube, at_rest=False)
                 return
 
     def calm(self) -> None:
@@ -234,6 +236,7 @@ class Storm:
         for run in (f"run-{one}" for one in range(self.rounds)):
             wait_reason(kube, run, "Completed", 240)
             assert status_of(kube, run)["attempt"] == 1, run
+        assert_sound_soon(kube)
         kube.run("delete", "trainingruns.blueno.dev", "--all", "--timeout=120s")
         kube.run("delete", "datasets.blueno.dev", "--all", "--timeout=180s")
         kube.wait("nothing left", lambda: not kube.list("jobs") and not kube.list("pods"), 60)

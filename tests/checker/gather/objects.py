@@ -33,16 +33,18 @@ def gather_kubectl(kubectl: Kubectl, namespaces: Iterable[str] = (), kinds: Iter
     Children are read before their owners: one that is made in between is not taken for one whose owner is gone.
     """
     wanted = tuple(namespaces)
-    found: dict[str, tuple[Body, ...]] = {}
-    for kind in sorted(kinds, key=lambda kind: kind in ("Dataset", "TrainingRun")):
-        resource = BY_KIND[kind]
-        name = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
-        places: tuple[tuple[str, ...], ...] = ((),)
-        if resource.namespaced:
-            places = tuple(("-n", space) for space in wanted) or (("--all-namespaces",),)
-        items = [item for place in places for item in json.loads(kubectl("get", name, "-o", "json", *place))["items"]]
-        found[kind] = tuple({"kind": kind, **item} for item in items if resource.namespaced or _is_of(item, wanted))
-    return Objects(found)
+    asked = sorted(kinds, key=lambda kind: kind in ("Dataset", "TrainingRun"))
+    found: dict[str, list[Body]] = {kind: [] for kind in asked}
+    everywhere: tuple[tuple[str, ...], ...] = (("--all-namespaces",),)
+    for namespaced in (True, False):
+        resources = [BY_KIND[kind] for kind in asked if BY_KIND[kind].namespaced == namespaced]
+        named = ",".join(f"{each.plural}.{each.group}" if each.group else each.plural for each in resources)
+        for place in (tuple(("-n", space) for space in wanted) if namespaced else ()) or everywhere:
+            items = json.loads(kubectl("get", named, "-o", "json", *place))["items"] if resources else []
+            for item in items:
+                if namespaced or _is_of(item, wanted):
+                    found[item["kind"]].append(item)
+    return Objects({kind: tuple(some) for kind, some in found.items()})
 
 
 def _is_of(volume: Body, namespaces: tuple[str, ...]) -> bool:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,3 +141,22 @@ def census(made: Bench, *, again: bool = False, erase: bool = False, opening: bo
         made.done_with(place)
         made.known[key] = every(injection.counts)
     return [point for point in made.known[key] if opening or point[0] != OPENING]
+
+
+def struck(
+    made: Bench, start: Callable[[], Place], point: tuple[str, int], effect: str, *, erase: bool = False
+) -> tuple[Place, Ended]:
+    """A place in which the fault fired at this call, or at the last of its kind when there were fewer this time.
+
+    How many writes a download takes depends on how much of it has come each time the attempt looks.
+    """
+    call, number = point
+    for _ in range(5):
+        place = start()
+        ended, injection = traced(made, place, Fault(call, effect, str(number)), erase=erase)
+        if injection.fired:
+            break
+        number = injection.counts[call]
+        made.done_with(place)
+    injection.must_have_fired()
+    return place, ended

@@ -16,7 +16,7 @@ from tests.fakes.full_volume import until
 from tests.faults.strace import CHANGING, OPENING, Fault, Injection, attach, needs_strace, spread
 from tests.faults.volume import torn
 from tests.faults.zygote import Ended
-from tests.unit.prep.points import FEW_CALLS, Bench, bench, census, traced
+from tests.unit.prep.points import FEW_CALLS, Bench, bench, census, struck, traced
 
 pytestmark = needs_strace
 CODES = {  # that an attempt may end with; it may also have gone on without what failed
@@ -43,9 +43,7 @@ def points(made: Bench, calls: Sequence[str], most: int = 1 << 30) -> list[tuple
 
 def fail_once(made: Bench, error: str, point: tuple[str, int]) -> str:
     """The code that the attempt ended with, "" when it sealed all the same. The next one seals in any case."""
-    place = made.fresh("failing", again=True)
-    ended, injection = traced(made, place, Fault(point[0], f"error={error}", str(point[1])))
-    injection.must_have_fired()
+    place, ended = struck(made, lambda: made.fresh("failing", again=True), point, f"error={error}")
     assert torn(place.root) == []
     code = code_of(ended)
     if not code and ended.outcome is not None:
@@ -95,6 +93,11 @@ def fill_up(made: Bench, error: str, point: tuple[str, int]) -> None:
         seen = torn(place.root)
         injection.heal()
         ended = child.wait()
+    made_calls = injection.counts[point[0]]
+    if not injection.fired and made_calls < point[1]:  # see `struck`
+        made.done_with(place)
+        fill_up(made, error, (point[0], made_calls))
+        return
     injection.must_have_fired()
     assert not seen, seen
     made.check(place, ended, again=True)

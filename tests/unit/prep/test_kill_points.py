@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.fakes.preparation import Place
 from tests.faults.strace import CHANGING, OPENING, Fault, attach, needs_strace, spread
 from tests.faults.volume import torn
 from tests.faults.zygote import Ended
-from tests.unit.prep.points import FEW_CALLS, MANY_CALLS, Bench, bench, census, traced
+from tests.unit.prep.points import FEW_CALLS, MANY_CALLS, Bench, bench, census, struck
 
 POINTS, POINTS_AGAIN, POINTS_ERASING = 25, 8, 5
 pytestmark = needs_strace
@@ -34,18 +34,16 @@ def many() -> Iterator[Bench]:
         yield made
 
 
-def kill(made: Bench, place: Place, point: tuple[str, int], *, erase: bool = False) -> None:
-    """One attempt that dies there."""
-    fault = Fault(point[0], "signal=SIGKILL", str(point[1]))
-    ended, injection = traced(made, place, fault, erase=erase)
-    injection.must_have_fired()
+def killed(made: Bench, start: Callable[[], Place], point: tuple[str, int], *, erase: bool = False) -> Place:
+    """A place where one attempt died at this call."""
+    place, ended = struck(made, start, point, "signal=SIGKILL", erase=erase)
     assert ended.code == -signal.SIGKILL, ended.text
+    return place
 
 
 def kill_and_go_on(made: Bench, point: tuple[str, int], hosts: list[str], *, again: bool) -> None:
     """After the kill nothing is torn; a pod that is restarted (`pod`) and one of a new attempt (`next`) both seal."""
-    place = made.fresh("killed", again=again)
-    kill(made, place, point)
+    place = killed(made, lambda: made.fresh("killed", again=again), point)
     assert torn(place.root) == []
     copies = [made.fresh_copy(place, f"killed-{host}") for host in hosts[1:]]
     for host, volume in zip(hosts, [place, *copies], strict=True):
@@ -56,8 +54,7 @@ def kill_and_go_on(made: Bench, point: tuple[str, int], hosts: list[str], *, aga
 
 def kill_and_erase(made: Bench, point: tuple[str, int]) -> None:
     """An erasure that dies can be repeated: what is left is always known to be ours."""
-    place = made.fresh("erased", again=True)
-    kill(made, place, point, erase=True)
+    place = killed(made, lambda: made.fresh("erased", again=True), point, erase=True)
     ended = made.zygote.run(place, None, 2, "next")
     assert ended.code == 0, ended.text
     assert list(place.volume.iterdir()) == []

@@ -74,7 +74,7 @@ def test_an_operator_killed_after_the_job_was_made_makes_no_second_one() -> None
     world = World()
     world.step()
     world.run["status"] = {"observedGeneration": -1}  # the status was never written
-    world.later(9)
+    world.later(21)
     step = world.settle()
     assert step.apply == ()
     assert world.run["status"]["jobRef"] == {"name": "train-11111111-a1"}
@@ -206,7 +206,7 @@ def test_the_happy_path_is_a_job_and_two_writes() -> None:
 def test_a_slow_start_is_told() -> None:
     world = World()
     world.step()
-    world.later(9)
+    world.later(21)
     world.settle()
     assert world.condition("Succeeded") == ("Unknown", "Starting")
 
