@@ -129,7 +129,16 @@ class Task:
         return bool(self.config_map or self.manifest_uri)
 
     @property
+    def label_value(self) -> Any:
+        return None if self.label is None else json.loads(self.label)
+
+    @property
+    def metadata_value(self) -> Any:
+        return None if self.metadata is None else json.loads(self.metadata)
+
+    @property
     def needs(self) -> Needs:
+        """What a pod has to have mounted."""
         if self.op == REMOVE:
             return Needs()
         secrets = (self.secret,) if self.secret else ()
