@@ -32,7 +32,6 @@ class IngestPods:
     api: ApiServer
     folder: Path
     data_server: str
-    report_url: str = ""  # of the operator that is at work
     starts: bool = True  # False: no pod gets a node
     jobs: list[str] = field(default_factory=list)  # names of all Jobs that were ever seen
     started: list[str] = field(default_factory=list)  # names of all pods
@@ -130,7 +129,7 @@ class IngestPods:
         self.api.tokens[f"token-of-{meta['name']}"] = review
         told = {
             "data_server": self.data_server,
-            "report_url": self.report_url or env[names.ENV_REPORT_URL],
+            "report_url": env[names.ENV_REPORT_URL],
             "options": env[names.ENV_INGEST],
             "token_file": str(folder / "token"),
             "report_ca_file": str(folder / "ca"),

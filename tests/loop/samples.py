@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from PIL import Image
 from blueno import names
 from tests.fakes.ingest_pods import IngestPods
 from tests.fakes.working_server import WorkingServer, working_server
-from tests.loop.conftest import World
+from tests.loop.conftest import Operator, World, free_port
 
 SAMPLE = names.SAMPLE_KIND
 WANTED = ("Available", "PartlyAvailable")
@@ -27,6 +27,11 @@ class Lab:
     world: World
     pods: IngestPods
     server: WorkingServer
+    env: dict[str, str]
+
+    async def operate(self) -> Operator:
+        """Start an operator; pods find each under the same address."""
+        return await self.world.at_work(**self.env)
 
     def picture(self, name: str, shade: int = 7) -> str:
         """A PNG on the volume; its URI."""
@@ -79,11 +84,15 @@ async def a_lab(world: World, **env: str) -> AsyncIterator[Lab]:
     with working_server() as server:
         pods = IngestPods(world.api, world.folder, server.url)
         async with pods.playing():
-            await world.at_work(**env)
+            port = str(free_port())
+            fixed = {"BLUENO_REPORT_PORT": port, "BLUENO_REPORT_URL": f"https://localhost:{port}"}
+            lab = Lab(world, pods, server, {**fixed, **env})
+            await lab.operate()
             await world.ready()
+            secret = world.api.read("Secret", names.KEYS_SECRET, names.SYSTEM_NAMESPACE)["data"]
+            server.keys = {"operator": b64decode(secret["operator.pub"]).decode()}
             server.dataset = world.api.read("Dataset", "mnist")["metadata"]["uid"]
-            await asyncio.sleep(0)
-            yield Lab(world, pods, server)
+            yield lab
 
 
 def a_sample_manifest(name: str, dataset: str = "mnist", **spec: Any) -> dict[str, Any]:

@@ -98,8 +98,7 @@ async def test_deleted_while_the_operator_is_down(world: World) -> None:
         world.api.remove(SAMPLE, "purged")
         await asyncio.sleep(0.3)
         assert set(lab.server.records) == {"stays", "goes", "purged"}
-        operator = await world.at_work()
-        lab.pods.report_url = f"https://localhost:{operator.report}"
+        await lab.operate()
         await lab.until_gone("goes", "purged")
         assert set(lab.server.records) == {"stays"}
         assert lab.server.purged == ["purged"]
@@ -157,5 +156,6 @@ async def test_a_dataset_that_comes_later(world: World) -> None:
         lab.world.api.put(a_sample_manifest("early", "cifar", uri=lab.picture("a.png")))
         await lab.until_said("early", "DatasetNotFound")
         await world.ready("cifar")
+        lab.server.dataset = world.api.read("Dataset", "cifar")["metadata"]["uid"]
         await lab.until_said("early", "Available")
         assert set(lab.server.records) == {"early"}
