@@ -13,7 +13,7 @@ from tests.checker.snapshot import Body, Objects
 # What is judged. Secrets are never read: the checker must not hold what it looks for.
 KINDS = (
     *("Dataset", "TrainingRun", "Job", "Pod", "Deployment", "Service", "PersistentVolumeClaim", "PersistentVolume"),
-    *("Event", "Lease"),
+    *("Event", "Lease", "Sample"),
 )
 Kubectl = Callable[..., str]  # arguments → standard output
 
@@ -34,7 +34,7 @@ def gather_kubectl(kubectl: Kubectl, namespaces: Iterable[str] = (), kinds: Iter
     """
     wanted = tuple(namespaces)
     found: dict[str, tuple[Body, ...]] = {}
-    for kind in sorted(kinds, key=lambda kind: kind in ("Dataset", "TrainingRun")):
+    for kind in sorted(kinds, key=lambda kind: kind in ("Dataset", "TrainingRun", "Sample")):
         resource = BY_KIND[kind]
         name = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
         places: tuple[tuple[str, ...], ...] = ((),)
