@@ -42,7 +42,7 @@ class ReportKeys:
     certificate: bytes
     key: bytes
     grants: Mapping[str, str]  # issuer: public key by which its grants are known
-    grant_key: bytes  # the operator's own, with which it signs grants
+    grant_key: bytes = b""  # the operator's own, with which it signs grants
 
 
 async def ensure_keys(cluster: Cluster, namespace: str, report_url: str) -> ReportKeys:
