@@ -15,6 +15,8 @@ KEYS = {
     "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
 }
 
+TOKEN = {"AZURE_STORAGE_ACCOUNT": "myaccount", "AZURE_STORAGE_SAS_TOKEN": "?sv=1&sig=x"}
+
 
 def test_signature_version_4_by_another_implementation() -> None:
     """Worked out by hand from the published steps: the canonical request, the text to sign, the signing key."""
