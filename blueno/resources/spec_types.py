@@ -21,6 +21,7 @@ _WORDS: Final[Mapping[str, tuple[str, tuple[type, ...]]]] = {
     "bool": ("true or false", (bool,)),
     "amount": ("a number or a text", (int, str)),
     "object": ("an object", (Mapping,)),
+    "any": ("anything", (object, bool)),
 }
 _RESOURCES: Final[Tree] = {"limits": {"*": "amount"}, "requests": {"*": "amount"}}
 _GPUS: Final[Tree] = {"count": "int", "product": "text", "resourceName": "text"}
@@ -90,6 +91,7 @@ TRAINING_RUN: Final[Tree] = {
 
 SAMPLE: Final[Tree] = {
     **dict.fromkeys(("group", "key", "mediaType", "sha256", "split", "uri"), "text"),
+    "label": "any",
     "datasetRef": _NAMED,
     "manifest": {"configMapRef": {"key": "text", "name": "text"}, "sha256": "text", "uri": "text"},
     "metadata": "object",
