@@ -100,7 +100,9 @@ class SampleKind:
         return self._roster.first(place, count, datetime.now(UTC))
 
     def _explain(self, body: Body, reason: Reason, message: str, now: datetime) -> Mapping[str, Any]:
-        sample = unreadable(body)
+        try:
+            sample = Sample.parse(body)
+        except InvalidSpec:
+            sample = unreadable(body)
         step = Step(Reason.REMOVING if sample.deleting else reason, message, reconciling=True)
-        status = project_status(sample, step, now) | {"summary": sample.status.get("summary") or {}}
-        return difference(sample.status, status)
+        return difference(sample.status, project_status(sample, step, now))
