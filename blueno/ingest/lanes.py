@@ -134,7 +134,7 @@ class Worker:
         stop: threading.Event,
     ) -> None:
         self.operator, self._server, self._putter = operator, server, putter
-        self._stop = stop
+        self._config, self._stop = config, stop
         self._manifests = ManifestPut(config, server, putter, self.pause)
 
     def do(self, tasks: Sequence[Task]) -> list[Result]:
@@ -152,14 +152,16 @@ class Worker:
         self.operator.hold(task.uid, task.generation)
         log.info("%s %s", task.op, task.name)
         try:
-            done = self._guarded(
-                [task],
-                lambda: [remove_manifest(self._server, task) if task.op == REMOVE else self._manifests.put(task)],
-            )
+            done = self._guarded([task], lambda: [self._manifest(task)])
         except Stale as error:
             log.info("%s: %s", task.name, error)
             return None
         return done[0]
+
+    def _manifest(self, task: Task) -> Result:
+        if task.op == REMOVE:
+            return remove_manifest(self._server, task, self._config.scratch)
+        return self._manifests.put(task)
 
     def _put(self, wanted: dict[str, Task]) -> list[Result]:
         results: dict[str, Result] = {}

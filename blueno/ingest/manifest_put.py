@@ -21,11 +21,11 @@ from blueno.ingest.items import Item
 from blueno.ingest.manifest import MAX_BYTES, Line, count_lines, read_lines
 from blueno.ingest.put import Putter
 from blueno.ingest.remote import fetch
+from blueno.ingest.remove import on_disk, own_keys, remove_keys
 from blueno.ingest.server import DataServer
 from blueno.resources.ingest import REJECTED_FIRST, REJECTED_KEY, Result, Task
 from blueno.resources.sample_reasons import SampleReason as Reason
 
-REMOVED_TOGETHER = 5000
 _CODES_OF_ALL = (Reason.NO_SPACE, Reason.DATA_SERVER_UNAVAILABLE)
 
 
@@ -58,13 +58,8 @@ class ManifestPut:
         with tempfile.TemporaryDirectory(dir=self._config.scratch, prefix="manifest-") as folder:
             path, is_csv = self._open(task, Path(folder))
             count_lines(path, is_csv)
-            # One process, thrown away afterwards: nothing of it has to survive a crash.
-            with closing(sqlite3.connect(Path(folder) / "keys.db", isolation_level=None)) as known:
-                known.execute("PRAGMA journal_mode = OFF")
-                known.execute("PRAGMA synchronous = OFF")
-                known.execute("CREATE TABLE brought (key TEXT PRIMARY KEY) WITHOUT ROWID")
+            with closing(on_disk(folder)) as known:
                 count = Count()
-                known.execute("BEGIN")
                 for outcome in self._putter.put(self._items(task, read_lines(path, is_csv), known, count)):
                     if outcome.failed is None:
                         count.samples += 1
@@ -113,25 +108,19 @@ class ManifestPut:
                 count.reject(place, line.code)
                 continue
             item = item_of(task, line)
-            if known.execute("INSERT OR IGNORE INTO brought VALUES (?)", (item.key,)).rowcount:
+            if known.execute("INSERT OR IGNORE INTO keys VALUES (?)", (item.key,)).rowcount:
                 yield item
             else:
                 count.reject(f"{place}: {item.key}", "DuplicateKey")
 
     def _drop_others(self, task: Task, known: sqlite3.Connection) -> None:
         """What this Sample brought before and does not list now leaves the working set."""
-        author, gone = names.sample_author(task.uid), []
-        for change in self._server.changes():
-            if change.get("op") != "put" or change.get("by") != author:
-                continue
-            key = str(change["key"])
-            if known.execute("SELECT 1 FROM brought WHERE key = ?", (key,)).fetchone() is None:
-                gone.append(key)
-            if len(gone) >= REMOVED_TOGETHER:
-                self._server.remove(gone, purge=False)
-                gone = []
-        if gone:
-            self._server.remove(gone, purge=False)
+
+        def is_listed(key: str) -> bool:
+            return known.execute("SELECT 1 FROM keys WHERE key = ?", (key,)).fetchone() is not None
+
+        with own_keys(self._server, task, self._config.scratch) as keys:
+            remove_keys(self._server, (key for key in keys if not is_listed(key)), purge=False)
 
 
 def item_of(task: Task, line: Line) -> Item:

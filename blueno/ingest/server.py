@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from blueno import names
 from blueno.ingest.config import IngestConfig
 from blueno.ingest.failure import Dismissed, Failed
 from blueno.ingest.operator import OperatorClient
@@ -28,7 +29,6 @@ SECONDS = 60.0  # for each step of a call
 LAST_PAUSE = 5.0
 CHUNK = 8 << 20  # bytes of a large file at a time
 CHANGES = 20_000  # journal lines at a time
-BUNDLE = "application/vnd.blueno.bundle"
 _JSON = "application/json"
 _WAITS = frozenset((401, 403, 408, 425, 429, 500, 502, 503, 504))
 
@@ -58,7 +58,7 @@ class DataServer:
         """Samples, together: {"created", "same", "replaced", "refused": [{"key", "code", "detail", "etag"?}]}."""
         head = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
         body = b"".join([len(head).to_bytes(8, "little"), head, *contents])
-        found: Mapping[str, Any] = self._call("POST", "/v1/working/bundles", body, BUNDLE).json()
+        found: Mapping[str, Any] = self._call("POST", "/v1/working/bundles", body, names.BUNDLE_TYPE).json()
         return found
 
     def upload(self, path: Path, size: int, sha256: str) -> str:
@@ -69,9 +69,9 @@ class DataServer:
         with path.open("rb") as file:
             while offset < size:
                 file.seek(offset)
-                more = {"Upload-Offset": str(offset)}
+                more = {names.UPLOAD_OFFSET: str(offset)}
                 answer = self._call("PATCH", url, file.read(CHUNK), "application/octet-stream", more, accept=(409,))
-                offset = int(answer.headers.get("Upload-Offset", "-1"))
+                offset = int(answer.headers.get(names.UPLOAD_OFFSET, "-1"))
                 if not 0 <= offset <= size:
                     raise Failed(Reason.DATA_SERVER_UNAVAILABLE, "the data server lost track of an upload")
         return str(place)
@@ -87,14 +87,14 @@ class DataServer:
         self._call("POST", "/v1/working/removals", body, _JSON)
 
     def changes(self) -> Iterator[Mapping[str, Any]]:
-        """The latest line of the journal about every key."""
+        """Lines of the journal in their order: of each key at least the latest."""
         after = 0
         while True:
             answer = self._call("GET", f"/v1/working/changes?after={after}&limit={CHANGES}")
             lines = [json.loads(line) for line in answer.body.splitlines() if line]
             yield from lines
             last = max((int(line["seq"]) for line in lines), default=after)
-            if last >= int(answer.headers.get("Blueno-Revision") or last) or last == after:
+            if last >= int(answer.headers.get(names.REVISION) or last) or last == after:
                 return
             after = last
 
