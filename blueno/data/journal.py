@@ -55,10 +55,14 @@ class Record:
 
 @dataclass
 class Chain:
-    """What counts, in order; the last part is the head. `epoch`: the highest number there is, whole or not."""
+    """What counts, in order; the last part is the head. `epoch`: the highest number there is, whole or not.
+
+    `useful`: lines that the last compaction kept.
+    """
 
     parts: list[Part] = field(default_factory=list)
     epoch: int = 0
+    useful: int = 0
 
 
 class Sink(Protocol):
@@ -82,9 +86,9 @@ def epoch_of(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def now_text(seconds: float) -> str:
-    """RFC 3339 with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def time_text(seconds: int, milliseconds: int) -> str:
+    """RFC 3339 of a time since 1970."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03}Z"
 
 
 def quoted(text: str) -> str:
@@ -120,10 +124,18 @@ def put_line(
     )
 
 
-def remove_line(key: str, seq: int, by_time: tuple[str, str], purge: bool) -> str:
-    """One sample, taken out."""
-    extra = ',"purge":true' if purge else ""
-    return f'{{"by":{by_time[0]},"key":{quoted(key)},"op":"remove"{extra},"seq":{seq},"time":"{by_time[1]}"}}\n'
+def remove_line(key: str, seq: int, by_time: tuple[str, str], purged: str) -> str:
+    """One sample, taken out; `purged`: the pack whose bytes of it shall go."""
+    pack, extra = (f',"object":"{purged}"', ',"purge":true') if purged else ("", "")
+    return f'{{"by":{by_time[0]},"key":{quoted(key)}{pack},"op":"remove"{extra},"seq":{seq},"time":"{by_time[1]}"}}\n'
+
+
+def move_line(key: str, old: Place, new: Place) -> str:
+    """Its content lies elsewhere now: no change of the sample, so it has no number."""
+    return (
+        f'{{"at":{old.offset},"from":"{old.object}","key":{quoted(key)},"object":"{new.object}",'
+        f'"offset":{new.offset},"op":"move"}}\n'
+    )
 
 
 def control_line(op: str, **more: Any) -> bytes:
@@ -179,15 +191,16 @@ def _read(folder: int, sink: Sink) -> Chain:
             begin = head.begin()
             if begin is None:
                 continue  # its writer died, or was overtaken, before it took over: it has acknowledged nothing
-            parts = _taken(begin, name)
+            parts, useful = _taken(begin, name), 0
             for part in parts:
                 with _Journal(folder, part.name) as earlier:
                     if earlier.begin() is None or not _whole(earlier, sink, part.size):
                         raise JournalDamaged(f"{part.name} is not what {name} took over: restore it")
+                    useful = max(useful, earlier.based)
             if not _whole(head, sink, None):
                 sink.clear()
                 continue  # a compaction that was not finished
-            return Chain([*parts, Part(name, head.good)], epoch)
+            return Chain([*parts, Part(name, head.good)], epoch, max(useful, head.based))
     return Chain([], epoch)
 
 
@@ -216,7 +229,8 @@ class _Journal:
         if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
             self._file.close()
             raise JournalDamaged(f"{name} is no plain file")
-        self._compacted = self._based = False
+        self._compacted = False
+        self.based = -1  # lines before its `base` line, once that was read
 
     def __enter__(self) -> _Journal:
         return self
@@ -227,7 +241,7 @@ class _Journal:
     @property
     def complete(self) -> bool:
         """Whether nothing is missing that its first line promises."""
-        return self._based or not self._compacted
+        return self.based >= 0 or not self._compacted
 
     def begin(self) -> dict[str, Any] | None:
         """Its first line; None when that is not there, or not whole."""
@@ -242,7 +256,7 @@ class _Journal:
     def batches(self, size: int | None) -> Iterator[tuple[list[bytes], int]]:
         """(lines, offset of the first) of every batch that was committed, within the first `size` bytes."""
         lines: list[bytes] = []
-        at, start, crc, bad = self.good, self.good, 0, False
+        at, start, crc, bad, count = self.good, self.good, 0, False, 0
         for line in iter(lambda: self._file.readline(_LONGEST), b""):
             at += len(line)
             if size is not None and at > size:
@@ -259,9 +273,10 @@ class _Journal:
                     bad = True
                 else:
                     self.good = at
+                    count += len(lines)
                     yield lines, start
             elif body is not None and body["op"] == "base" and not lines and not bad:
-                self._based, self.good = True, at
+                self.based, self.good = count, at
             else:
                 bad = True
             lines, start, crc = [], at, 0

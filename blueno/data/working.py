@@ -114,7 +114,8 @@ def read_working_set(root: Path) -> WorkingSet:
 def content(root: Path, sample: WorkingSample) -> bytes:
     """A sample's bytes, which are those that were sent.
 
-    Raises BadSample when they are not; FileNotFoundError when the sample was purged since; OSError.
+    Raises BadSample when they are not; FileNotFoundError when a purge, of this sample or of a neighbour in its pack,
+    came after the working set was read: read it again, and look the sample up; OSError.
     """
     objects = root / OBJECTS_DIR
     handle = os.open(objects / sample.object[:2] / sample.object, FLAGS)
