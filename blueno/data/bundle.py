@@ -19,7 +19,7 @@ LARGE: Final = 32 << 20  # a content with more bytes is sent as an upload of its
 _Bytes = bytes  # inside Entry the word is taken
 _LENGTH: Final = struct.Struct("<Q")
 _FIELDS: Final = frozenset(
-    ("key", "bytes", "sha256", "split", "label", "group", "metadata", "replace", "ifMatch", "upload")
+    ("key", "bytes", "sha256", "split", "label", "group", "metadata", "replace", "ifMatch", "upload", "by")
 )
 
 
@@ -41,6 +41,7 @@ class Entry:
     replace: bool = False
     if_match: str | None = None
     upload: str | None = None
+    by: str | None = None  # whose sample it is, when the bundle carries those of many: the operator alone may say it
 
     def line(self) -> _Bytes:
         """As it stands in the head. Raises ValueError for what JSON cannot say."""
@@ -54,6 +55,7 @@ class Entry:
             ("replace", self.replace or None),
             ("ifMatch", self.if_match),
             ("upload", self.upload),
+            ("by", self.by),
         )
         body.update((name, value) for name, value in optional if value is not None)
         return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"

@@ -23,7 +23,7 @@ from blueno.dataserver.samples import Context
 from blueno.dataserver.stream import Part, send
 from blueno.dataserver.version import Version
 from blueno.dataserver.workers import Budget, Job, Workers
-from blueno.dataserver.working_app import PREFIX, SUBJECT, WorkingRoutes, changes_something, takes_body
+from blueno.dataserver.working_app import ISSUER, PREFIX, SUBJECT, WorkingRoutes, changes_something, takes_body
 from blueno.dataserver.working_pictures import WorkingPictures
 from blueno.grants import READ, WRITE
 
@@ -69,7 +69,8 @@ class _Server:
     def check_grant(self, request: web.Request) -> None:
         """Raises Problem 401 without a grant, 403 with a wrong one."""
         action = WRITE if changes_something(request) else READ
-        request[SUBJECT] = frame.check_grant(request, self._config.keys, self._config.dataset_uid, action).subject
+        grant = frame.check_grant(request, self._config.keys, self._config.dataset_uid, action)
+        request[SUBJECT], request[ISSUER] = grant.subject, grant.issuer
 
     async def versions(self, request: web.Request) -> web.Response:
         """All that can be read, newest first."""

@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 PREFIX = "/v1/working"
 SUBJECT = web.RequestKey("subject", str)  # whom the grant was made for
+ISSUER = web.RequestKey("issuer", str)  # who made it
 REMOVALS = 10_000
 REMOVALS_BYTES = 16 << 20
 UPLOAD_BYTES = 4096  # of the request that begins one
@@ -110,7 +111,7 @@ class WorkingRoutes:
         opened = await self._ready()
         async with self._bodies.turn(request, BUNDLE_BYTES) as length:
             await self._room(opened, length or 0, (length or 0))
-            incoming = Incoming(opened, length)
+            incoming = Incoming(opened, length, request[ISSUER] == "operator")
             try:
                 await self._guarded(self._bodies.read(request, BUNDLE_BYTES, incoming.feed))
                 await self._run(incoming.finish, LONG_SECONDS)

@@ -22,9 +22,9 @@ from blueno.dataserver.working_set import WorkingSet
 class Incoming:
     """A bundle that comes in."""
 
-    def __init__(self, opened: Opened, length: int | None) -> None:
+    def __init__(self, opened: Opened, length: int | None, authors: bool = False) -> None:
         self._opened = opened
-        self._receiver = Receiver(opened.packs, opened.state.get, length)
+        self._receiver = Receiver(opened.packs, opened.state.get, length, authors)
         self._pinned: list[str] = []  # packs that uploads have become
         self._lock = threading.Lock()  # a step that nobody waits for any more may still be at work
         self._closed = False

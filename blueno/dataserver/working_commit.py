@@ -75,7 +75,8 @@ class Turn:
                 continue
             counts[verdict] += 1
             if verdict != "same":
-                self._put(candidate, by_time, asked.by)
+                by = candidate.by or asked.by
+                self._put(candidate, (quoted(by), self.time) if candidate.by else by_time, by)
                 self._added += verdict == "created"
         return {"revision": self.revision, **counts, "refused": refused}
 

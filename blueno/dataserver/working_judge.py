@@ -63,6 +63,7 @@ class Candidate:
     replace: bool = False
     if_match: str = ""
     upload: str = ""
+    by: str = ""  # "": who sends the bundle
     refusal: Refusal | None = None
     place: Place | None = None
     verdict: Verdict | None = None
@@ -75,7 +76,9 @@ class Candidate:
 
 @dataclass
 class Reader:
-    """Lines of a head → candidates. What many lines say alike is looked at once."""
+    """Lines of a head → candidates. What many lines say alike is looked at once. `authors`: a line may say `by`."""
+
+    authors: bool = False
 
     _known: dict[tuple[str | None, str | None, str | None], tuple[Record, tuple[str, str, str], str]] = field(
         default_factory=dict
@@ -122,6 +125,16 @@ class Reader:
             if type(upload) is not str or not _UPLOAD.fullmatch(upload):
                 return "upload must be the id of an upload"
             found.upload = upload
+        return self._author(found, body.get("by"))
+
+    def _author(self, found: Candidate, by: Any) -> str:
+        if by is None:
+            return ""
+        if not self.authors:
+            return "by is not for you to say"
+        if type(by) is not str or wrong_text("by", by, GROUP_CHARACTERS):
+            return "by must name somebody"
+        found.by = by
         return ""
 
     def _record(self, split: Any, label: Any, group: Any, metadata: Any) -> tuple[Record, tuple[str, str, str], str]:

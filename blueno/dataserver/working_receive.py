@@ -22,10 +22,16 @@ _START = 8
 class Receiver:
     """Takes the pieces of one body. `close` ends it in any case."""
 
-    def __init__(self, packs: Packs, present: Callable[[str], WorkingSample | None], length: int | None) -> None:
+    def __init__(
+        self,
+        packs: Packs,
+        present: Callable[[str], WorkingSample | None],
+        length: int | None,
+        authors: bool = False,  # whether its lines may say whose sample each is
+    ) -> None:
         self.candidates: list[Candidate] = []
         self.pack = ""  # its name, once `finish` has sealed it; pinned
-        self._packs, self._present, self._length = packs, present, length
+        self._packs, self._present, self._length, self._authors = packs, present, length, authors
         self._start = bytearray()  # length of the head, and the head, until it is whole
         self._head = -1
         self._contents: list[tuple[Candidate, bool]] = []  # those that are still to come; is it kept?
@@ -84,7 +90,7 @@ class Receiver:
         return taken + part
 
     def _begin(self, head: bytes) -> None:
-        reader = Reader()
+        reader = Reader(authors=self._authors)
         self.candidates = [reader.read(body) for body in read_head(head)]
         for candidate in self.candidates:
             if not candidate.upload and candidate.size:
