@@ -18,7 +18,7 @@ TRAINING_RUN_KIND: Final = "TrainingRun"
 TRAINING_RUNS: Final = "trainingruns"
 SAMPLE_KIND: Final = "Sample"
 SAMPLES: Final = "samples"
-KINDS: Final = (DATASET_KIND, TRAINING_RUN_KIND)
+KINDS: Final = (DATASET_KIND, TRAINING_RUN_KIND, SAMPLE_KIND)
 CLAIM_KIND: Final = "PersistentVolumeClaim"  # owns the data server of what runs have written to it
 
 # Labels and annotations -------------------------------------------------------------------------
@@ -28,10 +28,12 @@ OWNER_UID: Final = f"{GROUP}/owner-uid"
 OWNER_LABELS: Final = {  # the owner's name
     DATASET_KIND: f"{GROUP}/dataset",
     TRAINING_RUN_KIND: f"{GROUP}/training-run",
+    SAMPLE_KIND: f"{GROUP}/sample",
     CLAIM_KIND: f"{GROUP}/claim",
 }
 DATASET_LABEL: Final = OWNER_LABELS[DATASET_KIND]
-# "prepare", "erase" or "train" on Jobs, "data" on claims and volumes, "serve" on data servers, "nfs" on NFS servers:
+# "prepare", "erase", "ingest" or "train" on Jobs, "data" on claims and volumes, "serve" on data servers, "nfs" on NFS
+# servers:
 ROLE_LABEL: Final = f"{GROUP}/role"
 WORK_LABEL: Final = f"{GROUP}/work"
 ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
@@ -53,6 +55,7 @@ FLUX_LABELS: Final = ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.i
 
 ROLE_PREPARE: Final = "prepare"
 ROLE_ERASE: Final = "erase"
+ROLE_INGEST: Final = "ingest"  # brings Samples into the working set, and takes them out
 ROLE_DATA: Final = "data"
 ROLE_SERVE: Final = "serve"
 ROLE_TRAIN: Final = "train"
@@ -110,7 +113,19 @@ TERMINATION_LOG: Final = "/dev/termination-log"
 # What a data server is told: see blueno/dataserver ---------------------------------------------------
 ENV_GRANT_KEYS: Final = "BLUENO_GRANT_KEYS"  # JSON: issuer → PEM of its Ed25519 public key
 ENV_OUTPUTS_CLAIM: Final = "BLUENO_OUTPUTS_CLAIM"  # namespace/name: it serves what runs wrote there, not a data set
+SUBJECT_HEADER: Final = "Blueno-Subject"  # for whom a request is made: goes into the journal of the working set
+UPLOAD_OFFSET: Final = "Upload-Offset"  # header: how much of a large file is there
+BUNDLE_TYPE: Final = "application/vnd.blueno.bundle"  # media type: many samples in one body, blueno/data/bundle.py
+REVISION: Final = "Blueno-Revision"  # header: up to where the working set is that an answer tells of
 DATA_PORT: Final = 8080  # of the data server's pod; its Service listens on 80
+
+# What an ingest pod is told: see blueno/ingest -------------------------------------------------------
+ENV_INGEST: Final = "BLUENO_INGEST"  # JSON of the IngestOptions
+ENV_DATA_SERVER: Final = "BLUENO_DATA_SERVER"  # address of the data set's data server
+SECRET_MOUNTS: Final = "/var/run/blueno-secrets"  # below it one directory for each Secret that a Sample names
+CONFIG_MOUNTS: Final = "/var/run/blueno-manifests"  # the same of ConfigMaps that hold manifests
+INGEST_WORK_PATH: Final = "/v1/ingest/work"  # of the report endpoint
+INGEST_GRANT_PATH: Final = "/v1/ingest/grant"
 
 # What a training pod finds -----------------------------------------------------------------------------
 DATASET_MOUNTS: Final = "/workspace/dataset"  # below it one directory per data set, named like the Dataset
@@ -187,6 +202,16 @@ def prep_job_name(name: str, uid: str, work: str, attempt: int) -> str:
 def erase_job_name(name: str, uid: str) -> str:
     """Name of the Job that erases a Dataset's directory."""
     return f"{_stem(name, 24)}-{uid8(uid)}-erase"
+
+
+def ingest_job_name(name: str, uid: str, number: int) -> str:
+    """Name of a Dataset's ingest Job; `number` grows from one to the next that is there at the same time."""
+    return f"{_stem(name, 24)}-{uid8(uid)}-ingest-{number}"
+
+
+def sample_author(uid: str) -> str:
+    """Who put a sample into the working set, when it was a Sample: `by` in its journal."""
+    return f"sample:{uid}"
 
 
 def data_server_name(name: str, uid: str) -> str:

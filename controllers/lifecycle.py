@@ -31,12 +31,15 @@ from controllers.demand import Demand
 from controllers.engine import Engine
 from controllers.fleet import Fleet
 from controllers.holds import Holds
+from controllers.ingests import Ingests
 from controllers.kueue import Workloads
 from controllers.lease import Lease
 from controllers.mirror import Mirror
 from controllers.outputs.kind import OutputsKind
 from controllers.queue import WorkQueue
 from controllers.reports import Reports
+from controllers.sample.kind import SampleKind
+from controllers.sample.roster import Roster
 from controllers.source import Source
 from controllers.streams import Streams
 from controllers.sweep import Sweep
@@ -118,10 +121,17 @@ async def _start(config: OperatorConfig) -> Operator:
 
     queue = WorkQueue(asyncio.get_running_loop().time)
     demand = Demand(config.serve_seconds)
-    reports = Reports(operator.cluster, operator.cache, queue, demand, config.namespace)
     holds = Holds()
     cache, workloads = operator.cache, Workloads(operator.cluster)
-    kinds = (DatasetKind(world, cache, holds), TrainingRunKind(world, cache), OutputsKind(world, cache))
+    roster = Roster(cache)  # before whatever asks it when a Sample changes
+    own = (DatasetKind(world, cache, holds), TrainingRunKind(world, cache), SampleKind(world, cache, roster))
+    kinds = (*own, OutputsKind(world, cache))
+
+    def news(kind: str, uid: str) -> None:
+        queue.add((kind, uid))
+
+    ingests = Ingests(operator.cluster, cache, roster, demand, news, report_keys.grant_key)
+    reports = Reports(operator.cluster, cache, queue, demand, config.namespace, ingests)
     writer = Writer(operator.cluster, cache)
     engine = Engine(cache, queue, writer, reports.latest, holds, workloads)
     for kind in kinds:

@@ -68,10 +68,10 @@ def data_server_still_runs(case: Farewell) -> Step | None:
 
 def preparation_still_runs(case: Farewell) -> Step | None:
     """Nothing may write while we erase."""
-    jobs = [job for job in case.seen.jobs if job.state != "deleting"]
+    jobs = [job for job in (*case.seen.jobs, *case.seen.ingest_jobs) if job.state != "deleting"]
     if jobs:
         return _erasing("stopping the preparation", delete=tuple(job.ref for job in jobs))
-    if any(pod.may_write(case.now) for pod in case.seen.pods()):
+    if any(pod.may_write(case.now) for pod in (*case.seen.pods(), *case.seen.ingest_pods)):
         return _erasing("waiting for the preparation pod to stop", again_in=5)
     return None
 

@@ -97,7 +97,7 @@ class World:
         """Start an operator and wait until it watches all its kinds."""
         before = self._watches()
         operator = await self.start(identity, **env)
-        await self.until(lambda: self._watches() >= before + len(WATCHED), "the operator watches")
+        await self.until(lambda: self._watches() >= before + len(WATCHED), "the operator watches", 60)
         return operator
 
     def _watches(self) -> int:

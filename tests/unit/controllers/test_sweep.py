@@ -90,8 +90,8 @@ async def test_what_the_watch_brought_meanwhile_costs_nothing(bench: Bench) -> N
     bench.api.requests.clear()
     await bench.sweep.once()
     assert {seen.path.rpartition("/")[2] for seen in bench.api.requests} == {
-        "datasets", "trainingruns", "jobs", "pods", "persistentvolumeclaims", "persistentvolumes", "deployments",
-        "services",
+        "datasets", "trainingruns", "samples", "jobs", "pods", "persistentvolumeclaims", "persistentvolumes",
+        "deployments", "services",
     }  # fmt: skip
     assert await bench.work() == []
 

@@ -1,0 +1,37 @@
+"""Samples as rows in PostgreSQL: like Datasets, whatever their key or message holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from blueno import names
+from blueno.db.config import DatabaseConfig
+from blueno.db.connect import Connection
+from tests.db.mirroring import Mirrored, a_state, uid_of, until
+
+SAMPLE = uid_of(77)
+
+
+def a_sample(reason: str, version: int = 1, **status: Any) -> dict[str, Any]:
+    meta = {"name": "one", "namespace": "lab", "uid": SAMPLE, "generation": 1, "resourceVersion": str(version)}
+    spec = {"datasetRef": {"name": "mnist"}, "uri": "file:///a.png", "label": {"a": [1, "\0"]}}
+    meta |= {"creationTimestamp": "2026-03-01T10:00:00Z"}
+    return {"metadata": meta, "spec": spec, "status": a_state(reason, **status)}
+
+
+def test_a_sample_from_its_first_moment_to_its_last(database: DatabaseConfig, connection: Connection) -> None:
+    m = Mirrored(database).start()
+    try:
+        columns = "name, dataset, reason, ready, key, samples, rejected, deleted_at"
+        everything = f"SELECT {columns} FROM projection.sample_object"
+        m.cache.upsert(names.SAMPLE_KIND, a_sample("Pending"))
+        until(lambda: m.read(everything) == [("one", "mnist", "Pending", False, None, None, 0, None)])
+        done = a_sample("Available", 2, key="a\0b", samples=119, rejected={"count": 3}, datasetUID="uid")
+        m.cache.upsert(names.SAMPLE_KIND, done)
+        until(lambda: m.read(everything) == [("one", "mnist", "Available", True, "a\ufffdb", 119, 3, None)])
+        m.cache.remove(names.SAMPLE_KIND, SAMPLE)
+        until(lambda: m.read(everything)[0][-1] is not None)
+        assert m.history(SAMPLE) == ["Pending", "Available", "Deleted"]
+        assert [op for uid, op in m.log() if uid == SAMPLE][-1] == "delete"
+    finally:
+        m.stop()
