@@ -112,6 +112,8 @@ ENV_GRANT_KEYS: Final = "BLUENO_GRANT_KEYS"  # JSON: issuer → PEM of its Ed255
 ENV_OUTPUTS_CLAIM: Final = "BLUENO_OUTPUTS_CLAIM"  # namespace/name: it serves what runs wrote there, not a data set
 DATA_PORT: Final = 8080  # of the data server's pod; its Service listens on 80
 
+REVISION: Final = "Blueno-Revision"  # header: up to where the working set is that an answer tells of
+
 # What a training pod finds -----------------------------------------------------------------------------
 DATASET_MOUNTS: Final = "/workspace/dataset"  # below it one directory per data set, named like the Dataset
 OUTPUT_MOUNT: Final = "/workspace/output"  # the run's own directory on the outputs claim, read-write

@@ -50,9 +50,9 @@ splits AS (
 SELECT 'label', '', label, samples FROM labels UNION ALL SELECT 'split', split, NULL, samples FROM splits UNION ALL
 SELECT 'total', '', NULL, coalesce(sum(samples), 0) FROM c
 WHERE (%(label)s::bigint IS NULL OR label_sum = %(label)s) AND (%(split)s::text IS NULL OR split = %(split)s)
-"""
-_ROW = """t.seq, t.key || coalesce(t.rest, ''), t.split, t.label, t."group", t.bytes, encode(t.sha256, 'hex'), t.metadata,
-t.at, t.by, t.key, t.tail"""
+"""  # noqa: S608  # our constants
+_ROW = """t.seq, t.key || coalesce(t.rest, ''), t.split, t.label, t."group", t.bytes, encode(t.sha256, 'hex'),
+t.metadata, t.at, t.by, t.key, t.tail"""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ SELECT {_ROW} FROM (
 ) p JOIN {table} t ON t.key = p.key AND t.tail = p.tail ORDER BY t.key, t.tail""",  # noqa: S608  # our names
         values,
     )
-    return [WorkingRow(*row[:10], place=(row[10], row[11])) for row in cursor.fetchall()], total
+    return [_row(*row) for row in cursor.fetchall()], total
 
 
 def select_working_row(cursor: Cursor, of: WorkingSet, seq: int) -> WorkingRow | None:
@@ -153,7 +153,7 @@ def select_working_row(cursor: Cursor, of: WorkingSet, seq: int) -> WorkingRow |
         return None
     cursor.execute(f"SELECT {_ROW} FROM {table_of(of.number)} t WHERE t.seq = %s LIMIT 1", (seq,))  # noqa: S608  # ours
     row = cursor.fetchone()
-    return None if row is None else WorkingRow(*row[:10], place=(row[10], row[11]))
+    return None if row is None else _row(*row)
 
 
 def select_working_facets(cursor: Cursor, of: WorkingSet, wanted: WorkingFilter, label_text: str = "") -> WorkingFacets:
@@ -177,6 +177,11 @@ def select_working_facets(cursor: Cursor, of: WorkingSet, wanted: WorkingFilter,
     if wanted.label is not None and total and own not in dict(labels):
         labels.append((own, int(total)))
     return WorkingFacets(int(total), splits, labels, more)
+
+
+def _row(*values: Any) -> WorkingRow:
+    *columns, key, tail = values
+    return WorkingRow(*columns, place=(key, tail))
 
 
 def _total(cursor: Cursor, of: WorkingSet, wanted: WorkingFilter) -> int:

@@ -89,6 +89,19 @@ class Part:
             self.strange += 1
         self.last = max(self.last, seq)
 
+    def take_all(self, raw: bytes) -> bytes:
+        """Every whole line; what is left of another one."""
+        *lines, rest = raw.split(b"\n")
+        for line in lines:
+            self.take(line)
+        return rest
+
+    def upto(self, seq: int) -> Part:
+        """Without what was written after that."""
+        puts = {place: put for place, put in self.puts.items() if put.seq <= seq}
+        removed = {place: when for place, when in self.removed.items() if when <= seq}
+        return Part(puts, removed, min(self.last, seq), self.lines, self.strange)
+
     def _take(self, body: dict[str, Any], seq: int) -> None:
         op, place = body["op"], place_of(body["key"])
         if op == "put":

@@ -31,7 +31,7 @@ class PendingSet:
 _PENDING = """
 SELECT d.uid::text, d.namespace, d.name, w.revision, coalesce(n.number, 0),
     w.dataset_uid IS NULL OR n.number IS DISTINCT FROM w.heard AND n.number IS NOT NULL
-        OR s.sealed > w.revision OR coalesce(n.open > 0 AND n.began_at < now() - %(longest)s * interval '1 s', false),
+        OR coalesce(s.sealed > w.revision, false) OR coalesce(n.open > 0 AND n.began_at < now() - %(longest)s * interval '1 s', false),
     coalesce(n.open > 0, false),
     coalesce(extract(epoch FROM clock_timestamp() - w.read_at), 1e9)::float8
 FROM projection.dataset d
@@ -42,10 +42,11 @@ LEFT JOIN LATERAL (
     SELECT max(v.working) AS sealed FROM projection.version v WHERE v.dataset_uid = w.dataset_uid
 ) s ON true
 WHERE d.deleted_at IS NULL AND (
-    w.dataset_uid IS NULL AND (n.number IS NOT NULL OR d.reason = %(accepting)s OR l.digest = d.version_digest)
+    w.dataset_uid IS NULL AND (
+        n.number IS NOT NULL OR d.document #>> '{status,working,accepts}' = 'true'
+        OR l.digest = d.version_digest)
     OR n.number <> w.heard OR n.open > 0 OR s.sealed > w.revision)
 """
-ACCEPTING = "AcceptingUploads"  # reason of a Dataset without a version whose volume can take samples
 _ORPHANS = """
 SELECT t.dataset_uid::text FROM (
     SELECT dataset_uid FROM projection.working_set UNION SELECT dataset_uid FROM projection.working_notice
@@ -63,7 +64,7 @@ WHERE dataset_uid = %s::uuid AND open > 0 AND began_at < now() - %s * interval '
 
 def select_pending_sets(cursor: Cursor) -> list[PendingSet]:
     """What is known to be new first, then what was read longest ago."""
-    cursor.execute(_PENDING, {"longest": LONGEST_SECONDS, "accepting": ACCEPTING})
+    cursor.execute(_PENDING, {"longest": LONGEST_SECONDS})
     return sorted(PendingSet(*row) for row in cursor.fetchall())
 
 

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg2
 from psycopg2.extras import execute_values
@@ -219,7 +220,7 @@ def _drop_table(cursor: Cursor, number: int | None) -> None:
         cursor.execute(f"DROP TABLE IF EXISTS {table_of(number)}")
 
 
-def _copy(cursor: Cursor, number: int, file: object, *, freeze: bool = False) -> None:
+def _copy(cursor: Cursor, number: int, file: Any, *, freeze: bool = False) -> None:
     options = " WITH (FREEZE)" if freeze else ""
     cursor.copy_expert(f"COPY {table_of(number)} ({_COPY_COLUMNS}) FROM STDIN{options}", file)
 

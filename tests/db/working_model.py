@@ -1,4 +1,4 @@
-"""A working set as a plain dict, and the lines of its feed. Used by test_working.py, test_recorder_working.py, bench/."""
+"""A working set as a plain dict, and the lines of its feed. Used by test_working.py and test_recorder_working.py."""
 
 from __future__ import annotations
 
@@ -58,8 +58,15 @@ class Model:
         self.seq += 1
         content = hashlib.sha256(f"{key} {self.seq}".encode()).hexdigest()
         body: dict[str, Any] = {
-            "op": "put", "seq": self.seq, "time": "2026-01-01T00:00:00.123Z", "key": key, "sha256": content,
-            "object": content, "offset": 0, "bytes": 100 + self.seq, "by": "ada@example.org",
+            "op": "put",
+            "seq": self.seq,
+            "time": "2026-01-01T00:00:00.123Z",
+            "key": key,
+            "sha256": content,
+            "object": content,
+            "offset": 0,
+            "bytes": 100 + self.seq,
+            "by": "ada@example.org",
             **{name: value for name, value in fields.items() if value is not None},
         }
         self.samples[key] = body
