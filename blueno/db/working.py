@@ -180,8 +180,8 @@ def select_working_facets(cursor: Cursor, of: WorkingSet, wanted: WorkingFilter,
 
 
 def _row(*values: Any) -> WorkingRow:
-    *columns, key, tail = values
-    return WorkingRow(*columns, place=(key, tail))
+    fields = ("seq", "key", "split", "label", "group", "bytes", "sha256", "metadata", "at", "by")
+    return WorkingRow(**dict(zip(fields, values, strict=False)), place=(values[10], values[11]))
 
 
 def _total(cursor: Cursor, of: WorkingSet, wanted: WorkingFilter) -> int:

@@ -31,7 +31,8 @@ class PendingSet:
 _PENDING = """
 SELECT d.uid::text, d.namespace, d.name, w.revision, coalesce(n.number, 0),
     w.dataset_uid IS NULL OR n.number IS DISTINCT FROM w.heard AND n.number IS NOT NULL
-        OR coalesce(s.sealed > w.revision, false) OR coalesce(n.open > 0 AND n.began_at < now() - %(longest)s * interval '1 s', false),
+        OR coalesce(s.sealed > w.revision, false)
+        OR coalesce(n.open > 0 AND n.began_at < now() - %(longest)s * interval '1 s', false),
     coalesce(n.open > 0, false),
     coalesce(extract(epoch FROM clock_timestamp() - w.read_at), 1e9)::float8
 FROM projection.dataset d

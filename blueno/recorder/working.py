@@ -1,8 +1,8 @@
 """Brings working sets into PostgreSQL: what is new in one, a moment after it was told of; when it is much, all anew.
 
 Started by recorder.py beside its loop; load.py calls `along` while it reads versions anyway. Which sets are to be read
-is in the database (blueno/db/working_pending.py), so that what was told and got lost is only later: nothing is kept here
-but what saves attempts. Calls dataserver.py for the feed, workingstore.py for the rows.
+is in the database (blueno/db/working_pending.py), so that what was told and got lost is only later: only what saves
+attempts is kept here. Calls dataserver.py for the feed, workingstore.py for the rows.
 """
 
 from __future__ import annotations

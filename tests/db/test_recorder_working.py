@@ -215,7 +215,9 @@ async def test_much_at_once_is_made_anew_while_it_changes(stage: Stage, monkeypa
         model.step()
         stage.note(working_notices.tell, A)
         await stage.current(A)
-        assert stage.world.read("SELECT number FROM projection.working_set") == number, "a little is added, not made anew"
+        assert stage.world.read("SELECT number FROM projection.working_set") == number, (
+            "a little is added, not made anew"
+        )
 
 
 async def test_a_volume_that_went_back_in_time(stage: Stage) -> None:
@@ -239,8 +241,9 @@ async def test_a_version_that_holds_more_than_is_known_is_reason_to_look(stage: 
         await stage.current(A)
         model.put("a")
         stage.world.read(
-            "INSERT INTO projection.version (dataset_uid, digest, sequence, sealed_at, samples, bytes, in_order, manifest)"
-            " VALUES (%s, '00', 1, now(), 0, 0, true, '{\"source\": {\"working\": {\"revision\": 1}}}')",
+            "INSERT INTO projection.version"
+            " (dataset_uid, digest, sequence, sealed_at, samples, bytes, in_order, manifest)"
+            ' VALUES (%s, \'00\', 1, now(), 0, 0, true, \'{"source": {"working": {"revision": 1}}}\')',
             A,
         )
         await stage.current(A)

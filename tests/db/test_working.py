@@ -1,91 +1,21 @@
-"""Working sets in PostgreSQL: step by step, anew, and against a plain dict; filters, counts, hostile texts, faults."""
+"""Working sets in PostgreSQL: step by step, anew, and against a plain dict; hostile texts, faults."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import random
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg2
 import pytest
 
-from blueno.db.connect import Connection, as_blueno_error
-from blueno.db.working import (
-    WorkingFilter,
-    WorkingSet,
-    count_not_sealed,
-    select_working_facets,
-    select_working_page,
-    select_working_row,
-    select_working_set,
-)
+from blueno.db.connect import Connection
 from blueno.db.working_lines import Part, fold
-from blueno.db.working_write import Whose, apply_part, drop_sets, drop_tables, rebuild
+from blueno.db.working_write import apply_part, drop_sets, drop_tables, rebuild
 from blueno.errors import Conflict, Unavailable
 from tests.db.conftest import Connect
-from tests.db.working_model import LABELS, SPLITS, Model, etag_of, label_of
-
-UID = "00000000-0000-4000-8000-000000000001"
-OF = Whose(UID, "lab")
-
-
-def the_set(connection: Connection) -> WorkingSet:
-    with connection.cursor() as cursor:
-        found = select_working_set(cursor, UID)
-    connection.rollback()
-    return found
-
-
-def everything(connection: Connection, limit: int = 97, **wanted: Any) -> list[Any]:
-    """All rows that match, page by page."""
-    rows: list[Any] = []
-    with connection.cursor() as cursor:
-        found = select_working_set(cursor, UID)
-        place: Any = 0
-        while True:
-            page, total = select_working_page(cursor, found, WorkingFilter(**wanted), place, limit)
-            rows += page
-            if len(page) < limit:
-                break
-            place = page[-1].place
-    connection.rollback()
-    assert total == len(rows), wanted
-    return rows
-
-
-def assert_like(model: Model, connection: Connection) -> None:
-    """Rows, counts and facets are those of the model."""
-    rows = everything(connection)
-    assert [row.key for row in rows] == model.matching()
-    for row in rows:
-        body = model.samples[row.key]
-        assert (row.seq, row.bytes, row.sha256, row.by) == (body["seq"], body["bytes"], body["sha256"], body["by"])
-        assert (row.split, row.group) == (body.get("split"), body.get("group"))
-        assert (row.label or "null") == label_of(body)
-        assert (json.loads(row.metadata) if row.metadata else None) == body.get("metadata")
-        assert row.etag == etag_of(body)
-    found = the_set(connection)
-    assert (found.samples, found.bytes) == (len(rows), sum(row.bytes for row in rows))
-    assert found.revision == model.seq
-    with connection.cursor() as cursor:
-        facets = select_working_facets(cursor, found, WorkingFilter())
-    connection.rollback()
-    assert dict(facets.splits) == Counter(row.split or "" for row in rows)
-    assert dict(facets.labels) == Counter(row.label for row in rows)
-    assert facets.total == len(rows)
-
-
-def catch_up(connection: Connection, model: Model, after: int, size: int = 1000) -> None:
-    """By pages of the feed, as the recorder does."""
-    feed = model.feed(after)
-    while feed:
-        part, feed = fold(feed[:size]), feed[size:]
-        upto = part.last if feed else model.seq
-        apply_part(connection, OF, after, part, upto)
-        after = upto
+from tests.db.working_model import Model
+from tests.db.working_stored import OF, UID, assert_like, catch_up, everything, the_set
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -105,61 +35,6 @@ def test_step_by_step_and_anew_are_the_same(connection: Connection, seed: int) -
         assert rebuild(connection, OF, parts, model.seq) == len(grown)
         assert_like(model, connection)
         assert everything(connection) == grown
-
-
-def test_filters_are_those_of_a_dict(connection: Connection) -> None:
-    model = Model(3, spread=900)
-    for _ in range(1200):
-        model.step()
-    catch_up(connection, model, 0)
-    labels = [None, "null", *(label_of({"label": label}) for label in LABELS[1::2]), '"nothing"']
-    prefixes = (
-        "",
-        "train/",
-        "train/c1/",
-        "deep/" + "x" * 100,
-        "deep/" + "x" * 600,
-        "1",
-        "\U0001f600" * 515,
-        "%",
-        "\uffff",
-    )
-    rng = random.Random(4)
-    with connection.cursor() as cursor:
-        found = select_working_set(cursor, UID)
-        for split, label, prefix in itertools.product((*SPLITS, "no such"), labels, prefixes):
-            wanted: dict[str, Any] = {
-                "split": split,
-                "label": label,
-                "prefix": prefix,
-                "after": rng.choice((0, 0, 500, 1199, 5000)),
-            }
-            expected = model.matching(**wanted)
-            page, total = select_working_page(cursor, found, WorkingFilter(**wanted), 0, 1000)
-            assert ([row.key for row in page], total) == (expected, len(expected)), wanted
-            at = len(expected) // 2
-            page, _ = select_working_page(cursor, found, WorkingFilter(**wanted), at, 3)
-            assert [row.key for row in page] == expected[at : at + 3]
-            facets = select_working_facets(cursor, found, WorkingFilter(**wanted))
-            assert facets.total == len(expected), wanted
-            without = model.matching(**{**wanted, "split": None})
-            assert dict(facets.splits) == Counter(model.samples[key].get("split") or "" for key in without), wanted
-
-
-def test_facets_find_labels_by_their_text(connection: Connection) -> None:
-    model = Model(5)
-    for number in range(250):
-        model.put(f"k{number}", label=f"Label {number:03}", split="train")
-    catch_up(connection, model, 0)
-    with connection.cursor() as cursor:
-        found = select_working_set(cursor, UID)
-        facets = select_working_facets(cursor, found, WorkingFilter(label='"Label 249"'), "")
-        assert (len(facets.labels), facets.more_labels, facets.total) == (201, True, 1)
-        assert select_working_facets(cursor, found, WorkingFilter(), "bel 24").labels == [
-            (f'"Label {number}"', 1) for number in range(240, 250)
-        ]
-        assert select_working_facets(cursor, found, WorkingFilter(), "%").labels == []
-        assert select_working_facets(cursor, found, WorkingFilter(prefix="k1"), "LABEL 1").total == 111
 
 
 def test_a_page_given_twice_changes_nothing(connection: Connection) -> None:
@@ -221,44 +96,6 @@ def test_an_empty_set_has_no_table(connection: Connection) -> None:
     catch_up(connection, model, 3)
     assert_like(model, connection)
     assert everything(connection) == []
-
-
-def test_a_row_is_found_by_the_line_that_wrote_it(connection: Connection) -> None:
-    model = Model(10)
-    first = model.put("a")["seq"]
-    second = model.put("a", label="again")["seq"]
-    catch_up(connection, model, 0)
-    with connection.cursor() as cursor:
-        found = select_working_set(cursor, UID)
-        row = select_working_row(cursor, found, second)
-        assert row is not None
-        assert (row.key, row.label) == ("a", '"again"')
-        assert select_working_row(cursor, found, first) is None
-        assert select_working_row(cursor, found, 2**70) is None
-
-
-def test_what_is_not_sealed_is_counted(connection: Connection) -> None:
-    model = Model(11)
-    for number in range(30):
-        model.put(f"k{number}")
-    catch_up(connection, model, 0)
-    with connection.cursor() as cursor:
-        assert count_not_sealed(cursor, select_working_set(cursor, UID)) == 30
-        for sequence, source in enumerate((
-            {"working": {"revision": 18}}, {"working": {"revision": "x"}}, {"working": {"revision": -5}}, {},
-            {"working": {"revision": 10}}, {"working": 3}, {"working": {"revision": {"a": 1}}},
-        )):  # fmt: skip
-            cursor.execute(
-                "INSERT INTO projection.version (dataset_uid, digest, sequence, sealed_at, samples, bytes, in_order,"
-                " manifest) VALUES (%s, %s, %s, now(), 0, 0, true, %s)",
-                (UID, f"{sequence:064}", sequence, json.dumps({"source": source})),
-            )
-        found = select_working_set(cursor, UID)
-        assert (found.sealed, count_not_sealed(cursor, found)) == (18, 12)
-        cursor.execute(
-            'UPDATE projection.version SET manifest = \'{"source": {"working": {"revision": 1e400}}}\'::jsonb'
-        )
-        assert count_not_sealed(cursor, select_working_set(cursor, UID)) == 0
 
 
 def test_a_rebuild_that_breaks_leaves_what_was_there(connected: Connect) -> None:
@@ -326,16 +163,3 @@ def test_what_is_dropped_is_gone(connection: Connection) -> None:
     assert_like(model, connection)
     drop_tables(connection)
     assert the_set(connection).number is None
-
-
-def test_a_key_is_found_whatever_comes_between_two_statements(connection: Connection) -> None:
-    """A table that is made anew meanwhile: the reader is told to ask again."""
-    model = Model(15)
-    model.put("a")
-    catch_up(connection, model, 0)
-    old = the_set(connection)
-    rebuild(connection, OF, [fold(model.feed(0))], model.seq)
-    with connection.cursor() as cursor, pytest.raises(psycopg2.Error, match="working_") as caught:
-        select_working_page(cursor, old, WorkingFilter(), 0, 10)
-    connection.rollback()
-    assert isinstance(as_blueno_error(caught.value), Unavailable)
