@@ -24,7 +24,7 @@ from webui.kinds import Object, Text
 from webui.routes import Param, Permission, Registry, Route
 from webui.routes import Reply as Declared
 
-LAB = {"namespace": "lab", "name": "digits", "row": "1", "email": "nobody@example.org", "id": "1"}
+LAB = {"namespace": "lab", "name": "digits", "row": "1", "email": "nobody@example.org", "id": "1", "seq": "1"}
 SECRET = "a-secret-word"
 BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/setup": {"code": "0000-0000-0000", "email": "e@example.org", "password": "0123456789"},

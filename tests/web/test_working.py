@@ -161,8 +161,8 @@ async def test_what_the_data_server_is_asked(site: Site, model: Model, data_serv
         assert (reply.status, reply.headers["Content-Type"]) == (200, "image/png"), path
         assert "immutable" in reply.headers["Cache-Control"]
     assert [path for path, _ in data_server.asked] == [
-        "/v1/working/image?key=a%2Fb&sha256=0123456789abcdef",
-        "/v1/working/sheet?seqs=3%2C1%2C2&cell=96&columns=10",
+        "/v1/working/image?key=a/b&sha256=0123456789abcdef",
+        "/v1/working/sheet?seqs=3,1,2&cell=96&columns=10",
         "/v1/working/montage?key=a&sha256=0123456789abcdef&count=16",
     ]
     original = await browser.get(f"{ONE}/working/raw?key=a%2Fb&sha256={'0' * 64}")
