@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from json.encoder import encode_basestring
+from typing import Any, NamedTuple
 
 from blueno.db.text import storable
 
@@ -22,7 +23,8 @@ KEY_CHARACTERS = 512  # of a key in the index
 LONGEST_KEY = 1024
 LONGEST_SPLIT = 128
 LONGEST_TEXT = 1024  # of a group, and of who it was
-LINE_BYTES = 1 << 20
+LINE_BYTES = 1 << 20  # longer ones are passed over
+LINE_END = 4096
 REMOVED = -1
 COLUMNS = (
     "key",
@@ -47,16 +49,26 @@ _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
+_SEQ = re.compile(rb'"seq":([0-9]{1,18})[,}]')
+_NULL = "\\N"  # in COPY's text format
+_T = r"[^\x00-\x1f\"\\]"  # a character of a text that needs no escape, neither in JSON nor for COPY
+_N = "(0|[1-9][0-9]{0,17})"
+_PLAIN = re.compile(
+    rf'\{{"by":"({_T}{{0,1024}})","bytes":{_N}(?:,"group":"({_T}{{0,1024}})")?,"key":"({_T}{{1,{KEY_CHARACTERS}}})"'
+    rf'(?:,"label":("{_T}*"|-?[0-9]{{1,15}}|true|false))?(?:,"metadata":(\{{[^\x00-\x1f{{}}\\]*\}}))?'
+    rf',"object":"[0-9a-f]{{64}}","offset":(?:{_N[1:-1]}),"op":"put","seq":{_N},"sha256":"([0-9a-f]{{64}})"'
+    rf'(?:,"split":"({_T}{{1,{LONGEST_SPLIT}}})")?,"time":"([^"]{{20,30}})"\}}'
+)
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _LARGEST = 2**63 - 1
-_NONE = "\t\\N" * 4 + "\t"  # rest, label, group, metadata; and an empty `by`
+_NOTHING = "\t\\N" * 4 + "\t"  # rest, label, group, metadata; and an empty `by`
 
 
 class Strange(ValueError):
     """A line that no data server of ours writes."""
 
 
-@dataclass(frozen=True)
-class Put:
+class Put(NamedTuple):
     """A sample as it is from now on. `line` is its row in COPY's text format."""
 
     place: Place
@@ -76,6 +88,7 @@ class Part:
     last: int = 0  # the highest seq, of strange lines too where it can be read
     lines: int = 0
     strange: int = 0
+    in_long_line: bool = False
 
     def take(self, raw: bytes) -> None:
         """One line."""
@@ -90,11 +103,48 @@ class Part:
         self.last = max(self.last, seq)
 
     def take_all(self, raw: bytes) -> bytes:
-        """Every whole line; what is left of another one."""
-        *lines, rest = raw.split(b"\n")
-        for line in lines:
-            self.take(line)
-        return rest
+        """Every whole line; what is left of another one. Of a line that is too long only the end is kept."""
+        whole, end, rest = raw.rpartition(b"\n")
+        for line in whole.split(b"\n") if end else ():
+            if self.in_long_line or len(line) > LINE_BYTES:
+                self._pass_over(line[-LINE_END:])
+            elif not self._take_plain(line):
+                self.take(line)
+            self.in_long_line = False
+        if len(rest) > LINE_BYTES:
+            self.in_long_line = True
+        return rest[-LINE_END:] if self.in_long_line else rest
+
+    def _take_plain(self, line: bytes) -> bool:
+        """Takes a line whose texts are written without escapes, as nearly all are: four times as fast as `take`, and
+        the same. False for any other line."""
+        try:
+            found = _PLAIN.fullmatch(line.decode())
+            if found is None:
+                return False
+            by, size, group, key, label, metadata, number, sha256, split, at = found.groups()
+            _check_time(at)
+            label, metadata = _json_text(label), _json_text(metadata)
+        except (ValueError, RecursionError):
+            return False
+        seq, place, kind = int(number), (key, 0), (split or "", label_sum(label))
+        row = (
+            f"{key}\t0\t{number}\t{split or _NULL}\t{kind[1]}\t{size}\t{at}\t\\\\x{sha256}\t{_NULL}\t"
+            f"{label or _NULL}\t{_NULL if group is None else group}\t{metadata or _NULL}\t{by}\n"
+        )
+        self.puts[place] = Put(place, kind, label, int(size), seq, row)
+        self.removed.pop(place, None)
+        self.lines += 1
+        self.last = max(self.last, seq)
+        return True
+
+    def _pass_over(self, end: bytes) -> None:
+        """A line of which only the end was read: its number stands there."""
+        self.lines += 1
+        self.strange += 1
+        numbers = _SEQ.findall(end)
+        if numbers:
+            self.last = max(self.last, int(numbers[-1]))
 
     def upto(self, seq: int) -> Part:
         """Without what was written after that."""
@@ -120,7 +170,7 @@ class Part:
     def removals(self) -> str:
         """Removals as rows that stand for them, with REMOVED in the place of their bytes."""
         return "".join(
-            f"{_escaped(key)}\t{tail}\t{seq}\t\\N\t0\t{REMOVED}\t1970-01-01T00:00:00Z\t\\\\x{_NONE}\n"
+            f"{_escaped(key)}\t{tail}\t{seq}\t\\N\t0\t{REMOVED}\t1970-01-01T00:00:00Z\t\\\\x{_NOTHING}\n"
             for (key, tail), seq in self.removed.items()
         )
 
@@ -163,7 +213,7 @@ def label_sum(label: str | None) -> int:
 
 def canonical(value: Any) -> str:
     """As blueno/data/digest.py writes it, which this package does not import."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return encode_basestring(value) if type(value) is str else _ENCODER.encode(value)
 
 
 def etag(sha256: str, split: str | None, label: str | None, group: str | None, metadata: str | None) -> str:
@@ -183,12 +233,28 @@ def _json(text: str | None) -> str | None:
     return None if text is None else canonical(text)
 
 
+@functools.lru_cache(maxsize=1024)
+def _check_time(text: str) -> None:
+    """Raises ValueError. No 30th of February: PostgreSQL would refuse the others with it."""
+    if not _TIME.fullmatch(text):
+        raise Strange("time")
+    datetime.fromisoformat(text)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _json_text(text: str | None) -> str | None:
+    """JSON that must be written canonically already. Raises ValueError."""
+    if text is not None and (canonical(json.loads(text)) != text or text == "null"):
+        raise Strange("not canonical")
+    return text
+
+
 def _put(body: dict[str, Any], place: Place, seq: int) -> Put:
     split, label = _text(body.get("split"), LONGEST_SPLIT), _canonical(body.get("label"))
     sha256, at, size = body["sha256"], body["time"], _whole(body["bytes"])
-    if not _SHA256.fullmatch(sha256) or not _TIME.fullmatch(at):
-        raise Strange("sha256 or time")
-    datetime.fromisoformat(at)  # no 30th of February: PostgreSQL would refuse the others with it
+    if not _SHA256.fullmatch(sha256):
+        raise Strange("sha256")
+    _check_time(at)
     by = _text(body.get("by"), LONGEST_TEXT) or ""
     group, metadata = _text(body.get("group"), LONGEST_TEXT), _canonical(body.get("metadata"))
     kind = (split or "", label_sum(label))
@@ -226,5 +292,5 @@ def _canonical(value: Any) -> str | None:
 def _escaped(text: str | None) -> str:
     """For COPY's text format."""
     if text is None:
-        return "\\N"
+        return _NULL
     return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text) if _SPECIAL.search(text) else text

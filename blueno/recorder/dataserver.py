@@ -21,7 +21,7 @@ import aiohttp
 
 from blueno import names
 from blueno.data.manifest import DataFile
-from blueno.db.working_lines import LINE_BYTES, Part
+from blueno.db.working_lines import Part
 from blueno.errors import BluenoError, Unavailable
 from blueno.grants import READ, TTL, Grant, sign
 
@@ -142,9 +142,7 @@ class DataServer:
                 async for chunk in answer.content.iter_chunked(CHUNK):
                     size += len(chunk)
                     rest = await asyncio.to_thread(part.take_all, rest + chunk)
-                    if len(rest) > LINE_BYTES:
-                        raise Unavailable(f"a line of the working set has more than {LINE_BYTES} bytes")
-                    if size > PART_BYTES:
+                    if size > PART_BYTES and not part.in_long_line:
                         return Changes(part, int(said), False)
         except NotThere:  # a server of an image that knows no working sets: there is none, or it is not told now
             if not after:

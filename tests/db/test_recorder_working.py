@@ -197,10 +197,14 @@ async def test_pages_that_are_short_or_broken_end_in_the_same_rows(
         await stage.current(A)
 
 
-async def test_much_at_once_is_made_anew_while_it_changes(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("folded", [True, False])
+async def test_much_at_once_is_made_anew_while_it_changes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, folded: bool
+) -> None:
     monkeypatch.setattr(working, "REBUILD_LINES", 100)
     monkeypatch.setattr(dataserver, "LINES", 40)
     model = stage.dataset(A, 6)
+    model.folded = folded
     async with stage.recorder():
         await stage.current(A)
         for _ in range(400):
@@ -221,7 +225,6 @@ async def test_much_at_once_is_made_anew_while_it_changes(stage: Stage, monkeypa
 
 
 async def test_a_volume_that_went_back_in_time(stage: Stage) -> None:
-    """Restored from an older copy: what was written after it is gone."""
     model = stage.dataset(A, 7)
     for _ in range(50):
         model.step()
@@ -235,7 +238,6 @@ async def test_a_volume_that_went_back_in_time(stage: Stage) -> None:
 
 
 async def test_a_version_that_holds_more_than_is_known_is_reason_to_look(stage: Stage) -> None:
-    """Nobody told of the samples that a version was sealed with."""
     model = stage.dataset(A)
     async with stage.recorder():
         await stage.current(A)

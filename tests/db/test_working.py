@@ -29,8 +29,8 @@ def test_step_by_step_and_anew_are_the_same(connection: Connection, seed: int) -
         after = model.seq
     assert_like(model, connection)
     grown = everything(connection)
-    for folded in (True, False):  # a server may tell every line, or the last of each key
-        feed = model.feed(0, folded=folded)
+    for model.folded in (True, False):  # a server may tell every line, or the last of each key
+        feed = model.feed(0)
         parts = [fold(feed[start : start + 50]) for start in range(0, len(feed), 50)]
         assert rebuild(connection, OF, parts, model.seq) == len(grown)
         assert_like(model, connection)
@@ -68,6 +68,51 @@ def test_what_no_data_server_writes_is_passed_over(connection: Connection) -> No
     assert part.last == 8
     apply_part(connection, OF, 0, part, 1)
     assert_like(model, connection)
+
+
+@pytest.mark.parametrize("seed", [17, 18])
+def test_both_ways_to_read_a_line_are_the_same(seed: int) -> None:
+    """Plain lines are matched, others are parsed as JSON: whichever way, the rows are the same, byte for byte."""
+    print("seed", seed)
+    model, rng = Model(seed), random.Random(seed)
+    for number in range(300):
+        model.step()
+        model.put(
+            f"plain/{number % 200}", label=rng.choice(("é", 5, True, None)), split="train", metadata={"n": number}
+        )
+    lines = list(model.lines)
+    for line in model.lines:  # and lines that are almost as they should be
+        at = rng.randrange(len(line))
+        lines.append(
+            line[:at] + rng.choice((b"", b"\\", b'"', b"0", b"-", b"\t", b"}", b"\xff", b'","a":"')) + line[at + 1 :]
+        )
+    lines = [line for line in lines if b"\n" not in line]
+    matched, parsed, plain = Part(), fold(lines), 0
+    for line in lines:
+        before = matched.strange
+        plain += matched._take_plain(line) or matched.take(line) is not None
+        assert matched.strange in (before, before + 1)
+    assert 100 < plain < len(lines), "both ways are tried"
+    assert (matched.puts, matched.removed, matched.last) == (parsed.puts, parsed.removed, parsed.last)
+    assert (matched.lines, matched.strange) == (parsed.lines, parsed.strange)
+
+
+def test_a_line_that_is_too_long_stops_nothing() -> None:
+    model = Model(16)
+    model.put("a")
+    model.put("b", metadata={"t": 'x"seq":99,' * 300_000})
+    model.put("c", metadata={"t": "y" * 100_000})
+    raw = b"".join(line + b"\n" for line in model.lines)
+    for size in (100_000, 1 << 22):
+        part, rest = Part(), b""
+        for start in range(0, len(raw), size):
+            rest = part.take_all(rest + raw[start : start + size])
+            assert len(rest) <= (1 << 20)
+        assert (rest, part.in_long_line) == (b"", False)
+        assert ([key for key, _ in part.puts], part.last, part.lines, part.strange) == (["a", "c"], 3, 3, 1)
+    last = Part()
+    assert last.take_all(model.lines[1] + b"\n") == b""
+    assert (last.last, last.strange) == (2, 1)
 
 
 def test_the_longest_of_everything_fits_the_index(connection: Connection) -> None:

@@ -49,6 +49,7 @@ class Model:
     samples: dict[str, dict[str, Any]] = field(default_factory=dict)
     lines: list[bytes] = field(default_factory=list)  # every one
     seq: int = 0
+    folded: bool = True  # its feed tells only the last line of each key
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -95,11 +96,11 @@ class Model:
                 metadata=metadata,
             )
 
-    def feed(self, after: int, *, folded: bool = True) -> list[bytes]:
+    def feed(self, after: int) -> list[bytes]:
         """What a data server tells: the last line of each key, or all of them."""
         lines = [(json.loads(line)["seq"], json.loads(line)["key"], line) for line in self.lines]
         last = {key: seq for seq, key, _ in lines}
-        return [line for seq, key, line in lines if seq > after and (not folded or last[key] == seq)]
+        return [line for seq, key, line in lines if seq > after and (not self.folded or last[key] == seq)]
 
     def matching(self, **wanted: Any) -> list[str]:
         """Keys in the order in which they are told, of samples that fit a filter."""

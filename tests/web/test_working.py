@@ -176,7 +176,12 @@ async def test_bad_questions_about_pictures(site: Site, model: Model, data_serve
     browser = await site.logged_in()
     for path in (
         *("image", "image?key=a", "image?sha256=0123456789abcdef", "image?key=a&sha256=xyz", "sheet", "sheet?seqs=1-9"),
-        *("sheet?seqs=" + ",".join("1" * 201), "sheet?seqs=a", "sheet?seqs=1&low=3", "image?key=&sha256=0123456789abcdef"),
+        *(
+            "sheet?seqs=" + ",".join("1" * 201),
+            "sheet?seqs=a",
+            "sheet?seqs=1&low=3",
+            "image?key=&sha256=0123456789abcdef",
+        ),
         *("raw?key=a%00&sha256=0123456789abcdef", "raw?key=a&sha256=0123456789ABCDEF", "about?seqs=1"),
     ):
         assert (await browser.get(f"{ONE}/working/{path}")).status == 422, path

@@ -46,7 +46,7 @@ function Gallery({ state, set }: ReturnType<typeof useGalleryState>): JSX.Elemen
   const { shelf, version } = chosen;
   const facets = useFacets(of, shelf, chosen.filters, state.labelText);
   const samples = useSamples(of, shelf, chosen.filters, state.position, state.size);
-  useLiveShelf(of, shelf, facets, samples);
+  useLiveShelf(of, shelf, chosen.versions, facets, samples);
   const [columns, setColumns] = useState(1);
   const [filtersOpen, setFiltersOpen] = useState(false);
   const prefixField = useRef<HTMLInputElement>(null);

@@ -96,9 +96,13 @@ export function shownRow(row: WorkingRow): Shown {
   return { ...rest, ...unknown, split: split ?? "", idx: seq, row: seq, unsealed: { etag, time, by } };
 }
 
-/** With the size that `about` tells: (height, width, channels), and before them the depth of a volume. */
+const MOST_CHANNELS = 4;
+
+/** With the size that `about` tells. As the data server has it: three numbers are a volume unless the last can only be
+ * channels. */
 export function sized(sample: Shown, about: About | undefined): Shown {
   if (!sample.unsealed || !about) return sample;
-  const [channels = 1, width = 1, height = 1, depth = 1] = [...about.shape].reverse();
+  const volume = about.shape.length === 4 || (about.shape.length === 3 && (about.shape[2] ?? 0) > MOST_CHANNELS);
+  const [depth = 1, height = 1, width = 1, channels = 1] = volume ? about.shape : [1, ...about.shape];
   return { ...sample, width, height, depth, channels, dtype: about.dtype };
 }

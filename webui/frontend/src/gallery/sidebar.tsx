@@ -152,7 +152,7 @@ export function Sidebar({ state, set, versions, working, version, facets, prefix
       {!data && facets.loading && <Bones lines={8} height={22} />}
       {data && (
         <div class={facets.outdated ? "filters fading" : "filters"}>
-          <section aria-label="Splits">
+          <section aria-label="Splits" hidden={!data.splits.some(named)}>
             <h2>Split</h2>
             <ul>
               {data.splits.filter(named).map((one) => (

@@ -17,11 +17,13 @@ function Unsealed({ of, working }: { of: Named; working: Working }): JSX.Element
   if (!working.accepts && working.samples === 0) return null;
   const address = href("/gallery", galleryQuery(of.namespace, of.name, { version: NOT_SEALED }));
   return (
-    <div class="in row" data-testid="not-sealed">
-      {working.notSealed > 0 ? <a href={address}>{notSealedText(working)}</a> : <span>{notSealedText(working)}</span>}
-      <span class="push">
-        <Seal of={of} working={working} />
-      </span>
+    <div class="in" data-testid="not-sealed">
+      <div class="row">
+        {working.notSealed > 0 ? <a href={address}>{notSealedText(working)}</a> : <span>{notSealedText(working)}</span>}
+        <span class="push">
+          <Seal of={of} working={working} />
+        </span>
+      </div>
     </div>
   );
 }
