@@ -1,10 +1,10 @@
 """Lines of a working set's journal → rows in PostgreSQL: rows a second, as the recorder does it, beside a bare COPY.
 
 Usage: bench/working_rows.py [--rows 1000000] [--repetitions 5] [--live 100000]. Ours: from the answers of a data server
-(a process of its own, whose lines were made beforehand) over HTTP to the commit that makes a million samples visible, by
-the recorder's own code: parse, check, COPY, index, counts. Bare: the same rows as finished text into a table without an
-index, committed: what PostgreSQL needs at the least. Interleaved, fsync on. Live: a working set of a million samples gets
-more in bundles of 10,000, each stored as it is told of.
+(a process of its own, whose lines were made beforehand) over HTTP to the commit that makes a million samples visible,
+by the recorder's own code: parse, check, COPY, index, counts. Bare: the same rows as finished text into a table without
+an index, committed: what PostgreSQL needs at the least. Interleaved, fsync on. Live: a working set of a million samples
+gets more in bundles of 10,000, each stored as it is told of.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def main() -> int:
         with server.database() as config:
             ours, bare, live = asyncio.run(measured(config, folder, arguments))
     note = (
-        f"{arguments.rows} lines of journal with label, split and metadata, from HTTP answers of {LINES} lines to the commit "
-        "that makes them visible: the recorder's own code, in one process beside PostgreSQL and the server on two cores"
+        f"{arguments.rows} lines of journal with label, split and metadata, from HTTP answers of {LINES} lines to the "
+        "commit that makes them visible: the recorder's own code, beside PostgreSQL and the server on two cores"
     )
     beside = {"limit": common.limit(TARGET), "copy_text_bare": common.summary(bare)}
     first = common.row("working_rows_per_second", "rows/s", ours, beside, ">= 1", note)

@@ -56,7 +56,7 @@ _N = "(0|[1-9][0-9]{0,17})"
 _PLAIN = re.compile(
     rf'\{{"by":"({_T}{{0,1024}})","bytes":{_N}(?:,"group":"({_T}{{0,1024}})")?,"key":"({_T}{{1,{KEY_CHARACTERS}}})"'
     rf'(?:,"label":("{_T}*"|-?[0-9]{{1,15}}|true|false))?(?:,"metadata":(\{{[^\x00-\x1f{{}}\\]*\}}))?'
-    rf',"object":"[0-9a-f]{{64}}","offset":(?:{_N[1:-1]}),"op":"put","seq":{_N},"sha256":"([0-9a-f]{{64}})"'
+    rf',"object":"(?s:.{{64}})","offset":(?:{_N[1:-1]}),"op":"put","seq":{_N},"sha256":"((?s:.{{64}}))"'
     rf'(?:,"split":"({_T}{{1,{LONGEST_SPLIT}}})")?,"time":"([^"]{{20,30}})"\}}'
 )
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -124,6 +124,8 @@ class Part:
                 return False
             by, size, group, key, label, metadata, number, sha256, split, at = found.groups()
             _check_time(at)
+            if bytes.fromhex(sha256).hex() != sha256:  # much faster than a class of characters
+                return False
             label, metadata = _json_text(label), _json_text(metadata)
         except (ValueError, RecursionError):
             return False
@@ -148,6 +150,8 @@ class Part:
 
     def upto(self, seq: int) -> Part:
         """Without what was written after that."""
+        if self.last <= seq:
+            return self
         puts = {place: put for place, put in self.puts.items() if put.seq <= seq}
         removed = {place: when for place, when in self.removed.items() if when <= seq}
         return Part(puts, removed, min(self.last, seq), self.lines, self.strange)

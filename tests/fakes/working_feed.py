@@ -1,8 +1,8 @@
 """The feed of working sets as a data server tells it, out of a plain dict. Used by tests/db and bench/.
 
 Stands for blueno/dataserver where a test wants to say what is told, and how it goes wrong: the interface is
-`GET /v1/working/changes?after=&limit=` with lines of journals in the order of their seq, all of them or the last of each
-key, and the header Blueno-Revision.
+`GET /v1/working/changes?after=&limit=` with lines of journals in the order of their seq, all of them or the last of
+each key, and the header Blueno-Revision.
 """
 
 from __future__ import annotations

@@ -144,9 +144,8 @@ async def test_versions_say_what_is_not_sealed(
 async def test_a_data_set_that_was_given_nothing(site: Site, mirrored: Mirrored) -> None:
     mirrored.put()
     browser = await site.logged_in()
-    assert (await ask(browser, "working")).json == {
-        **{"samples": [], "total": 0, "position": 0, "next": None, "revision": 0},
-    }
+    nothing = {"samples": [], "total": 0, "position": 0, "next": None, "revision": 0}
+    assert (await ask(browser, "working")).json == nothing
     assert (await ask(browser, "working/facets")).json["total"] == 0
     assert (await browser.get("/api/v1/datasets/lab/no-such/working")).status == 404
 
