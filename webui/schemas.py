@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from blueno.resources.run_row import STATES
+from webui.working_set_schemas import WORKING_SET_SCHEMAS, WORKING_SUMMARY
 
 Schema = dict[str, Any]
 
@@ -158,7 +159,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
                 classes=list_of(_TEXT),
                 depth=_BOOL,
             )
-        )
+        ),
+        working=WORKING_SUMMARY,
     ),
     "History": obj(
         items=list_of(obj(at=_TIME, condition=_TEXT, status=_TEXT, reason=_TEXT, message=_TEXT)), next=maybe(_TEXT)
@@ -229,6 +231,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         next=maybe(_TEXT),
     ),
     "About": _ANY,
+    **WORKING_SET_SCHEMAS,
     "Health": obj(status=_TEXT),
     "Document": _ANY,
 }

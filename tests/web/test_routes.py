@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
-from blueno.db.connect import Cursor
+from blueno.db.config import DatabaseConfig
+from blueno.db.connect import Cursor, connect
 from blueno.db.run_logs_write import Budget, append_log, open_log
+from blueno.db.working_lines import fold
+from blueno.db.working_write import Whose, apply_part
+from tests.db.working_model import Model
 from tests.fakes.access import AccessServer, Rule
 from tests.runs import a_run, run_uid
-from tests.web.mirrored import Mirrored
+from tests.web.mirrored import Mirrored, uid_of
 from tests.web.prepared import Prepared
 from tests.web.site import Browser, Reply, Site
 from tests.web.stand_in import DataServerStandIn
@@ -24,7 +28,7 @@ from webui.kinds import Object, Text
 from webui.routes import Param, Permission, Registry, Route
 from webui.routes import Reply as Declared
 
-LAB = {"namespace": "lab", "name": "digits", "row": "1", "email": "nobody@example.org", "id": "1"}
+LAB = {"namespace": "lab", "name": "digits", "row": "1", "email": "nobody@example.org", "id": "1", "seq": "1"}
 SECRET = "a-secret-word"
 BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/setup": {"code": "0000-0000-0000", "email": "e@example.org", "password": "0123456789"},
@@ -34,6 +38,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/tokens": {"name": "t"},
     "/api/v1/trainingruns": {"namespace": "lab", "name": "new", "spec": {"image": "i"}},
     "/api/v1/trainingruns/{namespace}/{name}": {"suspend": True},
+}
+_WORKING, _SUM = "/api/v1/datasets/{namespace}/{name}/working", "?key=a&sha256=0123456789abcdef"
+QUERIES = {  # without which a route has nothing to answer
+    f"{_WORKING}/sheet": "?seqs=1",
+    **{f"{_WORKING}/{what}": _SUM for what in ("image", "montage", "about", "raw")},
 }
 LET_IN = {  # by permission; all others: 200
     "open": (200, 401, 403, 429),
@@ -64,18 +73,30 @@ def operations(api: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 async def ask(browser: Browser, method: str, path: str, names: dict[str, str]) -> Reply:
-    return await browser.ask(method, path.format(**names), BODIES.get(path) if method in ("POST", "PATCH") else None)
+    address = path.format(**names) + QUERIES.get(path, "")
+    return await browser.ask(method, address, BODIES.get(path) if method in ("POST", "PATCH") else None)
+
+
+def a_sample(database: DatabaseConfig) -> None:
+    """Of the working set of lab/digits, with a seq of 1."""
+    model = Model(1)
+    model.put("a", label=SECRET)
+    connection = connect(database, application="recorder")
+    apply_part(connection, Whose(uid_of("lab", "digits"), "lab"), 0, fold(model.feed(0)), 1)
+    connection.close()
 
 
 async def test_who_is_let_in(
-    site: Site, prepared: Prepared, mirrored: Mirrored, access: AccessServer, data_server: DataServerStandIn
-) -> None:
+    site: Site, prepared: Prepared, mirrored: Mirrored, access: AccessServer, data_server: DataServerStandIn,
+    database: DatabaseConfig,
+) -> None:  # fmt: skip
     """The table: every route, for strangers, for people of this and of another namespace, and for who was put out."""
     mirrored.put(
         "lab", "digits", message=SECRET, display_name=SECRET, version_digest=prepared.digest, version_sequence=1
     )
     mirrored.put_run("digits", message=SECRET, spec={"parameters": {"x": SECRET}}, status=WRITTEN)
     site.sql(write_log, run_uid("digits"), SECRET)
+    a_sample(database)
     data_server.body = json.dumps(SECRET).encode()
     access.rules[:] = [Rule("blueno:here@example.org", "lab"), Rule("blueno:there@example.org", "other")]
     access.rules.append(Rule("blueno:here@example.org", "lab", verbs=("create", "patch", "delete")))
@@ -138,8 +159,10 @@ async def revoked(site: Site) -> Browser:
 
 
 async def test_content_needs_more_than_reading(
-    site: Site, prepared: Prepared, mirrored: Mirrored, access: AccessServer, data_server: DataServerStandIn
-) -> None:
+    site: Site, prepared: Prepared, mirrored: Mirrored, access: AccessServer, data_server: DataServerStandIn,
+    database: DatabaseConfig,
+) -> None:  # fmt: skip
+    a_sample(database)
     access.rules[:] = [Rule("blueno:viewer", resources=("datasets", "trainingruns"))]
     mirrored.put_run("digits", status=WRITTEN)
     site.sql(write_log, run_uid("digits"), "text")

@@ -15,6 +15,8 @@ from webui.api import (
     training_run_writes,
     training_runs,
     users,
+    working_pixels,
+    working_samples,
 )
 from webui.routes import Route
 
@@ -26,6 +28,8 @@ ROUTES: tuple[Route, ...] = (
     *datasets.ROUTES,
     *samples.ROUTES,
     *pixels.ROUTES,
+    *working_samples.ROUTES,
+    *working_pixels.ROUTES,
     *training_runs.ROUTES,
     *training_run_writes.ROUTES,
     *run_records.ROUTES,

@@ -1,5 +1,6 @@
 // The web process's JSON, as types. Nothing here runs; endpoints.ts says which address answers with what.
 import type { RunSummary } from "./api-runs";
+import type { Working } from "./api-working";
 
 export type Role = "admin" | "editor" | "viewer";
 
@@ -99,6 +100,11 @@ export interface Version {
   dense: { shape: number[]; dtype: string } | null;
   classes: Json[];
   depth: boolean;
+}
+
+/** The versions that the gallery shows, and what is in none of them. */
+export interface Versions extends Listing<Version> {
+  working: Working;
 }
 
 export interface HistoryEntry {
