@@ -110,6 +110,7 @@ TERMINATION_LOG: Final = "/dev/termination-log"
 # What a data server is told: see blueno/dataserver ---------------------------------------------------
 ENV_GRANT_KEYS: Final = "BLUENO_GRANT_KEYS"  # JSON: issuer → PEM of its Ed25519 public key
 ENV_OUTPUTS_CLAIM: Final = "BLUENO_OUTPUTS_CLAIM"  # namespace/name: it serves what runs wrote there, not a data set
+SERVED_ROOT: Final = f"{VOLUME_MOUNT}/dataset"  # the data set's own directory, where samples can be added to it
 DATA_PORT: Final = 8080  # of the data server's pod; its Service listens on 80
 
 # What a training pod finds -----------------------------------------------------------------------------
