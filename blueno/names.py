@@ -103,6 +103,7 @@ ENV_ADOPT_FROM: Final = "BLUENO_ADOPT_FROM"  # uid of a Dataset seen gone, whose
 ENV_REPORT_URL: Final = "BLUENO_REPORT_URL"
 VOLUME_MOUNT: Final = "/volume"  # the data set's claim, read-write
 SOURCE_MOUNT: Final = "/source"  # a `claim` source's claim, read-only
+SERVED_ROOT: Final = f"{VOLUME_MOUNT}/dataset"  # the data set's own directory, in a data server that takes samples
 TOKEN_FILE: Final = "/var/run/blueno/token"
 REPORT_CA_FILE: Final = "/var/run/blueno-info/report-ca.crt"
 TERMINATION_LOG: Final = "/dev/termination-log"
@@ -110,8 +111,12 @@ TERMINATION_LOG: Final = "/dev/termination-log"
 # What a data server is told: see blueno/dataserver ---------------------------------------------------
 ENV_GRANT_KEYS: Final = "BLUENO_GRANT_KEYS"  # JSON: issuer → PEM of its Ed25519 public key
 ENV_OUTPUTS_CLAIM: Final = "BLUENO_OUTPUTS_CLAIM"  # namespace/name: it serves what runs wrote there, not a data set
-SERVED_ROOT: Final = f"{VOLUME_MOUNT}/dataset"  # the data set's own directory, where samples can be added to it
+SUBJECT_HEADER: Final = "Blueno-Subject"  # for whom a request is made: goes into the journal of the working set
+UPLOAD_OFFSET: Final = "Upload-Offset"  # header: how much of a large file is there
+BUNDLE_TYPE: Final = "application/vnd.blueno.bundle"  # media type: many samples in one body, blueno/data/bundle.py
 DATA_PORT: Final = 8080  # of the data server's pod; its Service listens on 80
+
+REVISION: Final = "Blueno-Revision"  # header: up to where the working set is that an answer tells of
 
 # What a training pod finds -----------------------------------------------------------------------------
 DATASET_MOUNTS: Final = "/workspace/dataset"  # below it one directory per data set, named like the Dataset
