@@ -106,6 +106,7 @@ ENV_ADOPT_FROM: Final = "BLUENO_ADOPT_FROM"  # uid of a Dataset seen gone, whose
 ENV_REPORT_URL: Final = "BLUENO_REPORT_URL"
 VOLUME_MOUNT: Final = "/volume"  # the data set's claim, read-write
 SOURCE_MOUNT: Final = "/source"  # a `claim` source's claim, read-only
+SERVED_ROOT: Final = f"{VOLUME_MOUNT}/dataset"  # the data set's own directory, in a data server that takes samples
 TOKEN_FILE: Final = "/var/run/blueno/token"
 REPORT_CA_FILE: Final = "/var/run/blueno-info/report-ca.crt"
 TERMINATION_LOG: Final = "/dev/termination-log"

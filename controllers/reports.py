@@ -146,7 +146,9 @@ class Reports:
         if isinstance(asked, web.Response):
             return asked
         uid, dataset = asked
-        readable = dataset["status"].get("version") and not dataset["metadata"].get("deletionTimestamp")
+        status = dataset["status"]
+        holds_data = status.get("version") or (status.get("working") or {}).get("accepts")
+        readable = holds_data and not dataset["metadata"].get("deletionTimestamp")
         now = datetime.now(UTC)
         wait = UNREADABLE_SECONDS
         if readable:

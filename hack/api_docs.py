@@ -32,12 +32,14 @@ The same texts are in the cluster: `kubectl explain dataset.spec --recursive`.
 General rules:
 
 - Blueno never writes into `spec`, so `kubectl diff` is empty right after `kubectl apply`.
-- `kubectl wait --for=condition=Ready dataset/NAME` waits until a version can be used.
+- `kubectl wait --for=condition=Ready dataset/NAME` waits until a version can be used; with source `upload`, until samples
+  can be uploaded.
 - Tools that wait by themselves (`helm --wait`, GitOps controllers) read `Reconciling` and `Stalled`: `Stalled` is True
   when a person must act first.
 - To ask again without changing the spec, set an annotation to the time:
   `kubectl annotate dataset NAME --overwrite blueno.dev/requested-at=$(date -u +%FT%TZ)`.
-  While stalled this tries the same work again with what was done so far; otherwise the source is read again.
+  While stalled this tries the same work again with what was done so far; otherwise the source is read again, and the
+  samples that people have added are sealed with it into a new version.
   Once acted on, the value stands in `status.lastHandledRequest`.
 """
 

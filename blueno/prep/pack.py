@@ -69,16 +69,15 @@ class Packer:
 
     def _left(self) -> int:
         """Bytes of samples that are not packed yet, 0 while nobody knows."""
-        return max(0, self.reading.total_bytes - self._done)
+        return max(0, self.reading.total_bytes - self.reading.linked_bytes - self._done)
 
     @property
     def folder(self) -> Path:
         return self.context.staging / SHARDS_DIR
 
     def _batches(self) -> Iterator[list[Sample]]:
-        """Runs of samples that make one shard each; a duplicate of a key is left out and counted."""
+        """Runs of samples of one kind that make one shard each; a duplicate of a key is left out and counted."""
         cutter = Cutter(shard_bytes(self.context.work.pack))
-        least = 0 if self.reading.arrays else _LEAST_WEIGHT
         seen: set[str] = set()
         batch: list[Sample] = []
         for sample in self.reading.samples:
@@ -86,12 +85,12 @@ class Packer:
                 self.bad.add([(sample.key, BadSampleCode.DUPLICATE_KEY)])
                 continue
             seen.add(sample.key)
-            if batch and batch[-1].split != sample.split:
+            if batch and (batch[-1].split != sample.split or is_file(batch[-1]) != is_file(sample)):
                 yield batch
                 batch = []
                 cutter.restart()
             batch.append(sample)
-            if cutter.full(sample.key, max(sample.size, least)):
+            if cutter.full(sample.key, max(sample.size, _LEAST_WEIGHT) if is_file(sample) else sample.size):
                 yield batch
                 batch = []
         if batch:
@@ -101,7 +100,7 @@ class Packer:
         name = shard_id(f"{self.reading.revision}", batch)
         record = Record.read(self.folder, name)
         if record is None:
-            record = self._pack_arrays(name, batch) if self.reading.arrays else self._pack_files(name, batch)
+            record = self._pack_files(name, batch) if is_file(batch[0]) else self._pack_arrays(name, batch)
             record.write(self.folder, self.context.tag)
         return record
 
@@ -155,6 +154,11 @@ class Packer:
         raw = None if contents is None else write_raw(base.with_suffix(".arrow"), keys, contents, tag)
         dense = None if pixels is None else write_dense(base.with_suffix(".npy"), pixels, tag)
         return replace(record, raw=raw, dense=dense)
+
+
+def is_file(sample: Sample) -> bool:
+    """Whether it has encoded bytes; else it is an array. A data set of arrays may have files added to it."""
+    return callable(sample.content)
 
 
 def _little(content: Any) -> npt.NDArray[Any]:

@@ -54,6 +54,7 @@ DATASET: Final[Tree] = {
             "!name": "text", "config": "text", "version": "text", "splits": ["text"], "maxSamplesPerSplit": "int",
             "mirror": {"allowUnverified": "bool", "!url": "text"},
         },
+        "upload": "object",
     },
     "storage": {
         "subPath": "text",

@@ -34,6 +34,6 @@ class Case:
 
     @property
     def data_is_gone(self) -> bool:
-        """Whether the sealed version lay on another claim than the one that has its name now."""
+        """Whether version and added samples lay on another claim than the one that has its name now."""
         holder, held = self.seen.holder, (self.dataset.status.get("volume") or {}).get("claimUID")
-        return self.dataset.version is not None and None not in (holder, held) and holder != held
+        return self.dataset.holds_data and None not in (holder, held) and holder != held

@@ -27,7 +27,7 @@ from controllers.dataset.storage import (
     volume_is_missing,
     volume_is_stale,
 )
-from controllers.dataset.work import FAILED, SEALED, Wanted
+from controllers.dataset.work import FAILED, OPEN, SEALED, Wanted
 from controllers.step import Patch, Ref, Step
 
 START_PATIENCE = 10.0  # seconds a pod may take to start before Events are asked why: mounts, quota, Pod Security
@@ -61,6 +61,13 @@ def work_is_done(case: Case) -> Step | None:
     return Step(Reason.AVAILABLE, words.available(case.dataset), ready=True)
 
 
+def uploads_are_open(case: Case) -> Step | None:
+    """An `upload` source whose volume is ready: samples come when people send them, a seal when they ask for it."""
+    if case.wanted.outcome != OPEN:
+        return None
+    return Step(*words.accepting(case.dataset, case.wanted.work.requested_at is not None), ready=True)
+
+
 def work_has_failed(case: Case) -> Step | None:
     """Only a person can help: what the failure said stays until the spec changes or somebody asks again."""
     if case.wanted.outcome != FAILED:
@@ -77,7 +84,7 @@ def dataset_is_suspended(case: Case) -> Step | None:
     if job is not None and job.state == "active" and not job.suspended:
         patch = Patch(job.ref, {"spec": {"suspend": True}})
         return Step(Reason.SUSPENDED, "stopping; what was done is kept", reconciling=True, patch=(patch,))
-    if job is not None and job.outcome is not None and job.outcome.sealed:
+    if job is not None and job.outcome is not None and job.outcome.done:
         return None  # it was done before the pod was stopped
     text = "spec.suspend is true: preparation goes on where it was when it is set to false"
     return Step(Reason.SUSPENDED, text)
@@ -86,7 +93,7 @@ def dataset_is_suspended(case: Case) -> Step | None:
 def job_is_outdated(case: Case) -> Step | None:
     """spec.prepare was changed, or the operator's image while no pod could start: a Job's template cannot be."""
     job = case.job
-    if job is None or job.state not in ("active", "failed") or (job.outcome is not None and job.outcome.sealed):
+    if job is None or job.state not in ("active", "failed") or (job.outcome is not None and job.outcome.done):
         return None
     idle = not any(pod.started for pod in job.pods)
     image_changed = idle and job.image != short_hash(case.world.config.prep_image)
@@ -127,10 +134,13 @@ def job_is_gone(case: Case) -> Step | None:
 
 
 def job_has_sealed(case: Case) -> Step | None:
-    """A sealed outcome is the truth, whatever the Job says of itself."""
+    """A sealed outcome is the truth, whatever the Job says of itself; so is one that found nothing to seal."""
     job = case.job
-    if job is None or job.outcome is None or not job.outcome.sealed:
+    if job is None or job.outcome is None or not job.outcome.done:
         return None
+    if job.outcome.opened:
+        found = words.accepting(case.dataset, case.wanted.work.requested_at is not None)
+        return Step(*found, ready=True, status=words.open_status(case.wanted))
     status = words.sealed_status(case.wanted, job.outcome)
     took = (case.now - job.created).total_seconds() if job.created is not None else None
     return Step(Reason.AVAILABLE, words.sealed(job.outcome), ready=True, status=status, took=took)
@@ -203,6 +213,7 @@ RULES: tuple[Rule, ...] = (
     volume_was_replaced,
     earlier_work_still_runs,
     work_is_done,
+    uploads_are_open,
     work_has_failed,
     dataset_is_suspended,
     source_claim_is_missing,

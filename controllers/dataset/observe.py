@@ -67,14 +67,14 @@ class JobView:
     def outcome(self) -> Outcome | None:
         """What its latest pod to end said, if it said anything; a seal beats whatever came after it."""
         said = [pod.outcome for pod in self.pods if pod.ended or pod.outcome is not None]
-        return next((o for o in said if o is not None and o.sealed), said[-1] if said else None)
+        return next((o for o in said if o is not None and o.done), said[-1] if said else None)
 
     @property
     def has_failed_for_good(self) -> bool:
         """Whether its last pod ended with a failure that no retry can mend."""
         last = self.pods[-1] if self.pods else None
         said = last.outcome if last is not None and last.ended else None
-        return said is not None and not said.sealed and said.permanent
+        return said is not None and not said.done and said.permanent
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def observe(cache: Cache, dataset: Dataset, config: OperatorConfig, heard: Heard
         jobs=tuple(ordered),
         stray_pods=_stray_pods(cache, dataset.uid, {job.uid for job in jobs}),
         erase_job=next((job for job in jobs if not job.work), None),
-        kept_claims=_kept_claims(cache, dataset) if dataset.version is None else (),  # a walk over all claims
+        kept_claims=_kept_claims(cache, dataset) if not dataset.holds_data else (),  # a walk over all claims
         server=view_server(cache, dataset.uid),
         service_made=bool(cache.children(SERVICES.kind, dataset.uid)),
         server_pods=tuple(view_pod(pod) for pod in cache.children(PODS.kind, dataset.uid) if _serves(pod)),

@@ -80,7 +80,7 @@ def volume_is_stale(case: Case) -> Step | None:
 
 
 def volume_is_missing(case: Case) -> Step | None:
-    """Make the claim; but never an empty one in the place of one that held a sealed version.
+    """Make the claim; but never an empty one in the place of one that held a sealed version or added samples.
 
     A claim of ours to a server or a node holds nothing: it is made again, and an attempt finds the version behind it.
     """
@@ -91,9 +91,9 @@ def volume_is_missing(case: Case) -> Step | None:
     if storage.kind == "existingClaim":
         text = f"claim {name} does not exist in this namespace: create it; preparation starts as soon as it is there"
         return Step(Reason.WAITING_FOR_VOLUME, text, reconciling=True, data_out_of_reach=True)
-    sealed = claim is None and case.dataset.version is not None
+    sealed = claim is None and case.dataset.holds_data
     if sealed and not case.asked and not storage.is_static:
-        return Step(Reason.VOLUME_LOST, words.claim_lost(name), stalled=True, data_out_of_reach=True)
+        return Step(Reason.VOLUME_LOST, words.claim_lost(case.dataset, name), stalled=True, data_out_of_reach=True)
     server = server_address(case.seen) if storage.kind == "managedNFS" else ""
     return Step(
         Reason.PROVISIONING,
