@@ -42,6 +42,7 @@ PINNED: Final = f"{GROUP}/datasets"  # annotation of a training Job: JSON, data 
 TENANT_NAMESPACE: Final = f"{GROUP}/tenant-namespace"  # on a managed NFS server's objects: whose Datasets it serves
 ASKED_SIZE: Final = f"{GROUP}/asked-size"  # on such a server's claim: the size it was last asked to grow to
 REQUESTED_AT: Final = f"{GROUP}/requested-at"
+REQUEST_KEY: Final = f"{GROUP}/request-key"  # sum of the Idempotency-Key that an object was made under
 REPORT_CA: Final = f"{GROUP}/report-ca"  # pod annotation, read through the downward API
 
 # Other people's: by these it is known who keeps an object as it is in a repository.
@@ -110,6 +111,9 @@ TERMINATION_LOG: Final = "/dev/termination-log"
 # What a data server is told: see blueno/dataserver ---------------------------------------------------
 ENV_GRANT_KEYS: Final = "BLUENO_GRANT_KEYS"  # JSON: issuer → PEM of its Ed25519 public key
 ENV_OUTPUTS_CLAIM: Final = "BLUENO_OUTPUTS_CLAIM"  # namespace/name: it serves what runs wrote there, not a data set
+SUBJECT_HEADER: Final = "Blueno-Subject"  # for whom a request is made: goes into the journal of the working set
+UPLOAD_OFFSET: Final = "Upload-Offset"  # header: how much of a large file is there
+BUNDLE_TYPE: Final = "application/vnd.blueno.bundle"  # media type: many samples in one body, blueno/data/bundle.py
 DATA_PORT: Final = 8080  # of the data server's pod; its Service listens on 80
 
 # What a training pod finds -----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from webui.api import (
+    dataset_writes,
     datasets,
     document,
     events,
@@ -14,7 +15,9 @@ from webui.api import (
     tokens,
     training_run_writes,
     training_runs,
+    uploads,
     users,
+    working,
 )
 from webui.routes import Route
 
@@ -24,6 +27,9 @@ ROUTES: tuple[Route, ...] = (
     *users.ROUTES,
     *tokens.ROUTES,
     *datasets.ROUTES,
+    *dataset_writes.ROUTES,
+    *uploads.ROUTES,
+    *working.ROUTES,
     *samples.ROUTES,
     *pixels.ROUTES,
     *training_runs.ROUTES,
