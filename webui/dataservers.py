@@ -167,7 +167,8 @@ class DataServers:
         until, text = self._grants.get(known, (0.0, ""))
         if until > time.monotonic():
             return text
-        text = sign(Grant("web", about, (action,), int(time.time()) + TTL, subject), self._key)
+        actions = (READ,) if action == READ else (READ, action)  # whoever may change may look
+        text = sign(Grant("web", about, actions, int(time.time()) + TTL, subject), self._key)
         self._grants[known] = (time.monotonic() + GRANT_SECONDS, text)
         self._grants.move_to_end(known)
         while len(self._grants) > GRANTS_KEPT:

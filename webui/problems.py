@@ -15,7 +15,7 @@ from blueno import names
 from blueno.resources.api import Resource
 
 MEDIA_TYPE = "application/problem+json"
-_WORDS = {names.DATASET_KIND: "data set", names.TRAINING_RUN_KIND: "training run"}
+_WORDS = {names.DATASET_KIND: "data set", names.SAMPLE_KIND: "sample", names.TRAINING_RUN_KIND: "training run"}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ ROLES = ("admin", "editor", "viewer")
 EVERY_NAMESPACE = "*"
 SESSION_IDLE = "12 hours"
 SESSION_TOTAL = "7 days"
+LOGIN_TOTAL = "12 hours"  # of a token that a client of 2019 logged in for
+LOGINS_KEPT = 200  # of one person: many workers may log in as one
 _SEEN_EVERY = "5 minutes"  # how exactly seen_at and used_at are kept: not a write for every request
 
 
@@ -92,6 +94,17 @@ INSERT INTO record.session (sum, person_id, expires_at) VALUES (%s, %s, now() + 
 _OLD_SESSIONS = f"""
 DELETE FROM record.session WHERE expires_at < now() OR seen_at < now() - interval '{SESSION_IDLE}'
 """  # noqa: S608
+
+
+_NEW_LOGIN = f"""
+INSERT INTO record.token (sum, person_id, name, expires_at, by_login)
+VALUES (%s, %s, 'login', now() + interval '{LOGIN_TOTAL}', true)
+"""  # noqa: S608
+_OLD_LOGINS = """
+DELETE FROM record.token WHERE person_id = %s AND by_login AND (expires_at < now() OR id <= (
+    SELECT id FROM record.token WHERE person_id = %s AND by_login ORDER BY id DESC OFFSET %s - 1 LIMIT 1
+))
+"""
 
 
 # Persons ------------------------------------------------------------------------------------------------
@@ -195,6 +208,12 @@ def insert_token(cursor: Cursor, total: bytes, person_id: int, name: str, days: 
     return TokenRow(*row)
 
 
+def insert_login_token(cursor: Cursor, total: bytes, person_id: int) -> None:
+    """A token of a client that logs in for one; those that ran out, and the oldest of too many, go on the way."""
+    cursor.execute(_OLD_LOGINS, (person_id, person_id, LOGINS_KEPT))
+    cursor.execute(_NEW_LOGIN, (total, person_id))
+
+
 def select_token(cursor: Cursor, total: bytes) -> Holder | None:
     """Who comes with it, if it is good now."""
     cursor.execute(_TOKEN, (total,))
@@ -207,9 +226,10 @@ def touch_token(cursor: Cursor, total: bytes) -> None:
 
 
 def select_tokens(cursor: Cursor, person_id: int) -> list[TokenRow]:
-    """A person's own, oldest first, those that ran out included."""
+    """Those that a person made, oldest first, those that ran out included."""
     cursor.execute(
-        "SELECT id, name, created_at, used_at, expires_at FROM record.token WHERE person_id = %s ORDER BY id",
+        "SELECT id, name, created_at, used_at, expires_at FROM record.token"
+        " WHERE person_id = %s AND NOT by_login ORDER BY id",
         (person_id,),
     )
     return [TokenRow(*row) for row in cursor.fetchall()]

@@ -17,7 +17,7 @@ from blueno.db.config import DatabaseConfig
 from tests import pg
 from tests.fakes.access import AccessServer, Rule
 from tests.fakes.data_server import PRIVATE
-from tests.fakes.working_server import WorkingServer
+from tests.fakes.working_set_server import WorkingServer
 from tests.web import prepared as preparation
 from tests.web.mirrored import Mirrored
 from tests.web.site import Site, start

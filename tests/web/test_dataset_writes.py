@@ -126,7 +126,9 @@ async def test_change(site: Site, editor: Browser, access: AccessServer) -> None
     changed = await editor.ask("PATCH", ONE, {"suspend": True, "displayName": "b", "description": "c"})
     assert (changed.status, changed.json["displayName"]) == (200, "b")
     assert access.api.read("Dataset", "digits")["spec"] == SPEC | {
-        "suspend": True, "displayName": "b", "description": "c",
+        "suspend": True,
+        "displayName": "b",
+        "description": "c",
     }
     await editor.ask("PATCH", ONE, {"displayName": None})
     assert "displayName" not in access.api.read("Dataset", "digits")["spec"]

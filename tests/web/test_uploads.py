@@ -14,7 +14,7 @@ import pytest
 
 from blueno import names
 from tests.fakes.access import AccessServer, Rule
-from tests.fakes.working_server import WorkingServer, a_bundle
+from tests.fakes.working_set_server import WorkingServer, a_bundle
 from tests.web.conftest import ADMINS, VIEWERS
 from tests.web.site import Browser, Reply, Site, eventually
 from webui import bodies, quotas, writing

@@ -19,7 +19,7 @@ from webui.problems import Problem
 from webui.routes import Answer, Param, Permission, Reply, Route, Stream
 from webui.writing import Answered, Request, ask, senseless
 
-BUNDLE_LIMIT = 80 << 20  # bytes: contents of 64 MiB and a head of 16
+BUNDLE_LIMIT = 64 << 20  # bytes of the whole
 CHUNK_LIMIT = 16 << 20
 REMOVALS_LIMIT = 16 << 20
 COUNTED = 256 << 10  # bytes of an answer that is looked into for the audit row

@@ -102,7 +102,7 @@ class WorkingServer:
         try:
             if self.status is not None:
                 raise Refused(self.status, "no_space" if self.status == 507 else "told_to", needed=7, free=3)
-            action = READ if request.method in ("GET", "HEAD") and "/uploads" not in request.path else WRITE
+            action = READ if request.method in ("GET", "HEAD") else WRITE
             text = request.headers.get("Authorization", "").removeprefix("Bearer ")
             verify(text, PUBLIC, self.uid, action, time.time())
             self.subjects.append(request.headers.get(names.SUBJECT_HEADER, ""))
