@@ -50,7 +50,7 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": _operation_id(route),
         "summary": route.summary,
-        "tags": [route.segments[2] if len(route.segments) > 2 else "server"],
+        "tags": [_tag(route)],
         "security": [] if route.permission is Permission.OPEN else [{"session": []}, {"token": []}],
         "x-permission": route.permission.value,
         "parameters": [
@@ -78,6 +78,12 @@ def _operation(route: Route) -> dict[str, Any]:
         content = {route.stream.media: {"schema": schema}}
         operation["requestBody"] = {"required": True, "description": about, "content": content}
     return operation
+
+
+def _tag(route: Route) -> str:
+    if route.is_of_2019:
+        return "2019"
+    return route.segments[2] if len(route.segments) > 2 else "server"
 
 
 def _headers(route: Route) -> tuple[Param, ...]:
@@ -121,4 +127,5 @@ def _responses(route: Route) -> dict[str, Any]:
 
 def _operation_id(route: Route) -> str:
     words = [part.strip("{}") for part in route.segments if part not in ("api", "v1")]
-    return route.method.lower() + "".join(word[:1].upper() + word[1:] for word in words).replace(".", "")
+    name = route.method.lower() + "".join(word[:1].upper() + word[1:] for word in words).replace(".", "")
+    return name + ("2019" if route.is_of_2019 else "")

@@ -102,7 +102,7 @@ class Pipeline:
         if not segments or {".", ".."} & set(segments):
             raise not_found()
         route, raw, allowed = self._services.registry.find(request.method, segments)
-        if _is_a_page(request, segments, route):
+        if _is_a_page(request, segments, route, allowed):
             return self._static(call, segments)
         if route is None:
             if not allowed:
@@ -246,15 +246,14 @@ class Pipeline:
         access_log.log(logging.DEBUG if quiet else logging.INFO, "answered", extra=extra)
 
 
-def _is_a_page(request: web.BaseRequest, segments: tuple[str, ...], route: Route | None) -> bool:
+def _is_a_page(
+    request: web.BaseRequest, segments: tuple[str, ...], route: Route | None, allowed: tuple[str, ...]
+) -> bool:
     """Whether the front end answers: it shares the root with the paths of 2019, and a browser that goes to a page says
     that it wants HTML."""
     if segments[0] in ("api", "healthz", "readyz"):
         return False
-    if route is None:
-        return request.method in SAFE or segments[0] not in ("login", "datasets", "data")
-    return request.method in SAFE and "Authorization" not in request.headers and "text/html" in _accepted(request)
-
-
-def _accepted(request: web.BaseRequest) -> str:
-    return request.headers.get("Accept", "").lower()
+    if route is None and not allowed:
+        return True
+    wants_page = "text/html" in request.headers.get("Accept", "").lower() and "Authorization" not in request.headers
+    return request.method in SAFE and wants_page

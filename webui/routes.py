@@ -160,13 +160,17 @@ class Registry:
         """
         wanted = "GET" if method == "HEAD" else method
         known: list[str] = []
+        fewest = len(segments)  # parameters of the routes in `known`: a path that is spelled out speaks for itself
         for route in self._by_length.get(len(segments), ()):
             values = _match(route.segments, segments)
             if values is None:
                 continue
             if route.method == wanted:
                 return route, values, ()
-            known += ["GET", "HEAD"] if route.method == "GET" else [route.method]
+            if len(values) < fewest:
+                known, fewest = [], len(values)
+            if len(values) == fewest:
+                known += ["GET", "HEAD"] if route.method == "GET" else [route.method]
         return None, {}, tuple(known)
 
 
@@ -179,6 +183,8 @@ def _match(pattern: tuple[str, ...], segments: tuple[str, ...]) -> dict[str, str
     values = {}
     for wanted, given in zip(pattern, segments, strict=True):
         if wanted.startswith("{"):
+            if not given:
+                return None
             values[wanted[1:-1]] = given
         elif wanted != given:
             return None

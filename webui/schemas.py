@@ -130,6 +130,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Person": obj(email=TEXT, role=TEXT, namespaces=list_of(TEXT)),
     "Session": obj(email=TEXT, role=TEXT, namespaces=list_of(TEXT), server=obj(version=TEXT)),
     "User": obj(email=TEXT, role=TEXT, namespaces=list_of(TEXT), createdAt=TIME),
+    "Password": obj(password=TEXT),
     "Users": obj(items=list_of(ref("User"))),
     "Token": obj(id=WHOLE, name=TEXT, createdAt=TIME, usedAt=maybe(TIME), expiresAt=maybe(TIME)),
     "NewToken": obj(id=WHOLE, name=TEXT, createdAt=TIME, usedAt=maybe(TIME), expiresAt=maybe(TIME), token=TEXT),

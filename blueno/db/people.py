@@ -155,15 +155,45 @@ def delete_person(cursor: Cursor, email: str) -> bool:
     return True
 
 
+def change_person(cursor: Cursor, email: str, role: str | None, namespaces: Sequence[str] | None) -> Person | None:
+    """Another role, other namespaces; None when there is nobody. Raises Conflict for the last administrator."""
+    cursor.execute("LOCK TABLE record.person IN SHARE ROW EXCLUSIVE MODE")  # two administrators demoting each other
+    if role not in (None, "admin"):
+        cursor.execute("SELECT email FROM record.person WHERE role = 'admin' LIMIT 2")
+        if cursor.fetchall() == [(email,)]:
+            raise Conflict(f"{email} is the last administrator: make another one first")
+    cursor.execute(
+        "UPDATE record.person SET role = coalesce(%s, role), namespaces = coalesce(%s, namespaces)"  # noqa: S608
+        f" WHERE email = %s RETURNING {_PERSON}",
+        (role, None if namespaces is None else list(namespaces), email),
+    )
+    row = cursor.fetchone()
+    return None if row is None else _person(row)
+
+
+def end_all(cursor: Cursor, email: str) -> bool:
+    """All sessions and tokens of this person are over; False when there is none."""
+    cursor.execute("SELECT id FROM record.person WHERE email = %s FOR UPDATE", (email,))
+    row = cursor.fetchone()
+    if row is None:
+        return False
+    _end(cursor, row)
+    return True
+
+
 def set_password(cursor: Cursor, email: str, password: str) -> bool:
     """Ends all sessions and tokens of this person, too; False when there is none."""
     cursor.execute("UPDATE record.person SET password = %s WHERE email = %s RETURNING id", (password, email))
     row = cursor.fetchone()
     if row is None:
         return False
+    _end(cursor, row)
+    return True
+
+
+def _end(cursor: Cursor, row: tuple[Any, ...]) -> None:
     cursor.execute("DELETE FROM record.session WHERE person_id = %s", row)
     cursor.execute("DELETE FROM record.token WHERE person_id = %s", row)
-    return True
 
 
 def _person(row: tuple[Any, ...]) -> Person:

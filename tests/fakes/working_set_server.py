@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 
 from blueno import names
@@ -51,6 +52,7 @@ class WorkingServer:
     """`samples` is what was acknowledged: key → (record, bytes)."""
 
     uid: str = "uid-1"
+    behind: str = ""  # another data server, which is asked about everything else
     samples: dict[str, tuple[dict[str, Any], bytes]] = field(default_factory=dict)
     uploads: dict[str, bytearray] = field(default_factory=dict)
     announced: dict[str, int] = field(default_factory=dict)
@@ -88,6 +90,7 @@ class WorkingServer:
                 web.get(f"{top}/raw", self._raw),
             ]
         )
+        app.router.add_get("/{path:v1/versions.*}", self._pass_on)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -225,6 +228,16 @@ class WorkingServer:
         return web.Response(status=204)
 
     # Reading ----------------------------------------------------------------------------------------------
+
+    async def _pass_on(self, request: web.Request) -> web.Response:
+        headers = {name: request.headers[name] for name in ("Authorization", "Range") if name in request.headers}
+        async with (
+            aiohttp.ClientSession(auto_decompress=False) as session,
+            session.get(f"{self.behind}{request.rel_url}", headers=headers) as answer,
+        ):
+            dropped = ("Content-Length", "Transfer-Encoding", "Date", "Server", "Connection")
+            kept = {name: value for name, value in answer.headers.items() if name not in dropped}
+            return web.Response(status=answer.status, body=await answer.read(), headers=kept)
 
     async def _about(self, _: web.Request) -> web.Response:
         size = sum(len(content) for _, content in self.samples.values())
