@@ -44,6 +44,7 @@ PINNED: Final = f"{GROUP}/datasets"  # annotation of a training Job: JSON, data 
 TENANT_NAMESPACE: Final = f"{GROUP}/tenant-namespace"  # on a managed NFS server's objects: whose Datasets it serves
 ASKED_SIZE: Final = f"{GROUP}/asked-size"  # on such a server's claim: the size it was last asked to grow to
 REQUESTED_AT: Final = f"{GROUP}/requested-at"
+REQUEST_KEY: Final = f"{GROUP}/request-key"  # sum of the Idempotency-Key that an object was made under
 REPORT_CA: Final = f"{GROUP}/report-ca"  # pod annotation, read through the downward API
 
 # Other people's: by these it is known who keeps an object as it is in a repository.

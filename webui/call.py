@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from aiohttp import web
@@ -35,10 +36,17 @@ class Call:
     resource: str = ""  # of the audit row, when it is not the path's
     subject: str = ""  # name in the audit row, when it is not the path's
     detail: dict[str, Any] = field(default_factory=dict)  # for the audit row
+    outcome: dict[str, Any] = field(default_factory=dict)  # for the audit row, known when it is done
     audited: bool = False
     intent: int | None = None  # id of the audit row that was written before the deed
     headers: dict[str, str] = field(default_factory=dict)  # for the answer
     began: float = field(default_factory=time.monotonic)
+    moment: datetime = field(default_factory=lambda: datetime.now(UTC))  # the same for the same Idempotency-Key
+
+    @property
+    def is_of_2019(self) -> bool:
+        """Whether a client of 2019 may be waiting for the answer."""
+        return self.route is not None and self.route.is_of_2019
 
     @property
     def person(self) -> Identity:

@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add(pool: Pool, options: argparse.Namespace, stdin: TextIO) -> str:
     email = _checked(EMAIL, options.email, "the address").lower()
-    namespaces = sorted(set(_checked(NAMESPACES, options.namespace, "namespaces")))
+    namespaces = list(dict.fromkeys(_checked(NAMESPACES, options.namespace, "namespaces")))
     password, said = _password(stdin)
     stored = hashed(password)
     _write(pool, "create", email, lambda cursor: people.insert_person(cursor, email, stored, options.role, namespaces))

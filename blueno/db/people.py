@@ -18,6 +18,8 @@ ROLES = ("admin", "editor", "viewer")
 EVERY_NAMESPACE = "*"
 SESSION_IDLE = "12 hours"
 SESSION_TOTAL = "7 days"
+LOGIN_TOTAL = "12 hours"  # of a token that a client of 2019 logged in for
+LOGINS_KEPT = 200  # of one person: many workers may log in as one
 _SEEN_EVERY = "5 minutes"  # how exactly seen_at and used_at are kept: not a write for every request
 
 
@@ -94,6 +96,17 @@ DELETE FROM record.session WHERE expires_at < now() OR seen_at < now() - interva
 """  # noqa: S608
 
 
+_NEW_LOGIN = f"""
+INSERT INTO record.token (sum, person_id, name, expires_at, by_login)
+VALUES (%s, %s, 'login', now() + interval '{LOGIN_TOTAL}', true)
+"""  # noqa: S608
+_OLD_LOGINS = """
+DELETE FROM record.token WHERE person_id = %s AND by_login AND (expires_at < now() OR id <= (
+    SELECT id FROM record.token WHERE person_id = %s AND by_login ORDER BY id DESC OFFSET %s - 1 LIMIT 1
+))
+"""
+
+
 # Persons ------------------------------------------------------------------------------------------------
 
 
@@ -142,15 +155,45 @@ def delete_person(cursor: Cursor, email: str) -> bool:
     return True
 
 
+def change_person(cursor: Cursor, email: str, role: str | None, namespaces: Sequence[str] | None) -> Person | None:
+    """Another role, other namespaces; None when there is nobody. Raises Conflict for the last administrator."""
+    cursor.execute("LOCK TABLE record.person IN SHARE ROW EXCLUSIVE MODE")  # two administrators demoting each other
+    if role not in (None, "admin"):
+        cursor.execute("SELECT email FROM record.person WHERE role = 'admin' LIMIT 2")
+        if cursor.fetchall() == [(email,)]:
+            raise Conflict(f"{email} is the last administrator: make another one first")
+    cursor.execute(
+        "UPDATE record.person SET role = coalesce(%s, role), namespaces = coalesce(%s, namespaces)"  # noqa: S608
+        f" WHERE email = %s RETURNING {_PERSON}",
+        (role, None if namespaces is None else list(namespaces), email),
+    )
+    row = cursor.fetchone()
+    return None if row is None else _person(row)
+
+
+def end_all(cursor: Cursor, email: str) -> bool:
+    """All sessions and tokens of this person are over; False when there is none."""
+    cursor.execute("SELECT id FROM record.person WHERE email = %s FOR UPDATE", (email,))
+    row = cursor.fetchone()
+    if row is None:
+        return False
+    _end(cursor, row)
+    return True
+
+
 def set_password(cursor: Cursor, email: str, password: str) -> bool:
     """Ends all sessions and tokens of this person, too; False when there is none."""
     cursor.execute("UPDATE record.person SET password = %s WHERE email = %s RETURNING id", (password, email))
     row = cursor.fetchone()
     if row is None:
         return False
+    _end(cursor, row)
+    return True
+
+
+def _end(cursor: Cursor, row: tuple[Any, ...]) -> None:
     cursor.execute("DELETE FROM record.session WHERE person_id = %s", row)
     cursor.execute("DELETE FROM record.token WHERE person_id = %s", row)
-    return True
 
 
 def _person(row: tuple[Any, ...]) -> Person:
@@ -195,6 +238,12 @@ def insert_token(cursor: Cursor, total: bytes, person_id: int, name: str, days: 
     return TokenRow(*row)
 
 
+def insert_login_token(cursor: Cursor, total: bytes, person_id: int) -> None:
+    """A token of a client that logs in for one; those that ran out, and the oldest of too many, go on the way."""
+    cursor.execute(_OLD_LOGINS, (person_id, person_id, LOGINS_KEPT))
+    cursor.execute(_NEW_LOGIN, (total, person_id))
+
+
 def select_token(cursor: Cursor, total: bytes) -> Holder | None:
     """Who comes with it, if it is good now."""
     cursor.execute(_TOKEN, (total,))
@@ -207,9 +256,10 @@ def touch_token(cursor: Cursor, total: bytes) -> None:
 
 
 def select_tokens(cursor: Cursor, person_id: int) -> list[TokenRow]:
-    """A person's own, oldest first, those that ran out included."""
+    """Those that a person made, oldest first, those that ran out included."""
     cursor.execute(
-        "SELECT id, name, created_at, used_at, expires_at FROM record.token WHERE person_id = %s ORDER BY id",
+        "SELECT id, name, created_at, used_at, expires_at FROM record.token"
+        " WHERE person_id = %s AND NOT by_login ORDER BY id",
         (person_id,),
     )
     return [TokenRow(*row) for row in cursor.fetchall()]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from webui.api import (
+    dataset_writes,
     datasets,
     document,
     events,
     pixels,
+    platform,
     run_outputs,
     run_records,
     samples,
@@ -14,7 +16,9 @@ from webui.api import (
     tokens,
     training_run_writes,
     training_runs,
+    uploads,
     users,
+    working,
     working_pixels,
     working_samples,
 )
@@ -26,6 +30,10 @@ ROUTES: tuple[Route, ...] = (
     *users.ROUTES,
     *tokens.ROUTES,
     *datasets.ROUTES,
+    *dataset_writes.ROUTES,
+    *uploads.ROUTES,
+    *working.ROUTES,
+    *platform.ROUTES,
     *samples.ROUTES,
     *pixels.ROUTES,
     *working_samples.ROUTES,
