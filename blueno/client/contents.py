@@ -46,6 +46,7 @@ class LargeContent:
     open: Callable[[], BinaryIO]
     bytes: int
     identity: str
+    close: Callable[[], object] = lambda: None
 
 
 def by_folders(layout: str) -> Describe:
@@ -175,7 +176,7 @@ def _read_stream(stream: BinaryIO) -> bytes | LargeContent:
         raise Unreadable("unreadable", "it is open for text: open it with mode 'rb'")
     if len(head) <= LARGE:
         return head
-    spooled = tempfile.TemporaryFile()  # noqa: SIM115  # closed by whoever sends it
+    spooled = tempfile.TemporaryFile()  # noqa: SIM115  # LargeContent.close
     total, summed = 0, hashlib.sha256()
     block = head
     while block:
@@ -185,12 +186,12 @@ def _read_stream(stream: BinaryIO) -> bytes | LargeContent:
         block = stream.read(STEP)
 
     def opened() -> BinaryIO:
-        spooled.seek(0)
+        spooled.flush()
         copy = os.fdopen(os.dup(spooled.fileno()), "rb")
         copy.seek(0)
         return copy
 
-    return LargeContent(opened, total, summed.hexdigest())
+    return LargeContent(opened, total, summed.hexdigest(), spooled.close)
 
 
 def _held(content: bytes) -> LargeContent:

@@ -147,6 +147,8 @@ class Upload:
                 self._send_large(blocking, job, tally, moved)
         except Unreadable as error:
             tally.add_known(Refused(job.sample.key, error.code, str(error)))
+        finally:
+            job.content.close()
         moved.add(job.content.bytes - moved.total)
         tally.bytes = tally.large_bytes = job.content.bytes
         return tally

@@ -201,7 +201,7 @@ def test_sources(server: SamplesApi, samples: Samples, files: Path, monkeypatch:
     assert {"one", "004.png"} < set(server.samples)
     before = len(server.samples)
     assert samples.put_many(files).samples == 252  # with the link to a file, without the hidden one and the loop
-    assert len(server.samples) == before + 251
+    assert len(server.samples) == before + 250  # two were there
     assert samples.put_many([]).samples == 0
     for bad in ([7], [None]):
         with pytest.raises(InvalidSpec, match="paths or NewSamples"):
@@ -273,11 +273,14 @@ def test_what_arrives_damaged_is_sent_again(server: SamplesApi, samples: Samples
     async def damage(request: web.Request) -> web.StreamResponse | None:
         if not request.path.endswith("/bundles"):
             return None
-        body = bytearray(await request.read())
-        body[-1] ^= 1
-        return server._post_bundles(request, bytes(body), [])
+        body = await request.read()
+        if body in seen:
+            return None
+        seen.add(body)
+        return server._post_bundles(request, body[:-1] + bytes([body[-1] ^ 1]), [])
 
-    server.misbehave = [damage] * 12
+    seen: set[bytes] = set()
+    server.always = damage
     done = samples.put_many([path for path in sorted(files.rglob("*.png")) if path.stat().st_size])
     assert done.refused == 0
     assert done.samples == done.created == len(server.samples)
