@@ -1,4 +1,7 @@
-"""Arguments and options that several commands share, so that they read the same everywhere."""
+"""Arguments and options that several commands share, so that they read the same everywhere.
+
+`--server` is added by shell.served, to every command that asks a server.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,30 @@ from typing import Annotated
 
 import typer
 
+from blueno.cli import known
 from blueno.cli.shell import Output
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the run.", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the run.", show_default=False, autocompletion=known.runs)
+]
+Dataset = Annotated[
+    str,
+    typer.Argument(metavar="DATASET", help="Name of the data set.", show_default=False, autocompletion=known.datasets),
+]
 File = Annotated[
     str, typer.Argument(metavar="FILE", help="YAML of one TrainingRun; - is standard input.", show_default=False)
 ]
 Namespace = Annotated[
     str | None,
-    typer.Option("-n", "--namespace", metavar="NAME", help="Its namespace; else BLUENO_NAMESPACE, else default."),
+    typer.Option(
+        "-n", "--namespace", metavar="NAME", help="Its namespace; else BLUENO_NAMESPACE, the context's, default."
+    ),
+]
+Everywhere = Annotated[bool, typer.Option("-A", "--all-namespaces", help="Of all that you may see.")]
+Watch = Annotated[bool, typer.Option("-w", "--watch", help="Go on until Ctrl-C.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", metavar="SECONDS", min=0, help="Then give up with 8; it goes on.")
 ]
 Format = Annotated[Output, typer.Option("-o", "--output", help="How it is printed.")]
 Set = Annotated[

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from blueno.cli import shell
-from blueno.cli.options import File, Format, Name, Namespace, Set
+from blueno.cli.options import Everywhere, File, Format, Name, Namespace, Set, Watch
 from blueno.cli.shell import Output
 
 
-@shell.command
+@shell.served
 def submit(
     file: File,
     namespace: Namespace = None,
@@ -26,11 +26,13 @@ def submit(
     `--dry-run -o yaml` prints what to keep in Git, with --set filled in.
     """
     from blueno.cli import printing, watching
-    from blueno.client import export
+    from blueno.client import export, specfile
 
     chosen = shell.pairs(parameters or (), "--set KEY=VALUE")
     with shell.client() as client:
-        run = client.runs.submit(file, namespace=shell.namespace_of(namespace), parameters=chosen, dry_run=dry_run)
+        source = specfile.read(file)
+        place = shell.here(namespace, source.namespace)
+        run = client.runs.submit(source.body(), namespace=place, parameters=chosen, dry_run=dry_run)
         if output is Output.YAML:
             shell.out(export.to_yaml(run.name, run.namespace, run.spec).rstrip("\n"))
         elif output is Output.JSON:
@@ -43,17 +45,17 @@ def submit(
     return None
 
 
-@shell.command
+@shell.served
 def ls(
     namespace: Namespace = None,
-    everywhere: Annotated[bool, typer.Option("-A", "--all-namespaces", help="Of all that you may see.")] = False,
+    everywhere: Everywhere = False,
     state: Annotated[
         str | None,
         typer.Option("--state", metavar="STATE", help="pending, running, suspended, succeeded or failed."),
     ] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Those that read it.")] = None,
     output: Format = Output.TABLE,
-    watch: Annotated[bool, typer.Option("-w", "--watch", help="Go on until Ctrl-C.")] = False,
+    watch: Watch = False,
 ) -> int | None:
     """List runs, newest first, with the GPU hours they have used."""
     from blueno.cli import printing, watching
@@ -63,7 +65,7 @@ def ls(
         raise typer.BadParameter(f"{state!r} is none of {', '.join(STATES)}", param_hint="--state")
     if watch and output is not Output.TABLE:
         raise typer.BadParameter("goes with the table only", param_hint="--watch")
-    place = None if everywhere else shell.namespace_of(namespace) or "default"
+    place = None if everywhere else shell.here(namespace)
     with shell.client() as client:
         if watch:
             return watching.watch(
@@ -85,7 +87,7 @@ def ls(
     return None
 
 
-@shell.command
+@shell.served
 def wait(
     name: Name,
     namespace: Namespace = None,
@@ -97,4 +99,4 @@ def wait(
     from blueno.cli import watching
 
     with shell.client() as client:
-        return watching.wait(client, name, shell.namespace_of(namespace) or "default", timeout)
+        return watching.wait(client, name, shell.here(namespace), timeout)

@@ -6,28 +6,28 @@ from blueno.cli import shell
 from blueno.cli.options import Name, Namespace
 
 
-@shell.command
+@shell.served
 def suspend(name: Name, namespace: Namespace = None) -> None:
     """Stop a run, with time to write a checkpoint; `resume` lets it go on."""
     _change("suspend", name, namespace, "stops; go on with: blueno run resume")
 
 
-@shell.command
+@shell.served
 def resume(name: Name, namespace: Namespace = None) -> None:
     """Let a suspended run go on, from its last checkpoint if it has one."""
     _change("resume", name, namespace, "goes on")
 
 
-@shell.command
+@shell.served
 def cancel(name: Name, namespace: Namespace = None) -> None:
     """End a run for good; its log and outputs stay."""
     _change("cancel", name, namespace, "ends")
 
 
-@shell.command
+@shell.served
 def delete(name: Name, namespace: Namespace = None) -> None:
     """Remove a run; its outputs on the claim stay."""
-    place = shell.namespace_of(namespace) or "default"
+    place = shell.here(namespace)
     with shell.client() as client:
         client.runs.delete(name, place)
     shell.out(f"{place}/{name} is removed")
@@ -36,7 +36,7 @@ def delete(name: Name, namespace: Namespace = None) -> None:
 def _change(what: str, name: str, namespace: str | None, outcome: str) -> None:
     from blueno.client.words import plain
 
-    place = shell.namespace_of(namespace) or "default"
+    place = shell.here(namespace)
     with shell.client() as client:
         run = getattr(client.runs, what)(name, place)
     shell.out(f"{place}/{name} {outcome}" + (f" {name} -n {place}" if outcome.endswith("resume") else ""))

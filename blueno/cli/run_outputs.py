@@ -18,7 +18,7 @@ from blueno.cli.shell import Output
 Told = Callable[[int, int | None], None]
 
 
-@shell.command
+@shell.served
 def outputs(
     name: Name,
     path: Annotated[
@@ -35,7 +35,7 @@ def outputs(
     from blueno.cli import printing, text
 
     with shell.client() as client:
-        place = shell.namespace_of(namespace) or "default"
+        place = shell.here(namespace)
         found = list(client.runs.outputs(name, path, namespace=place, waiting=_starting()))
     if output is Output.TABLE:
         if not found:
@@ -51,7 +51,7 @@ def outputs(
         printing.data([dict(entry.raw) for entry in found], output)
 
 
-@shell.command
+@shell.served
 def download(
     name: Name,
     path: Annotated[
@@ -69,7 +69,7 @@ def download(
     What breaks off is gone on with, also by the same command later. Prints where it lies.
     """
     with shell.client() as client, _bar(path) as progress:
-        place = shell.namespace_of(namespace) or "default"
+        place = shell.here(namespace)
         saved = client.runs.download(name, path, target, namespace=place, progress=progress, waiting=_starting())
     shell.out(str(saved))
 

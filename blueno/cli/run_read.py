@@ -13,13 +13,13 @@ from blueno.cli.options import Format, Name, Namespace
 from blueno.cli.shell import Output
 
 
-@shell.command
+@shell.served
 def describe(name: Name, namespace: Namespace = None, output: Format = Output.TABLE) -> None:
     """Say everything about a run: why it waits, how it goes, how it ended."""
     from blueno.cli import printing, text
 
     with shell.client() as client:
-        run = client.runs.get(name, shell.namespace_of(namespace) or "default")
+        run = client.runs.get(name, shell.here(namespace))
     if output is Output.TABLE:
         for line in text.describe(run, datetime.now(UTC)):
             shell.out(line)
@@ -29,7 +29,7 @@ def describe(name: Name, namespace: Namespace = None, output: Format = Output.TA
         printing.data(run.raw, output)
 
 
-@shell.command
+@shell.served
 def logs(
     name: Name,
     namespace: Namespace = None,
@@ -42,7 +42,7 @@ def logs(
     from blueno.cli import text
 
     with shell.client() as client:
-        place = shell.namespace_of(namespace) or "default"
+        place = shell.here(namespace)
         pieces = client.runs.logs(name, place, attempt=attempt, pod=pod, follow=follow, tail=tail)
         last = "\n"
         encoding = sys.stdout.encoding or "utf-8"
@@ -54,7 +54,7 @@ def logs(
             shell.out("")
 
 
-@shell.command
+@shell.served
 def metrics(
     name: Name,
     metric: Annotated[
@@ -69,7 +69,7 @@ def metrics(
     from blueno.client.words import plain
 
     with shell.client() as client:
-        place = shell.namespace_of(namespace) or "default"
+        place = shell.here(namespace)
         found = client.runs.metrics(name, place, names=metric or None, points=points)
     if output is Output.NAME:
         for one in found.names:
@@ -90,8 +90,8 @@ def metrics(
             shell.out(line)
 
 
-@shell.command
+@shell.served
 def export(name: Name, namespace: Namespace = None) -> None:
     """Print a run as YAML for Git: without defaults and status, always in the same order."""
     with shell.client() as client:
-        shell.out(client.runs.export(name, shell.namespace_of(namespace) or "default").rstrip("\n"))
+        shell.out(client.runs.export(name, shell.here(namespace)).rstrip("\n"))

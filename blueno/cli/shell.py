@@ -1,21 +1,26 @@
-"""The person's side of a command: errors in words, exit codes, colours, settings. Used by all of blueno/cli."""
+"""The person's side of a command: errors in words, exit codes, colours, which server. Used by all of blueno/cli."""
 
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import IntEnum, StrEnum
-from typing import IO, TYPE_CHECKING, ParamSpec
+from typing import IO, TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
 from blueno import names
+from blueno.cli import spoken
 from blueno.errors import BluenoError, Conflict, InvalidSpec, NotFound, Rejected, Unavailable
 
 if TYPE_CHECKING:
     from blueno.client import Client
+    from blueno.client.settings import Settings
 
 P = ParamSpec("P")
 
@@ -33,6 +38,8 @@ class Exit(IntEnum):
     RUN_FAILED = 7
     NOT_IN_TIME = 8
     DAMAGED = 9
+    PARTLY = 10
+    UNWELL = 11
     LOCAL = 125  # a local run was not started; else its own exit code, 126 and 127 as a shell's
     INTERRUPTED = 130
     BROKEN_PIPE = 141
@@ -47,6 +54,15 @@ class Output(StrEnum):
     NAME = "name"
 
 
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "-s", "--server", metavar="SERVER", help="Address, or name of a context: `blueno config ls`.", show_default=False
+    ),
+]
+_server: ContextVar[str | None] = ContextVar("server", default=None)
+
+
 def command(function: Callable[P, int | None]) -> Callable[P, None]:
     """Makes a function a command: what it returns is the exit code, and its errors are told in words."""
 
@@ -56,7 +72,7 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
             code = function(*args, **kwargs) or Exit.DONE
             sys.stdout.flush()
         except BluenoError as error:
-            say(f"blueno: {error}")
+            say(f"{spoken.program()}: {error}")
             code = exit_code(error)
         except KeyboardInterrupt:
             code = Exit.INTERRUPTED
@@ -67,6 +83,33 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
         raise typer.Exit(int(code))
 
     return told
+
+
+def served(function: Callable[P, int | None]) -> Callable[..., None]:
+    """As `command`, for those that ask a server: adds `--server`, which `client` and `settings` follow."""
+
+    @functools.wraps(function)
+    def chosen(*args: Any, server: str | None = None, **kwargs: Any) -> int | None:
+        with asked_for(server):
+            return function(*args, **kwargs)
+
+    told = command(chosen)
+    signature = inspect.signature(function, eval_str=True)
+    last = inspect.Parameter("server", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Server)
+    parameters = [*signature.parameters.values(), last]
+    told.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # what typer reads
+    told.__annotations__ = {one.name: one.annotation for one in parameters}
+    return told
+
+
+@contextmanager
+def asked_for(server: str | None) -> Iterator[None]:
+    """While this lasts, `--server` has that value."""
+    token = _server.set(server)
+    try:
+        yield
+    finally:
+        _server.reset(token)
 
 
 def exit_code(error: BluenoError) -> Exit:
@@ -87,7 +130,7 @@ def exit_code(error: BluenoError) -> Exit:
 def say(text: str) -> None:
     """One line for the person, on standard error; a closed one does not matter."""
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(spoken.as_called(text), file=sys.stderr, flush=True)
     except OSError:
         return
 
@@ -98,16 +141,24 @@ def out(text: str) -> None:
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
 
 
+def settings() -> Settings:
+    """--server, else the person's variables, else the current context. Raises BluenoError with what to do."""
+    from blueno.client import settings as found
+
+    return found.resolve(_server.get(), None, variables())
+
+
 def client() -> Client:
-    """The server of the person's settings. Raises BluenoError with what to do when there is none."""
+    """The server of `settings`, as the person of its token."""
     from blueno.client import Client
 
-    return Client()
+    found = settings()
+    return Client(found.server, found.token)
 
 
-def namespace_of(given: str | None) -> str | None:
-    """-n, else BLUENO_NAMESPACE, else None."""
-    return given or os.environ.get(names.ENV_NAMESPACE) or None
+def here(given: str | None, in_file: str | None = None) -> str:
+    """The namespace: -n, else BLUENO_NAMESPACE, else what a file says, else that of the context, else default."""
+    return given or os.environ.get(names.ENV_NAMESPACE) or in_file or settings().namespace or "default"
 
 
 def variables() -> dict[str, str]:

@@ -44,6 +44,11 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in rows]
 
 
+def fields(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """`Name:  value` below each other; empty ones are left out."""
+    return [f"{key + ':':13} {plain(value)}" for key, value in pairs if value]
+
+
 def coloured(line: str, state: str) -> str:
     """`line` with its state in colour."""
     number = COLOURS.get(state)
