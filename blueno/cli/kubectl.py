@@ -1,4 +1,5 @@
-"""The person's own kubectl, and with it kubeconfig, context and rights. Used by storage.py.
+"""The person's own kubectl, and with it kubeconfig, context and rights. Used by storage.py,
+doctor.py and ui.py.
 
 `pip install blueno` brings no Kubernetes client, and the web process holds no right on what is asked for here. Requests
 are raw (`kubectl get --raw`): one path, no discovery, JSON whatever kubectl's version.
@@ -32,6 +33,16 @@ class Kubectl:
         query = f"?{urlencode({'labelSelector': labels})}" if labels else ""
         return list(self._json("get", "--raw", path + query).get("items") or ())
 
+    def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
+        """One object. Raises NotFound, or BluenoError with kubectl's own words."""
+        return dict(self._json("get", "--raw", resource.path(quote(namespace, safe=""), quote(name, safe=""))))
+
+    def version(self) -> str:
+        """Of the API server, like v1.34.3. Raises BluenoError when it is not reached."""
+        from blueno.client.words import plain
+
+        return plain(str(self._json("get", "--raw", "/version").get("gitVersion") or "of an unknown version"), 60)
+
     def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
         """This very object; one that took its name since is left alone. Gone already is as good."""
         import json
@@ -42,6 +53,12 @@ class Kubectl:
             self._run(["delete", "--raw", path, "-f", "-"], json.dumps({**options, "preconditions": {"uid": uid}}))
         except NotFound:
             return
+
+    def command(self, *arguments: str) -> list[str]:
+        """How kubectl is called for this cluster."""
+        where = [f"--context={self.context}"] if self.context else []
+        where += [f"--kubeconfig={self.kubeconfig}"] if self.kubeconfig else []
+        return ["kubectl", *where, *arguments]
 
     def _json(self, *arguments: str) -> Mapping[str, Any]:
         import json
@@ -58,26 +75,29 @@ class Kubectl:
     def _run(self, arguments: Sequence[str], stdin: str = "") -> str:
         import subprocess
 
-        where = [f"--context={self.context}"] if self.context else []
-        where += [f"--kubeconfig={self.kubeconfig}"] if self.kubeconfig else []
-        command = ["kubectl", *where, "--request-timeout=30s", *arguments]
+        command = self.command("--request-timeout=30s", *arguments)
         try:
             done = subprocess.run(
                 command, input=stdin, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
             )
         except FileNotFoundError:
-            text = "this needs kubectl and a kubeconfig for the cluster; there is no kubectl in"
-            raise BluenoError(f"{text} {os.environ.get('PATH', 'an empty PATH')}") from None
+            raise missing() from None
         except OSError as error:
             raise BluenoError(f"kubectl cannot be started: {error}") from None
         except subprocess.TimeoutExpired:
             raise Unavailable(f"kubectl did not end within {SECONDS} s; does `kubectl version` answer?") from None
         if done.returncode:
-            raise _error(done.stderr or done.stdout, done.returncode)
+            raise failure(done.stderr or done.stdout, done.returncode)
         return done.stdout
 
 
-def _error(said: str, code: int) -> BluenoError:
+def missing() -> BluenoError:
+    """There is no kubectl."""
+    text = "this needs kubectl and a kubeconfig for the cluster; there is no kubectl in"
+    return BluenoError(f"{text} {os.environ.get('PATH', 'an empty PATH')}")
+
+
+def failure(said: str, code: int) -> BluenoError:
     """What kubectl wrote, as the error that it means."""
     from blueno.client.words import plain
 

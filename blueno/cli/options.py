@@ -41,3 +41,15 @@ Set = Annotated[
         "--set", metavar="KEY=VALUE", help="A parameter over the file's; as often as needed.", show_default=False
     ),
 ]
+Context = Annotated[str | None, typer.Option("--context", metavar="NAME", help="Of the kubeconfig; else its current.")]
+Kubeconfig = Annotated[str | None, typer.Option("--kubeconfig", metavar="FILE", help="Else as kubectl finds it.")]
+SystemNamespace = Annotated[
+    str,
+    typer.Option(
+        "--system-namespace",
+        envvar="BLUENO_SYSTEM_NAMESPACE",
+        show_envvar=False,
+        metavar="NAME",
+        help="Where Blueno itself runs; else BLUENO_SYSTEM_NAMESPACE.",
+    ),
+]

@@ -57,7 +57,11 @@ class Output(StrEnum):
 Server = Annotated[
     str | None,
     typer.Option(
-        "-s", "--server", metavar="SERVER", help="Address, or name of a context: `blueno config ls`.", show_default=False
+        "-s",
+        "--server",
+        metavar="SERVER",
+        help="Address, or name of a context: `blueno config ls`.",
+        show_default=False,
     ),
 ]
 _server: ContextVar[str | None] = ContextVar("server", default=None)
@@ -146,6 +150,11 @@ def settings() -> Settings:
     from blueno.client import settings as found
 
     return found.resolve(_server.get(), None, variables())
+
+
+def is_server_named() -> bool:
+    """Whether --server or BLUENO_SERVER says which."""
+    return bool(_server.get() or os.environ.get(names.ENV_SERVER))
 
 
 def client() -> Client:

@@ -142,7 +142,7 @@ def read(environ: Mapping[str, str]) -> Contexts:
         with file.open("rb") as opened:
             mode = os.fstat(opened.fileno()).st_mode
             raw = opened.read(MOST + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Contexts()
     except OSError as error:
         raise BluenoError(f"{file} cannot be read: {error.strerror}") from None
