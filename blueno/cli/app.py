@@ -35,6 +35,17 @@ TREE: Tree = {
     "dataset": Branch(
         "Data sets: make them, follow them, seal what was added, check copies of them.",
         {
+            "create": Leaf("dataset_make:create"),
+            "ls": Leaf("dataset_read:ls"),
+            "describe": Leaf("dataset_read:describe"),
+            "browse": Leaf("ui:browse"),
+            "versions": Leaf("dataset_read:versions"),
+            "wait": Leaf("dataset_ask:wait"),
+            "seal": Leaf("dataset_ask:seal"),
+            "refresh": Leaf("dataset_ask:refresh"),
+            "retry": Leaf("dataset_ask:retry"),
+            "export": Leaf("dataset_read:export"),
+            "delete": Leaf("dataset_make:delete"),
             "verify": Leaf("dataset:verify"),
         },
     ),
@@ -53,6 +64,8 @@ TREE: Tree = {
             "rm": Leaf("config:rm"),
         },
     ),
+    "doctor": Leaf("doctor:doctor", "Check server, login, database, cluster, kinds, operator and data servers."),
+    "ui": Leaf("ui:ui", "Open the pages in a browser, or print their address."),
     "completion": Leaf("completing:completion", "Print a script by which your shell completes commands and names."),
 }
 

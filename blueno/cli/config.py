@@ -58,7 +58,7 @@ def show(output: Format = Output.TABLE) -> None:
     body: dict[str, Any] = {
         "server": found.server,
         "context": found.context,
-        "namespace": shell.here(None),
+        "namespace": shell.here(),
         "person": found.person,
         "token": found.token is not None,
         "variables": sorted(

@@ -41,8 +41,8 @@ def _of_server(path: str, given: Mapping[str, Any], incomplete: str) -> list[str
     from blueno.errors import BluenoError
 
     try:
-        with shell.asked_for(given.get("server")):
-            found, place = shell.settings(), shell.here(given.get("namespace"))
+        with shell.asked_for(given.get("server"), given.get("namespace")):
+            found, place = shell.settings(), shell.here()
         return _names(found.server, found.token, path, {"namespace": place, "q": incomplete, "limit": MOST}, incomplete)
     except BluenoError:
         return []

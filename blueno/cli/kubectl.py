@@ -54,11 +54,11 @@ class Kubectl:
         except NotFound:
             return
 
-    def command(self, *arguments: str) -> list[str]:
+    def command(self, *arguments: str) -> tuple[str, ...]:
         """How kubectl is called for this cluster."""
         where = [f"--context={self.context}"] if self.context else []
         where += [f"--kubeconfig={self.kubeconfig}"] if self.kubeconfig else []
-        return ["kubectl", *where, *arguments]
+        return ("kubectl", *where, *arguments)
 
     def _json(self, *arguments: str) -> Mapping[str, Any]:
         import json

@@ -1,6 +1,6 @@
 """Arguments and options that several commands share, so that they read the same everywhere.
 
-`--server` is added by shell.served, to every command that asks a server.
+`--server` and `-n` are added by shell.served and shell.placed, to every command that asks a server.
 """
 
 from __future__ import annotations
@@ -22,14 +22,10 @@ Dataset = Annotated[
 File = Annotated[
     str, typer.Argument(metavar="FILE", help="YAML of one TrainingRun; - is standard input.", show_default=False)
 ]
-Namespace = Annotated[
-    str | None,
-    typer.Option(
-        "-n", "--namespace", metavar="NAME", help="Its namespace; else BLUENO_NAMESPACE, the context's, default."
-    ),
-]
 Everywhere = Annotated[bool, typer.Option("-A", "--all-namespaces", help="Of all that you may see.")]
 Watch = Annotated[bool, typer.Option("-w", "--watch", help="Go on until Ctrl-C.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="The server checks everything and makes nothing.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Until it is done; 7 when it failed.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Timeout = Annotated[
     float | None, typer.Option("--timeout", metavar="SECONDS", min=0, help="Then give up with 8; it goes on.")

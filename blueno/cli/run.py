@@ -8,14 +8,13 @@ from typing import Annotated
 import typer
 
 from blueno.cli import shell
-from blueno.cli.options import Everywhere, File, Format, Name, Namespace, Set, Watch
+from blueno.cli.options import Everywhere, File, Format, Name, Set, Watch
 from blueno.cli.shell import Output
 
 
-@shell.served
+@shell.placed
 def submit(
     file: File,
-    namespace: Namespace = None,
     parameters: Set = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The server checks everything and makes nothing.")] = False,
     output: Format = Output.NAME,
@@ -31,7 +30,7 @@ def submit(
     chosen = shell.pairs(parameters or (), "--set KEY=VALUE")
     with shell.client() as client:
         source = specfile.read(file)
-        place = shell.here(namespace, source.namespace)
+        place = shell.here(source.namespace)
         run = client.runs.submit(source.body(), namespace=place, parameters=chosen, dry_run=dry_run)
         if output is Output.YAML:
             shell.out(export.to_yaml(run.name, run.namespace, run.spec).rstrip("\n"))
@@ -45,9 +44,8 @@ def submit(
     return None
 
 
-@shell.served
+@shell.placed
 def ls(
-    namespace: Namespace = None,
     everywhere: Everywhere = False,
     state: Annotated[
         str | None,
@@ -65,19 +63,20 @@ def ls(
         raise typer.BadParameter(f"{state!r} is none of {', '.join(STATES)}", param_hint="--state")
     if watch and output is not Output.TABLE:
         raise typer.BadParameter("goes with the table only", param_hint="--watch")
-    place = None if everywhere else shell.here(namespace)
+    place = None if everywhere else shell.here()
     with shell.client() as client:
         if watch:
             return watching.watch(
                 lambda: client.runs.list(namespace=place, state=state, dataset=dataset, limit=500),
-                with_namespace=everywhere,
+                watching.runs(with_namespace=everywhere),
             )
         runs = client.runs.list(namespace=place, state=state, dataset=dataset)
     if output is Output.TABLE:
         if not runs:
             shell.say(f"no runs in {place or 'any namespace'}")
             return None
-        for line in watching.table(runs, with_namespace=everywhere, colours=shell.has_colours(sys.stdout)):
+        view = watching.runs(with_namespace=everywhere)
+        for line in watching.table(runs, view, colours=shell.has_colours(sys.stdout)):
             shell.out(line)
     elif output is Output.NAME:
         for run in runs:
@@ -87,10 +86,9 @@ def ls(
     return None
 
 
-@shell.served
+@shell.placed
 def wait(
     name: Name,
-    namespace: Namespace = None,
     timeout: Annotated[
         float | None, typer.Option("--timeout", metavar="SECONDS", min=0, help="Then give up with 8; the run goes on.")
     ] = None,
@@ -99,4 +97,4 @@ def wait(
     from blueno.cli import watching
 
     with shell.client() as client:
-        return watching.wait(client, name, shell.here(namespace), timeout)
+        return watching.wait(client, name, shell.here(), timeout)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import IO, TYPE_CHECKING, Annotated, Any, ParamSpec
 
@@ -64,7 +65,26 @@ Server = Annotated[
         show_default=False,
     ),
 ]
-_server: ContextVar[str | None] = ContextVar("server", default=None)
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        *("-n", "--namespace"),
+        metavar="NAME",
+        help="Its namespace; else BLUENO_NAMESPACE, the context's, default.",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The values of the options that every command has which asks a server."""
+
+    server: str | None = None
+    namespace: str | None = None
+
+
+_chosen: ContextVar[Chosen] = ContextVar("chosen", default=Chosen())  # noqa: B039  # it is frozen
 
 
 def command(function: Callable[P, int | None]) -> Callable[P, None]:
@@ -91,29 +111,39 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
 
 def served(function: Callable[P, int | None]) -> Callable[..., None]:
     """As `command`, for those that ask a server: adds `--server`, which `client` and `settings` follow."""
+    return _with(function, server=Server)
+
+
+def placed(function: Callable[P, int | None]) -> Callable[..., None]:
+    """As `served`, for what lives in a namespace: adds `-n`, too, which `here` follows."""
+    return _with(function, namespace=Namespace, server=Server)
+
+
+def _with(function: Callable[P, int | None], **added: Any) -> Callable[..., None]:
+    """A command with more options than its function has parameters; they are in `_chosen` while it runs."""
 
     @functools.wraps(function)
-    def chosen(*args: Any, server: str | None = None, **kwargs: Any) -> int | None:
-        with asked_for(server):
+    def chosen(*args: Any, **kwargs: Any) -> int | None:
+        with asked_for(**{name: kwargs.pop(name, None) for name in added}):
             return function(*args, **kwargs)
 
     told = command(chosen)
     signature = inspect.signature(function, eval_str=True)
-    last = inspect.Parameter("server", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Server)
-    parameters = [*signature.parameters.values(), last]
+    more = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=a) for n, a in added.items()]
+    parameters = [*signature.parameters.values(), *more]
     told.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # what typer reads
     told.__annotations__ = {one.name: one.annotation for one in parameters}
     return told
 
 
 @contextmanager
-def asked_for(server: str | None) -> Iterator[None]:
-    """While this lasts, `--server` has that value."""
-    token = _server.set(server)
+def asked_for(server: str | None = None, namespace: str | None = None) -> Iterator[None]:
+    """While this lasts, these are --server and -n."""
+    token = _chosen.set(Chosen(server, namespace))
     try:
         yield
     finally:
-        _server.reset(token)
+        _chosen.reset(token)
 
 
 def exit_code(error: BluenoError) -> Exit:
@@ -149,12 +179,12 @@ def settings() -> Settings:
     """--server, else the person's variables, else the current context. Raises BluenoError with what to do."""
     from blueno.client import settings as found
 
-    return found.resolve(_server.get(), None, variables())
+    return found.resolve(_chosen.get().server, None, variables())
 
 
 def is_server_named() -> bool:
     """Whether --server or BLUENO_SERVER says which."""
-    return bool(_server.get() or os.environ.get(names.ENV_SERVER))
+    return bool(_chosen.get().server or os.environ.get(names.ENV_SERVER))
 
 
 def client() -> Client:
@@ -165,9 +195,10 @@ def client() -> Client:
     return Client(found.server, found.token)
 
 
-def here(given: str | None, in_file: str | None = None) -> str:
+def here(in_file: str | None = None) -> str:
     """The namespace: -n, else BLUENO_NAMESPACE, else what a file says, else that of the context, else default."""
-    return given or os.environ.get(names.ENV_NAMESPACE) or in_file or settings().namespace or "default"
+    named = _chosen.get().namespace or os.environ.get(names.ENV_NAMESPACE)
+    return named or in_file or settings().namespace or "default"
 
 
 def variables() -> dict[str, str]:

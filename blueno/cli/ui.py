@@ -11,7 +11,7 @@ import typer
 
 from blueno import names
 from blueno.cli import shell
-from blueno.cli.options import Context, Dataset, Kubeconfig, Namespace, SystemNamespace
+from blueno.cli.options import Context, Dataset, Kubeconfig, SystemNamespace
 from blueno.errors import BluenoError, Unavailable
 
 Print = Annotated[bool, typer.Option("--print", help="Only print the address.")]
@@ -49,10 +49,10 @@ def ui(
         forward.wait()
 
 
-@shell.served
-def browse(name: Dataset, namespace: Namespace = None, only_print: Print = False) -> None:
+@shell.placed
+def browse(name: Dataset, only_print: Print = False) -> None:
     """Open a data set's page in a browser, or print its address."""
-    place = shell.here(namespace)
+    place = shell.here()
     show(f"{shell.settings().server}/datasets/{quote(place, safe='')}/{quote(name, safe='')}", only_print=only_print)
 
 

@@ -51,6 +51,11 @@ class RunFile:
 
 def read(source: str | Path) -> RunFile:
     """From a file, or standard input for "-". Raises BluenoError and InvalidSpec."""
+    return parse(document(source))
+
+
+def document(source: str | Path, kind: str = names.TRAINING_RUN_KIND) -> Any:
+    """The one YAML document of a file, or of standard input for "-"; it should be a `kind`. Raises BluenoError."""
     where = "standard input" if str(source) == "-" else str(source)
     try:
         if str(source) == "-":
@@ -62,11 +67,11 @@ def read(source: str | Path) -> RunFile:
         why = error.strerror if isinstance(error, OSError) else "its name is not a path"
         raise BluenoError(f"{plain(where, 200)} cannot be read: {why}") from None
     if len(raw) > MOST:
-        raise BluenoError(f"{plain(where, 200)} is larger than {MOST >> 20} MiB: that is no TrainingRun")
-    return parse(load(raw, plain(where, 200)))
+        raise BluenoError(f"{plain(where, 200)} is larger than {MOST >> 20} MiB: that is no {kind}")
+    return load(raw, plain(where, 200), kind)
 
 
-def load(raw: bytes, where: str) -> Any:
+def load(raw: bytes, where: str, kind: str = names.TRAINING_RUN_KIND) -> Any:
     """The one YAML document. Raises BluenoError with line and column."""
     try:
         documents = [one for one in yaml.load_all(raw, _Loader) if one is not None]
@@ -79,8 +84,8 @@ def load(raw: bytes, where: str) -> Any:
     except RecursionError:
         raise BluenoError(f"{where} is nested too deeply") from None
     if len(documents) != 1:
-        raise BluenoError(f"{where} holds {len(documents)} objects: put one TrainingRun into one file")
-    _count(documents[0], where)
+        raise BluenoError(f"{where} holds {len(documents)} objects: put one {kind} into one file")
+    _count(documents[0], where, kind)
     return documents[0]
 
 
@@ -137,13 +142,13 @@ def _check_texts(spec: Mapping[str, Any]) -> None:
             raise InvalidSpec(plain(where, 200), "must not hold a zero byte")
 
 
-def _count(document: Any, where: str) -> None:
+def _count(document: Any, where: str, kind: str) -> None:
     """Small files unfold by aliases into billions of values, or into themselves."""
     left, waiting = NODES, [document]
     while waiting:
         left -= 1
         if left < 0:
-            raise BluenoError(f"{where} unfolds into more than {NODES} values: that is no TrainingRun")
+            raise BluenoError(f"{where} unfolds into more than {NODES} values: that is no {kind}")
         value = waiting.pop()
         if isinstance(value, Mapping):
             waiting += value.values()
