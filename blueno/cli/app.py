@@ -49,6 +49,30 @@ TREE: Tree = {
             "verify": Leaf("dataset:verify"),
         },
     ),
+    "sample": Branch(
+        "Samples: add files to a data set, list, look up, take out and save them.",
+        {
+            "add": Leaf("sample_add:add"),
+            "ls": Leaf("sample_read:ls"),
+            "get": Leaf("sample_read:get"),
+            "download": Leaf("sample_change:download"),
+            "rm": Leaf("sample_change:rm"),
+        },
+    ),
+    "user": Branch(
+        "Users: who may log in, for administrators.",
+        {
+            "add": Leaf("user:add"),
+            "ls": Leaf("user:ls"),
+            "set": Leaf("user:set_"),
+            "reset": Leaf("user:reset"),
+            "rm": Leaf("user:rm"),
+        },
+    ),
+    "token": Branch(
+        "Tokens: what your scripts log in with.",
+        {"add": Leaf("token:add"), "ls": Leaf("token:ls"), "rm": Leaf("token:rm")},
+    ),
     "storage": Branch(
         "NFS servers that the operator runs, by kubectl and your own kubeconfig.",
         {"ls": Leaf("storage:ls"), "rm": Leaf("storage:rm")},

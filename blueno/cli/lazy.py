@@ -53,7 +53,8 @@ class Command(TyperCommand):
 
     def get_help(self, ctx: Any) -> str:
         """As a person reads it."""
-        return spoken.as_called(super().get_help(ctx))
+        _name_us(self)
+        return super().get_help(ctx)
 
 
 class Group(TyperGroup):
@@ -79,7 +80,8 @@ class Group(TyperGroup):
 
     def get_help(self, ctx: Any) -> str:
         """As a person reads it."""
-        return spoken.as_called(super().get_help(ctx))
+        _name_us(self)
+        return super().get_help(ctx)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list below `Commands:`, without importing what the tree tells of."""
@@ -87,7 +89,7 @@ class Group(TyperGroup):
         limit = formatter.width - 6 - max(map(len, self.children), default=0)
         for name, one in self.children.items():
             if one.help:
-                rows.append((name, one.help))
+                rows.append((name, spoken.as_called(one.help)))
             else:
                 rows.append((name, self.get_command(ctx, name).get_short_help_str(limit)))
         with formatter.section("Commands"):
@@ -106,6 +108,13 @@ def group(name: str, branch: Branch) -> Group:
     )
     made.children, made.spelling = branch.children, branch.spelling
     return made
+
+
+def _name_us(command: Any) -> None:
+    """Before the lines are broken: our name in every help text as the person types it."""
+    for one in (command, *command.params):
+        if getattr(one, "help", None):
+            one.help = spoken.as_called(one.help)
 
 
 def _command(name: str, leaf: Leaf) -> Any:

@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -119,8 +119,19 @@ def placed(function: Callable[P, int | None]) -> Callable[..., None]:
     return _with(function, namespace=Namespace, server=Server)
 
 
-def _with(function: Callable[P, int | None], **added: Any) -> Callable[..., None]:
-    """A command with more options than its function has parameters; they are in `_chosen` while it runs."""
+def placed_with(**options: tuple[Any, Any]) -> Callable[[Callable[P, int | None]], Callable[..., None]]:
+    """As `placed`, with more options, each (annotation, default), that the function takes as `**`: one value for all."""
+
+    def made(function: Callable[P, int | None]) -> Callable[..., None]:
+        return _with(function, options, namespace=Namespace, server=Server)
+
+    return made
+
+
+def _with(
+    function: Callable[P, int | None], options: Mapping[str, tuple[Any, Any]] | None = None, **added: Any
+) -> Callable[..., None]:
+    """A command with more options than its function has parameters; `added` are in `_chosen` while it runs."""
 
     @functools.wraps(function)
     def chosen(*args: Any, **kwargs: Any) -> int | None:
@@ -129,9 +140,14 @@ def _with(function: Callable[P, int | None], **added: Any) -> Callable[..., None
 
     told = command(chosen)
     signature = inspect.signature(function, eval_str=True)
-    more = [inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=a) for n, a in added.items()]
-    parameters = [*signature.parameters.values(), *more]
-    told.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # what typer reads
+    own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    more = {**(options or {}), **{name: (annotation, None) for name, annotation in added.items()}}
+    parameters = [
+        *own,
+        *(inspect.Parameter(name, keyword, default=default, annotation=kind) for name, (kind, default) in more.items()),
+    ]
+    told.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
     told.__annotations__ = {one.name: one.annotation for one in parameters}
     return told
 
