@@ -102,7 +102,7 @@ class Root(Group):
 
 app = typer.Typer(
     cls=Root,
-    help="Blueno from the terminal: training runs on a cluster, or on this machine.",
+    help="Blueno from the terminal: data sets, samples and training runs.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -96,19 +96,20 @@ def delete(
     With reclaimPolicy Delete you are asked for the name first. A data set that runs still use is deleted when they have
     ended.
     """
+    from blueno.client.words import plain
+
     place = shell.here()
     with shell.client() as client:
         found = [client.datasets.get(one, place) for one in name]
-        erased = [str(one.raw["name"]) for one in found if one.raw["spec"].get("reclaimPolicy") == "Delete"]
+        erased = [one.name for one in found if one.spec.get("reclaimPolicy") == "Delete"]
         if erased and not yes:
             _confirm(erased)
         for one in found:
-            client.datasets.delete(str(one.raw["name"]), place)
-            shell.out(f"{place}/{one.raw['name']} is being deleted")
-            if one.raw.get("managedBy"):
-                shell.say(
-                    f"{one.raw['managedBy']} keeps it as it is in Git and may make it again: remove it there, too"
-                )
+            client.datasets.delete(one.name, place)
+            shell.out(f"{place}/{plain(one.name, 253)} is being deleted")
+            if one.managed_by:
+                who = plain(one.managed_by, 80)
+                shell.say(f"{who} keeps it as it is in Git and may make it again: remove it there, too")
 
 
 def _confirm(erased: list[str]) -> None:

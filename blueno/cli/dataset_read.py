@@ -17,8 +17,8 @@ from blueno.cli.shell import Output
 def ls(
     everywhere: Everywhere = False,
     search: Annotated[
-        str | None, typer.Option("--search", metavar="TEXT", help="Part of the name or display name.")
-    ] = None,
+        str, typer.Option("--search", metavar="TEXT", help="Part of the name or display name.", show_default=False)
+    ] = "",
     output: Format = Output.TABLE,
     watch: Watch = False,
 ) -> int | None:

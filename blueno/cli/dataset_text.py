@@ -56,7 +56,7 @@ def version(body: Body) -> str:
     found = body.get("version")
     if not isinstance(found, Mapping):
         return ""
-    return f"{found.get('sequence')} ({plain(str(found.get('digest')), 8).rstrip('…')[:8]})"
+    return f"{found.get('sequence')} ({_short(found, 'digest', 8)})"
 
 
 def status(body: Body) -> str:
@@ -109,7 +109,7 @@ def version_row(body: Body, now: datetime) -> tuple[str, ...]:
     sealed = text.age(parse_time(str(body.get("sealedAt") or "")), now)
     return (
         _number(body.get("sequence")),
-        _text(body, "digest", 16).rstrip("…"),
+        _short(body, "digest", 16),
         _number(body.get("samples")),
         _size(body.get("bytes")),
         _number(len(body.get("classes") or ()) or None),
@@ -120,31 +120,26 @@ def version_row(body: Body, now: datetime) -> tuple[str, ...]:
 
 def sample_row(body: Body) -> tuple[str, ...]:
     """One line of `sample ls`, of a sealed version."""
-    return (*_sample(body), shape(body), _text(body, "sha256", 12).rstrip("…"))
+    return (*_sample(body), shape(body), _short(body, "sha256", 12))
 
 
 def working_row(body: Body, now: datetime) -> tuple[str, ...]:
     """One line of `sample ls` of what is not sealed yet."""
     age = text.age(parse_time(str(body.get("time") or "")), now)
-    return (*_sample(body), _text(body, "by", 40), age, _text(body, "sha256", 12).rstrip("…"))
+    return (*_sample(body), _text(body, "by", 40), age, _short(body, "sha256", 12))
 
 
 def shape(body: Body) -> str:
-    """`28×28×1`, `64×512×512`: (depth,) height, width(, channels)."""
+    """`28×28`, `32×32×3`, `64×512×512`: depth, height, width and channels, without a depth or channels of 1."""
     sides = [body.get(key) for key in ("depth", "height", "width", "channels")]
     if not all(isinstance(side, int) for side in sides):
         return ""
-    shown = sides if sides[0] != 1 else sides[1:]
-    return "×".join(str(side) for side in (shown if shown[-1] != 1 or len(shown) < 4 else shown[:-1]))
+    shown = [side for place, side in enumerate(sides) if side != 1 or place in (1, 2)]
+    return "×".join(str(side) for side in shown)
 
 
 def label(value: Any) -> str:
-    """A label (canonical JSON, or a value) for a person: a text without its quotes."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return plain(value, LABEL)
+    """A label for a person: a text as it is, anything else as JSON."""
     if value is None:
         return ""
     return plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), LABEL)
@@ -161,8 +156,6 @@ def describe_sample(body: Body) -> list[str]:
         fields.append((titles.get(key, key.capitalize()), shown))
     fields.insert(5, ("Shape", shape(body)))
     metadata = body.get("metadata")
-    if isinstance(metadata, str):
-        metadata = _parsed(metadata)
     lines = text.fields(fields)
     if isinstance(metadata, Mapping) and metadata:
         lines.append("Metadata:")
@@ -189,19 +182,16 @@ def _bad(value: Any) -> str:
     return f"{value['count']}" + (f": {first}" if first else "")
 
 
-def _parsed(value: str) -> Any:
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
-
-
 def _value(value: Any) -> str:
     return plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), 200)
 
 
 def _text(body: Body, key: str, limit: int) -> str:
     return plain(str(body.get(key) or ""), limit)
+
+
+def _short(body: Body, key: str, digits: int) -> str:
+    return plain(str(body.get(key) or "")[:digits], digits)
 
 
 def _number(value: Any) -> str:

@@ -1,6 +1,6 @@
 """`blueno sample add`: files, directories and lists into a data set's working set. In app.py's tree.
 
-Calls blueno/client (`put_many`) and sample_sources.py. What is sent is safe to send again: a run that broke off goes on.
+Calls blueno/client (`put_many`) and sample_sources.py. Sending again is safe: a command that broke off is run again.
 """
 
 from __future__ import annotations
@@ -60,24 +60,26 @@ def add(
             shell.out(line)
         return shell.Exit.DONE
     place = shell.here()
-    told: list[Refused] = []
     with shell.client() as client, _progress(source.count) as progress:
-        done = client.samples(dataset, place).put_many(
-            iter(source), progress=progress, refused=lambda one: _tell(one, told)
-        )
+        done = client.samples(dataset, place).put_many(iter(source), progress=progress, refused=_telling())
     return _result(done, dataset, place, output)
 
 
-def _tell(one: Refused, told: list[Refused]) -> None:
-    """The first of them at once: a person may want to stop."""
+def _telling() -> Callable[[Refused], None]:
+    """Tells the first refused samples at once: a person may want to stop."""
     from blueno.client.words import plain
 
-    told.append(one)
-    if len(told) <= SHOWN:
-        shell.say(f"refused: {plain(one.key, 200)}: {plain(one.detail or one.code)} ({plain(one.code, 64)})")
-    elif len(told) == SHOWN + 1:
-        shell.say("refused: more; -o json tells the first thousand")
-        told[SHOWN + 1 :] = []
+    told = 0
+
+    def tell(one: Refused) -> None:
+        nonlocal told
+        told += 1
+        if told <= SHOWN:
+            shell.say(f"refused: {plain(one.key, 200)}: {plain(one.detail or one.code)} ({plain(one.code, 64)})")
+        elif told == SHOWN + 1:
+            shell.say("refused: more; -o json tells the first thousand")
+
+    return tell
 
 
 def _result(done: Uploaded, dataset: str, place: str, output: Output) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +14,12 @@ from blueno.cli import sample_read, shell
 from blueno.cli.options import Dataset, Yes
 from blueno.cli.sample_options import Keys, Label, Limit, Split, Starts, Version, Working
 from blueno.errors import BluenoError, InvalidSpec, NotFound
+
+if TYPE_CHECKING:
+    from blueno.client.samples import Samples
+
+LONGEST = 200  # bytes of a file's name that we make
+_NO_NAME = '%\\:*?"<>|\x7f'
 
 All = Annotated[bool, typer.Option("--all", help="All that the other options let through.")]
 
@@ -73,42 +80,65 @@ def download(
     which broke off is simply run again. Ends with 10 when some could not be saved.
     """
     _check(key, every, {name: filters[name] for name in ("prefix", "split", "label", "limit")})
-    bad = 0
     with shell.client() as client:
         of = client.samples(dataset, shell.here())
-        if not every:
-            for one in key or ():
-                try:
-                    sample = sample_read.find(client, dataset, one, filters["version"])
-                    shell.out(str(of.download(sample, target, waiting=_once())))
-                except NotFound as error:
-                    if len(key or ()) == 1:
-                        raise
-                    shell.say(f"blueno: {error}")
-                    bad += 1
-            return shell.Exit.PARTLY if bad else shell.Exit.DONE
-        folder = target or Path.cwd()
-        count = 0
-        for sample, place in _places(client, dataset, filters, folder):
+        if every:
+            return _all(of, sample_read.samples(client, dataset, filters)[0], target or Path.cwd())
+        bad = 0
+        for one in key or ():
             try:
-                if not _is_there(place, sample.bytes):
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    of.download(sample, place, waiting=_once())
-                count += 1
-            except (InvalidSpec, NotFound, OSError) as error:
-                shell.say(f"blueno: {error}")
+                sample = sample_read.find(client, dataset, one, filters["version"])
+                shell.out(str(of.download(sample, target, waiting=_once())))
+            except NotFound as error:
+                if len(key or ()) == 1:
+                    raise
+                _not_saved(one, error)
                 bad += 1
+    return shell.Exit.PARTLY if bad else shell.Exit.DONE
+
+
+def _all(of: Samples, found: Iterator[Any], folder: Path) -> int:
+    """Each below the folder, where its key says; what cannot be saved is told and left out."""
+    count = bad = 0
+    for sample in found:
+        place = folder / path_of(sample.key)
+        try:
+            if not _is_there(place, sample.bytes):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                of.download(sample, place, waiting=_once())
+            count += 1
+        except (FileExistsError, NotADirectoryError):
+            _not_saved(sample.key, "another sample's file is in its way")
+            bad += 1
+        except (InvalidSpec, NotFound, OSError) as error:
+            _not_saved(sample.key, (error.strerror if isinstance(error, OSError) else None) or error)
+            bad += 1
     shell.out(f"{count} samples in {folder}" + (f", {bad} not saved" if bad else ""))
     return shell.Exit.PARTLY if bad else shell.Exit.DONE
 
 
-def _places(client: Any, dataset: str, filters: dict[str, Any], folder: Path) -> Iterator[tuple[Any, Path]]:
-    """Each sample and where it goes: its key as a path that cannot lead out of the directory."""
-    from blueno.client.transfer import local_name
+def _not_saved(key: str, why: object) -> None:
+    from blueno.client.words import plain
 
-    for sample in sample_read.samples(client, dataset, dict(filters))[0]:
-        steps = [local_name(step) for step in sample.key.split("/") if step]
-        yield sample, folder.joinpath(*(steps or [local_name(sample.key)]))
+    shell.say(f"not saved: {plain(key, 200)}: {why}")
+
+
+def path_of(key: str) -> Path:
+    """Where a key lies below a directory: never outside of it, and no two keys in one place.
+
+    What no file may be called on some system is written as %XX, and so is % itself.
+    """
+    return Path(*(_step(step) for step in key.split("/")))
+
+
+def _step(step: str) -> str:
+    shown = "".join(f"%{ord(sign):02X}" if sign in _NO_NAME or ord(sign) < 32 else sign for sign in step)
+    if shown.startswith("."):
+        shown = f"%2E{shown[1:]}"
+    if len(shown.encode(errors="replace")) > LONGEST:
+        ending = hashlib.sha256(step.encode(errors="replace")).hexdigest()[:16]
+        shown = shown.encode(errors="replace")[: LONGEST - 20].decode(errors="ignore") + f"%~{ending}"
+    return shown or "%"
 
 
 def _is_there(path: Path, size: int) -> bool:

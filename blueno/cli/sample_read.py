@@ -62,7 +62,7 @@ def get(
     from blueno.cli import dataset_text, printing
 
     with shell.client() as client:
-        body = find(client, dataset, key, version).raw
+        body = whole(find(client, dataset, key, version))
     if output is Output.NAME:
         shell.out(str(body["key"]))
     elif output is not Output.TABLE:
@@ -109,6 +109,11 @@ def find(client: Client, dataset: str, key: str, version: str | None) -> Sample 
     raise NotFound(f"version {version} has no sample {plain(key, 200)!r}")
 
 
+def whole(one: Sample | WorkingSample) -> dict[str, Any]:
+    """As programs get it: labels are values, wherever it comes from (a page of the server has them as texts)."""
+    return {**one.raw, "label": one.label}
+
+
 def _table(found: Iterator[Any], is_working: bool, dataset: str) -> None:
     from blueno.cli import dataset_text, text
 
@@ -116,7 +121,7 @@ def _table(found: Iterator[Any], is_working: bool, dataset: str) -> None:
     head = dataset_text.WORKING if is_working else dataset_text.SAMPLES
 
     def row(one: Any) -> tuple[str, ...]:
-        return dataset_text.working_row(one.raw, now) if is_working else dataset_text.sample_row(one.raw)
+        return dataset_text.working_row(whole(one), now) if is_working else dataset_text.sample_row(whole(one))
 
     first = [row(one) for one in islice(found, TABLE)]
     if not first:
@@ -138,12 +143,12 @@ def _data(found: Iterator[Any], output: Output) -> None:
         empty = True
         for one in found:
             empty = False
-            sys.stdout.write(dump([dict(one.raw)]))
+            sys.stdout.write(dump([whole(one)]))
         if empty:
             shell.out("[]")
         return
     between = "[\n"
     for one in found:
-        sys.stdout.write(f"{between}  {json.dumps(one.raw)}")
+        sys.stdout.write(f"{between}  {json.dumps(whole(one))}")
         between = ",\n"
     shell.out("[]" if between == "[\n" else "\n]")

@@ -120,7 +120,7 @@ def placed(function: Callable[P, int | None]) -> Callable[..., None]:
 
 
 def placed_with(**options: tuple[Any, Any]) -> Callable[[Callable[P, int | None]], Callable[..., None]]:
-    """As `placed`, with more options, each (annotation, default), that the function takes as `**`: one value for all."""
+    """As `placed`, with more options, each (annotation, default), that the function takes as `**`."""
 
     def made(function: Callable[P, int | None]) -> Callable[..., None]:
         return _with(function, options, namespace=Namespace, server=Server)

@@ -76,6 +76,7 @@ class DataApi(RunsApi):
     datasets: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     versions: list[dict[str, Any]] = field(default_factory=list)
     working: dict[tuple[str, str], dict[str, tuple[dict[str, Any], bytes]]] = field(default_factory=dict)
+    sealed: list[dict[str, Any]] = field(default_factory=list)  # samples of the one version, of every data set
     uploads: dict[str, bytearray] = field(default_factory=dict)
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     requested: int = 0
@@ -172,6 +173,10 @@ class DataApi(RunsApi):
             return self._bundle(held, await request.read())
         if path[0] == "uploads":
             return await self._upload(request, path[1:], body)
+        if path == ["samples"]:
+            return self._of_version(request)
+        if path[0] == "samples":
+            return web.Response(body=f"row {path[1]}".encode())
         if path == ["removals"]:
             gone = [one for one in body["keys"] if held.pop(one, None) is not None]
             missing = len(body["keys"]) - len(gone)
@@ -191,9 +196,17 @@ class DataApi(RunsApi):
         query = request.query
         found = [one for one in found if one["key"].startswith(query.get("prefix", ""))]
         found = [one for one in found if query.get("split") in (None, one.get("split"))]
+        found = [{**one, "label": json.dumps(one["label"]) if "label" in one else None} for one in found]
         start, limit = int(query.get("cursor", 0)), int(query.get("limit", 100))
         more = str(start + limit) if start + limit < len(found) else None
         return web.json_response({"samples": found[start : start + limit], "total": len(found), "next": more})
+
+    def _of_version(self, request: web.Request) -> web.Response:
+        found = [one for one in self.sealed if one["key"].startswith(request.query.get("prefix", ""))]
+        start, limit = int(request.query.get("cursor", 0)), int(request.query.get("limit", 100))
+        more = str(start + limit) if start + limit < len(found) else None
+        page = {"items": found[start : start + limit], "total": len(found), "position": start, "next": more}
+        return web.json_response({**page, "previous": None, "version": {"digest": DIGEST, "sequence": 3}})
 
     def _bundle(self, held: dict[str, tuple[dict[str, Any], bytes]], raw: bytes) -> web.Response:
         length = int.from_bytes(raw[:8], "little")

@@ -103,7 +103,7 @@ def test_help_and_errors_of_the_plug_in(environment: dict[str, str]) -> None:
 
     helped = kubectl_blueno("run", "submit", "--help")
     assert helped.stdout.startswith("Usage: kubectl blueno run submit ")
-    assert "`kubectl blueno config ls`" in helped.stdout
+    assert "`kubectl blueno config ls`" in " ".join(helped.stdout.split())
     assert "Try 'kubectl blueno run submit" in kubectl_blueno("run", "submit").stderr
     environment.pop("BLUENO_SERVER")
     environment.pop("BLUENO_TOKEN")
