@@ -150,7 +150,8 @@ def _cluster(kubectl: Kubectl, system: str, server_is_well: bool) -> Iterator[Fi
     for check, name in (("operator", names.OPERATOR), ("web process", names.WEB), ("recorder", names.RECORDER)):
         yield _seen(check, partial(_process, kubectl, check, name, system))
     yield _seen(
-        "operator works", lambda: health.of_lease(_one(kubectl, LEASES, system, names.LEASE), datetime.now(UTC))
+        "operator works",
+        lambda: health.of_lease(_one(kubectl, LEASES, system, names.LEASE), datetime.now(UTC), system),
     )
     role = f"{names.ROLE_LABEL}={names.ROLE_SERVE}"
     yield _seen(

@@ -55,28 +55,31 @@ def forwarded(kubectl: Kubectl, system: str, port: int = 0) -> Iterator[Forward]
         raise missing() from None
     except OSError as error:
         raise BluenoError(f"kubectl cannot be started: {error}") from None
-    try:
-        yield Forward(process, f"http://127.0.0.1:{_open_port(process)}")
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _open_port(process: subprocess.Popen[str]) -> int:
-    """The port it has opened; a thread goes on reading, since a full pipe would stop it."""
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    reader = threading.Thread(target=_read, args=(process, lines), name="blueno-port-forward", daemon=True)
+    reader.start()
+    with process:  # closes its pipes
+        try:
+            yield Forward(process, f"http://127.0.0.1:{_open_port(process, lines)}")
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            reader.join()
 
-    def read() -> None:
-        if process.stdout is not None:
-            for line in process.stdout:
-                lines.put(line)
-        lines.put(None)
 
-    threading.Thread(target=read, name="blueno-port-forward", daemon=True).start()
+def _read(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
+    """Goes on reading for as long as there is something: a full pipe would stop kubectl."""
+    if process.stdout is not None:
+        for line in process.stdout:
+            lines.put(line)
+    lines.put(None)
+
+
+def _open_port(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> int:
+    """The port it has opened. Raises BluenoError."""
     try:
         line = lines.get(timeout=SECONDS)
     except queue.Empty:

@@ -80,24 +80,22 @@ def of_deployment(check: str, body: Body | None, pods: Sequence[Body], place: st
     return Finding(check, state, f"{place}: {ready} of {wanted} ready ({why})", look)
 
 
-def of_lease(body: Body | None, now: datetime) -> Finding:
+def of_lease(body: Body | None, now: datetime, system: str = names.SYSTEM_NAMESPACE) -> Finding:
     """Whether an operator works, not only runs: it renews its Lease every few seconds."""
+    check, logs = "operator works", f"kubectl logs -n {system} deploy/{names.OPERATOR}"
     if body is None:
-        said = f"no operator has begun to work here: Lease {names.SYSTEM_NAMESPACE}/{names.LEASE} is missing"
-        return Finding(
-            "operator works", State.FAILED, said, f"kubectl logs -n {names.SYSTEM_NAMESPACE} deploy/{names.OPERATOR}"
-        )
+        said = f"no operator has begun to work here: Lease {system}/{names.LEASE} is missing"
+        return Finding(check, State.FAILED, said, logs)
     spec = _at(body, "spec")
     renewed = parse_time(str(spec.get("renewTime") or ""))
     holder = str(spec.get("holderIdentity") or "nobody")
     if renewed is None:
-        return Finding("operator works", State.FAILED, "its Lease was given back: no operator works", "is it starting?")
+        return Finding(check, State.FAILED, "its Lease was given back: no operator works", logs)
     late = (now - renewed).total_seconds()
     if late > LATE:
         said = f"the last sign of {holder} is {late:.0f} s old"
-        fix = f"kubectl logs -n {names.SYSTEM_NAMESPACE} deploy/{names.OPERATOR}; or this machine's clock is wrong"
-        return Finding("operator works", State.FAILED, said, fix)
-    return Finding("operator works", State.OK, f"{holder} gave a sign {max(late, 0):.0f} s ago")
+        return Finding(check, State.FAILED, said, f"{logs}; or this machine's clock is wrong")
+    return Finding(check, State.OK, f"{holder} gave a sign {max(late, 0):.0f} s ago")
 
 
 def of_data_servers(bodies: Sequence[Body], pods: Sequence[Body]) -> Finding:
