@@ -110,6 +110,9 @@ TERMINATION_LOG: Final = "/dev/termination-log"
 # What a data server is told: see blueno/dataserver ---------------------------------------------------
 ENV_GRANT_KEYS: Final = "BLUENO_GRANT_KEYS"  # JSON: issuer → PEM of its Ed25519 public key
 ENV_OUTPUTS_CLAIM: Final = "BLUENO_OUTPUTS_CLAIM"  # namespace/name: it serves what runs wrote there, not a data set
+SUBJECT_HEADER: Final = "Blueno-Subject"  # for whom a request is made: goes into the journal of the working set
+UPLOAD_OFFSET: Final = "Upload-Offset"  # header: how much of a large file is there
+BUNDLE_TYPE: Final = "application/vnd.blueno.bundle"  # media type: many samples in one body, blueno/data/bundle.py
 DATA_PORT: Final = 8080  # of the data server's pod; its Service listens on 80
 
 # What a training pod finds -----------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-"""The person's own kubectl, and with it kubeconfig, context and rights. Used by storage.py,
-doctor.py and ui.py.
+"""The person's own kubectl, and with it kubeconfig, context and rights. Used by storage.py
+and doctor.py.
 
 `pip install blueno` brings no Kubernetes client, and the web process holds no right on what is asked for here. Requests
 are raw (`kubectl get --raw`): one path, no discovery, JSON whatever kubectl's version.
@@ -54,12 +54,6 @@ class Kubectl:
         except NotFound:
             return
 
-    def command(self, *arguments: str) -> tuple[str, ...]:
-        """How kubectl is called for this cluster."""
-        where = [f"--context={self.context}"] if self.context else []
-        where += [f"--kubeconfig={self.kubeconfig}"] if self.kubeconfig else []
-        return ("kubectl", *where, *arguments)
-
     def _json(self, *arguments: str) -> Mapping[str, Any]:
         import json
 
@@ -75,29 +69,26 @@ class Kubectl:
     def _run(self, arguments: Sequence[str], stdin: str = "") -> str:
         import subprocess
 
-        command = self.command("--request-timeout=30s", *arguments)
+        where = [f"--context={self.context}"] if self.context else []
+        where += [f"--kubeconfig={self.kubeconfig}"] if self.kubeconfig else []
+        command = ["kubectl", *where, "--request-timeout=30s", *arguments]
         try:
             done = subprocess.run(
                 command, input=stdin, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
             )
         except FileNotFoundError:
-            raise missing() from None
+            text = "this needs kubectl and a kubeconfig for the cluster; there is no kubectl in"
+            raise BluenoError(f"{text} {os.environ.get('PATH', 'an empty PATH')}") from None
         except OSError as error:
             raise BluenoError(f"kubectl cannot be started: {error}") from None
         except subprocess.TimeoutExpired:
             raise Unavailable(f"kubectl did not end within {SECONDS} s; does `kubectl version` answer?") from None
         if done.returncode:
-            raise failure(done.stderr or done.stdout, done.returncode)
+            raise _error(done.stderr or done.stdout, done.returncode)
         return done.stdout
 
 
-def missing() -> BluenoError:
-    """There is no kubectl."""
-    text = "this needs kubectl and a kubeconfig for the cluster; there is no kubectl in"
-    return BluenoError(f"{text} {os.environ.get('PATH', 'an empty PATH')}")
-
-
-def failure(said: str, code: int) -> BluenoError:
+def _error(said: str, code: int) -> BluenoError:
     """What kubectl wrote, as the error that it means."""
     from blueno.client.words import plain
 

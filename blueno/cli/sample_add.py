@@ -18,6 +18,7 @@ from blueno.cli.sample_options import Group, Key, Label, Layout, List, Metadata,
 from blueno.cli.shell import Output
 
 if TYPE_CHECKING:
+    from blueno.cli.sample_sources import Source
     from blueno.client.sample_values import Refused, Uploaded, UploadProgress
 
 SHOWN = 20  # refused samples that are told one by one; JSON and YAML have the first thousand
@@ -60,7 +61,7 @@ def add(
             shell.out(line)
         return shell.Exit.DONE
     place = shell.here()
-    with shell.client() as client, _progress(source.count) as progress:
+    with shell.client() as client, _progress(source, dataset) as progress:
         done = client.samples(dataset, place).put_many(iter(source), progress=progress, refused=_telling())
     return _result(done, dataset, place, output)
 
@@ -100,31 +101,18 @@ def _result(done: Uploaded, dataset: str, place: str, output: Output) -> int:
 
 
 @contextmanager
-def _progress(count: Callable[[], tuple[int, int] | None]) -> Iterator[Callable[[UploadProgress], None]]:
+def _progress(source: Source, title: str) -> Iterator[Callable[[UploadProgress], object]]:
     """A bar of bytes and samples for a person, else a line now and then."""
     if not shell.is_terminal(sys.stderr):
         yield _lines()
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from dataclasses import replace
 
-    console = Console(stderr=True, no_color=not shell.has_colours(sys.stderr))
-    counted = count()
-    parts = (
-        BarColumn(30),
-        TextColumn("{task.description}", markup=False),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*parts, console=console, transient=True) as bar:
-        task = bar.add_task("", total=counted[1] if counted else None)
+    from blueno.client.bar import progress_bar
 
-        def show(seen: UploadProgress) -> None:
-            of = f"/{counted[0]}" if counted else ""
-            refused = f", {seen.so_far.refused} refused" if seen.so_far.refused else ""
-            bar.update(task, completed=seen.bytes, description=f"{seen.samples}{of} samples{refused}")
-
-        yield show
+    files, total = source.count() or (None, None)
+    with progress_bar(title) as bar:
+        yield lambda now: bar(replace(now, of_samples=files, of_bytes=total))
 
 
 def _lines() -> Callable[[UploadProgress], None]:

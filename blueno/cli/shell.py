@@ -193,9 +193,9 @@ def out(text: str) -> None:
 
 def settings() -> Settings:
     """--server, else the person's variables, else the current context. Raises BluenoError with what to do."""
-    from blueno.client import settings as found
+    from blueno.client import kube
 
-    return found.resolve(_chosen.get().server, None, variables())
+    return kube.resolve(_chosen.get().server, None, variables())
 
 
 def is_server_named() -> bool:
@@ -207,8 +207,7 @@ def client() -> Client:
     """The server of `settings`, as the person of its token."""
     from blueno.client import Client
 
-    found = settings()
-    return Client(found.server, found.token)
+    return Client(_chosen.get().server)
 
 
 def here(in_file: str | None = None) -> str:

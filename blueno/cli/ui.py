@@ -1,4 +1,4 @@
-"""`blueno ui` and `blueno dataset browse`: the pages, in a browser. Registered in app.py; calls forward.py."""
+"""`blueno ui` and `blueno dataset browse`: the pages, in a browser. In app.py's tree; calls blueno/client/kube.py."""
 
 from __future__ import annotations
 
@@ -39,14 +39,18 @@ def ui(
     if address is not None:
         show(address, only_print=only_print)
         return
-    from blueno.cli.forward import forwarded
-    from blueno.cli.kubectl import Kubectl
+    from threading import Event
 
-    with forwarded(Kubectl(context, kubeconfig), system_namespace, port) as forward:
-        show(f"{forward.address}/", only_print=only_print)
+    from blueno.client import kube
+
+    forward = kube.Forward(kube.Target(system_namespace, context, kubeconfig, port))
+    try:
+        show(f"{forward.open()}/", only_print=only_print)
         sys.stdout.flush()
         shell.say("leads there until Ctrl-C")
-        forward.wait()
+        Event().wait()
+    finally:
+        forward.close()
 
 
 @shell.placed

@@ -83,7 +83,7 @@ def test_a_change_is_never_sent_twice(api: RunsApi, client: Client) -> None:
 
 def test_the_servers_pause_is_kept_within_reason(api: RunsApi, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(http.time, "sleep", slept.append)
+    monkeypatch.setattr(time, "sleep", slept.append)
     api.add(whole())
     busy = '{"detail": "busy"}'
     kind = "application/problem+json"
