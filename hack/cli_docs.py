@@ -6,17 +6,18 @@ Run by `make golden`, and (its `render`) by tests/unit/cli/test_documents.py. Ca
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 # After the path is set: this runs without an installation.
-from blueno.cli.app import app, datasets, runs, servers  # noqa: E402
+from blueno.cli.app import TREE, app  # noqa: E402
+from blueno.cli.lazy import walk  # noqa: E402
 from blueno.cli.shell import Exit  # noqa: E402
 from blueno.data.survey import ProblemCode  # noqa: E402
 
@@ -70,6 +71,8 @@ CODES = {
     Exit.RUN_FAILED: "`wait` and `--wait`: the run failed.",
     Exit.NOT_IN_TIME: "`wait --timeout`: it had not ended; it goes on. `storage rm`: the claim goes by itself, too.",
     Exit.DAMAGED: "`dataset verify`: something is missing, or has been changed since it was sealed.",
+    Exit.PARTLY: "`sample add`, `rm` and `download`: some samples were refused or are not there; each is named.",
+    Exit.UNWELL: "`doctor`: something is wrong, and it says what.",
     Exit.LOCAL: "`run local`: not started. Else the program's own code: 126 and 127 when it cannot be started or is "
     "not found, 128 + number after a signal.",
     Exit.INTERRUPTED: "Ctrl-C.",
@@ -135,20 +138,16 @@ COMMANDS = """\
 def commands() -> Iterator[tuple[str, ...]]:
     """Every command as it is typed, in the order of the help."""
     yield ()
-    for command in app.registered_commands:
-        yield (str(command.name),)
-    for group, members in (("run", runs), ("dataset", datasets), ("storage", servers)):
-        yield (group,)
-        for command in members.registered_commands:
-            yield (group, str(command.name))
+    for words, _ in walk(TREE):
+        yield words
 
 
 def helps() -> Iterator[tuple[str, str]]:
     """(command, its --help as a person sees it on a terminal of WIDTH columns)."""
-    environ = {**os.environ, "COLUMNS": str(WIDTH), "PYTHONPATH": str(ROOT)}
     for words in commands():
-        call = [sys.executable, "-m", "blueno.cli", *words, "--help"]
-        done = subprocess.run(call, env=environ, capture_output=True, text=True, check=True)
+        done = CliRunner().invoke(app, [*words, "--help"], prog_name="blueno", env={"COLUMNS": str(WIDTH)})
+        if done.exit_code:
+            raise RuntimeError(f"blueno {' '.join(words)} --help: {done.output}")
         yield " ".join(("blueno", *words)), "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
 
 

@@ -1,56 +1,112 @@
-"""Puts the commands together. Called by __main__.py; hack/cli_docs.py reads it to write docs/cli.md."""
+"""The whole command line as one tree. Called by __main__.py; hack/cli_docs.py reads it to write docs/cli.md."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 import blueno
-from blueno.cli import dataset, local, login, run, run_change, run_outputs, run_read, storage
+from blueno.cli.lazy import SETTINGS, Branch, Group, Leaf, Tree
 
-SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+TREE: Tree = {
+    "login": Leaf("login:log_in", "Log in to a server, once; later commands use the token that this saves."),
+    "logout": Leaf("login:log_out", "Forget the saved token, and make it useless on the server."),
+    "run": Branch(
+        "Training runs. `blueno run --local FILE` is short for `blueno run local FILE`.",
+        {
+            "submit": Leaf("run:submit"),
+            "ls": Leaf("run:ls"),
+            "describe": Leaf("run_read:describe"),
+            "logs": Leaf("run_read:logs"),
+            "metrics": Leaf("run_read:metrics"),
+            "outputs": Leaf("run_outputs:outputs"),
+            "download": Leaf("run_outputs:download"),
+            "wait": Leaf("run:wait"),
+            "suspend": Leaf("run_change:suspend"),
+            "resume": Leaf("run_change:resume"),
+            "cancel": Leaf("run_change:cancel"),
+            "delete": Leaf("run_change:delete"),
+            "export": Leaf("run_read:export"),
+            "local": Leaf("local:local"),
+        },
+        spelling="local:spelled_out",
+    ),
+    "dataset": Branch(
+        "Data sets: make them, follow them, seal what was added, check copies of them.",
+        {
+            "create": Leaf("dataset_make:create"),
+            "ls": Leaf("dataset_read:ls"),
+            "describe": Leaf("dataset_read:describe"),
+            "browse": Leaf("ui:browse"),
+            "versions": Leaf("dataset_read:versions"),
+            "wait": Leaf("dataset_ask:wait"),
+            "seal": Leaf("dataset_ask:seal"),
+            "refresh": Leaf("dataset_ask:refresh"),
+            "retry": Leaf("dataset_ask:retry"),
+            "export": Leaf("dataset_read:export"),
+            "delete": Leaf("dataset_make:delete"),
+            "verify": Leaf("dataset:verify"),
+        },
+    ),
+    "sample": Branch(
+        "Samples: add files to a data set, list, look up, take out and save them.",
+        {
+            "add": Leaf("sample_add:add"),
+            "ls": Leaf("sample_read:ls"),
+            "get": Leaf("sample_read:get"),
+            "download": Leaf("sample_change:download"),
+            "rm": Leaf("sample_change:rm"),
+        },
+    ),
+    "user": Branch(
+        "Users: who may log in, for administrators.",
+        {
+            "add": Leaf("user:add"),
+            "ls": Leaf("user:ls"),
+            "set": Leaf("user:set_"),
+            "reset": Leaf("user:reset"),
+            "rm": Leaf("user:rm"),
+        },
+    ),
+    "token": Branch(
+        "Tokens: what your scripts log in with.",
+        {"add": Leaf("token:add"), "ls": Leaf("token:ls"), "rm": Leaf("token:rm")},
+    ),
+    "storage": Branch(
+        "NFS servers that the operator runs, by kubectl and your own kubeconfig.",
+        {"ls": Leaf("storage:ls"), "rm": Leaf("storage:rm")},
+    ),
+    "config": Branch(
+        "Servers that you logged in to, and the namespace that is meant.",
+        {
+            "ls": Leaf("config:ls"),
+            "show": Leaf("config:show"),
+            "use": Leaf("config:use"),
+            "namespace": Leaf("config:namespace"),
+            "rename": Leaf("config:rename"),
+            "rm": Leaf("config:rm"),
+        },
+    ),
+    "doctor": Leaf("doctor:doctor", "Check server, login, database, cluster, kinds, operator and data servers."),
+    "ui": Leaf("ui:ui", "Open the pages in a browser, or print their address."),
+    "completion": Leaf("completing:completion", "Print a script by which your shell completes commands and names."),
+}
 
 
-class RunGroup(TyperGroup):
-    """`blueno run --local FILE` is `blueno run local FILE`."""
+class Root(Group):
+    """All of it."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Called by typer with what follows `run`."""
-        before = args[: args.index("--")] if "--" in args else args
-        first_is_option = bool(args) and args[0].startswith("-")
-        given = [text for text in before if text == "--local" or text.startswith("--local=")]
-        if first_is_option and given:
-            rest = [text.removeprefix("--local=") for text in args if text != "--local"]
-            args = ["local", *rest]
-        return super().parse_args(ctx, args)
+    children = TREE
 
 
 app = typer.Typer(
-    help="Blueno from the terminal: training runs on a cluster, or on this machine.",
+    cls=Root,
+    help="Blueno from the terminal: data sets, samples and training runs.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings=SETTINGS,
-)
-runs = typer.Typer(
-    cls=RunGroup,
-    help="Training runs. `blueno run --local FILE` is short for `blueno run local FILE`.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    context_settings=SETTINGS,
-)
-
-datasets = typer.Typer(
-    help="Data sets: copies of them on a disk.", no_args_is_help=True, rich_markup_mode=None, context_settings=SETTINGS
-)
-
-servers = typer.Typer(
-    help="NFS servers that the operator runs, by kubectl and your own kubeconfig.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
     context_settings=SETTINGS,
 )
 
@@ -67,31 +123,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it and end.")
     ] = False,
 ) -> None:
-    """Blueno from the terminal: training runs on a cluster, or on this machine.
+    """Blueno from the terminal: data sets, samples and training runs.
 
-    Which server: BLUENO_SERVER and BLUENO_TOKEN, else what `blueno login` saved.
+    Which server: --server, else BLUENO_SERVER and BLUENO_TOKEN, else what `blueno login` saved.
     """
-
-
-app.command("login")(login.log_in)
-app.command("logout")(login.log_out)
-app.add_typer(runs, name="run")
-runs.command("submit")(run.submit)
-runs.command("ls")(run.ls)
-runs.command("describe")(run_read.describe)
-runs.command("logs")(run_read.logs)
-runs.command("metrics")(run_read.metrics)
-runs.command("outputs")(run_outputs.outputs)
-runs.command("download")(run_outputs.download)
-runs.command("wait")(run.wait)
-runs.command("suspend")(run_change.suspend)
-runs.command("resume")(run_change.resume)
-runs.command("cancel")(run_change.cancel)
-runs.command("delete")(run_change.delete)
-runs.command("export")(run_read.export)
-runs.command("local")(local.local)
-app.add_typer(datasets, name="dataset")
-datasets.command("verify")(dataset.verify)
-app.add_typer(servers, name="storage")
-servers.command("ls")(storage.ls)
-servers.command("rm")(storage.rm)

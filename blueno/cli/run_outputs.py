@@ -12,19 +12,18 @@ from typing import Annotated
 import typer
 
 from blueno.cli import shell
-from blueno.cli.options import Format, Name, Namespace
+from blueno.cli.options import Format, Name
 from blueno.cli.shell import Output
 
 Told = Callable[[int, int | None], None]
 
 
-@shell.command
+@shell.placed
 def outputs(
     name: Name,
     path: Annotated[
         str, typer.Argument(metavar="[PATH]", help="A directory below the run's own.", show_default=False)
     ] = "",
-    namespace: Namespace = None,
     output: Format = Output.TABLE,
 ) -> None:
     """List what a run has written, also after its pods are gone.
@@ -35,7 +34,7 @@ def outputs(
     from blueno.cli import printing, text
 
     with shell.client() as client:
-        place = shell.namespace_of(namespace) or "default"
+        place = shell.here()
         found = list(client.runs.outputs(name, path, namespace=place, waiting=_starting()))
     if output is Output.TABLE:
         if not found:
@@ -51,7 +50,7 @@ def outputs(
         printing.data([dict(entry.raw) for entry in found], output)
 
 
-@shell.command
+@shell.placed
 def download(
     name: Name,
     path: Annotated[
@@ -62,14 +61,13 @@ def download(
         Path | None,
         typer.Option("-o", "--output", metavar="TARGET", help="A file, which is replaced, or a directory; else here."),
     ] = None,
-    namespace: Namespace = None,
 ) -> None:
     """Save a file that a run has written, or a directory as a tar (/ is all of it).
 
     What breaks off is gone on with, also by the same command later. Prints where it lies.
     """
     with shell.client() as client, _bar(path) as progress:
-        place = shell.namespace_of(namespace) or "default"
+        place = shell.here()
         saved = client.runs.download(name, path, target, namespace=place, progress=progress, waiting=_starting())
     shell.out(str(saved))
 

@@ -28,6 +28,7 @@ from blueno.client.sample_values import (
     WorkingSample,
 )
 from blueno.client.samples import ANY, AsyncSamples, Samples
+from blueno.client.tokens import AsyncTokens, NewToken, Token, Tokens
 from blueno.client.users import AsyncUsers, User, Users
 from blueno.client.values import Metrics, Part, Run, RunSummary, Series
 from blueno.client.waiting import NotInTime
@@ -38,6 +39,7 @@ __all__ = [
     "AsyncDatasets",
     "AsyncRuns",
     "AsyncSamples",
+    "AsyncTokens",
     "AsyncUsers",
     "Client",
     "Dataset",
@@ -47,6 +49,7 @@ __all__ = [
     "HistoryEntry",
     "Metrics",
     "NewSample",
+    "NewToken",
     "NotInTime",
     "OutputEntry",
     "Part",
@@ -61,6 +64,8 @@ __all__ = [
     "SampleConflict",
     "Samples",
     "Series",
+    "Token",
+    "Tokens",
     "UploadProgress",
     "Uploaded",
     "User",

@@ -13,6 +13,7 @@ from blueno.client.driving import Blocking
 from blueno.client.exchange import Answer, Request
 from blueno.client.runs import AsyncRuns
 from blueno.client.samples import AsyncSamples
+from blueno.client.tokens import AsyncTokens
 from blueno.client.users import AsyncUsers
 from blueno.names import SYSTEM_NAMESPACE
 
@@ -38,6 +39,7 @@ class AsyncClient:
         self.runs = AsyncRuns(self._transport)
         self.datasets = AsyncDatasets(self._transport)
         self.users = AsyncUsers(self._transport)
+        self.tokens = AsyncTokens(self._transport)
 
     @classmethod
     async def from_kube(

@@ -1,5 +1,5 @@
 """`Client`: one server, one person. Made by people's scripts and blueno/cli; what it can do is in runs.py, datasets.py,
-samples.py and users.py. aio.py has its twin for asyncio.
+samples.py, users.py and tokens.py. aio.py has its twin for asyncio.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from blueno.client.datasets import AsyncDatasets, Datasets
 from blueno.client.driving import Blocking
 from blueno.client.runs import AsyncRuns, Runs
 from blueno.client.samples import AsyncSamples, Samples
+from blueno.client.tokens import AsyncTokens, Tokens
 from blueno.client.users import AsyncUsers, Users
 from blueno.names import SYSTEM_NAMESPACE
 
@@ -38,6 +39,7 @@ class Client:
         self.runs = Runs(AsyncRuns(self._transport))
         self.datasets = Datasets(AsyncDatasets(self._transport))
         self.users = Users(AsyncUsers(self._transport))
+        self.tokens = Tokens(AsyncTokens(self._transport))
 
     @classmethod
     def from_kube(

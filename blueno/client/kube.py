@@ -53,18 +53,19 @@ def token_of(given: str | None, environ: Mapping[str, str] = os.environ) -> str 
 
 @dataclass(frozen=True)
 class Target:
-    """Which cluster and where in it. None: what kubectl itself takes."""
+    """Which cluster and where in it. None: what kubectl itself takes. `port`: of this machine, 0 is any."""
 
     namespace: str
     context: str | None = None
     kubeconfig: str | None = None
+    port: int = 0
 
     def command(self, port: int) -> list[str]:
-        """kubectl's. Port 0: any that is free."""
+        """kubectl's. Port 0: that of the target, or any that is free."""
         where = [f"--context={self.context}"] if self.context else []
         where += [f"--kubeconfig={self.kubeconfig}"] if self.kubeconfig else []
         what = ["port-forward", "--address=127.0.0.1", f"--namespace={self.namespace}", f"service/{names.WEB}"]
-        return ["kubectl", *where, *what, f"{port or ''}:80"]
+        return ["kubectl", *where, *what, f"{port or self.port or ''}:80"]
 
 
 class Forward:

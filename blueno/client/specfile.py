@@ -55,7 +55,7 @@ def read(source: str | Path) -> RunFile:
 
 
 def document(source: str | Path, kind: str = names.TRAINING_RUN_KIND) -> Any:
-    """The one YAML document of a file, or of standard input for "-"; `kind`: what it should be. Raises BluenoError."""
+    """The one YAML document of a file, or of standard input for "-"; it should be a `kind`. Raises BluenoError."""
     where = "standard input" if str(source) == "-" else str(source)
     try:
         if str(source) == "-":

@@ -219,11 +219,11 @@ def problem(status: int, code: str, detail: str, **more: Any) -> web.Response:
 
 
 @contextmanager
-def running() -> Iterator[RunsApi]:
+def running(make: Callable[[], Any] = RunsApi) -> Iterator[Any]:
     """Serves a stand-in until the block ends."""
-    api = RunsApi()
+    api = make()
     loop = asyncio.new_event_loop()
-    app = web.Application()
+    app = web.Application(client_max_size=128 << 20)
     app.router.add_route("*", "/{path:.*}", api.answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     ready = threading.Event()

@@ -57,7 +57,9 @@ def test_with_a_password_in_a_terminal(api: RunsApi, environment: dict[str, str]
     assert "right" not in shown
     assert TOKEN not in shown
     file = tmp_path / ".config/blueno/config.json"
-    assert json.loads(file.read_text()) == {"server": api.url, "token": TOKEN, "tokenId": 7}
+    name = api.url.removeprefix("http://")
+    login = {"server": api.url, "token": TOKEN, "tokenId": 7, "person": "ada@example.org"}
+    assert json.loads(file.read_text()) == {"current": name, "previous": None, "contexts": {name: login}}
     assert file.stat().st_mode & 0o777 == 0o600
     assert "right" not in file.read_text()
     posts = [(path, body) for method, path, body in api.asked if method == "POST"]

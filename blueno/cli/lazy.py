@@ -1,0 +1,132 @@
+"""Commands that are imported when they are asked for. app.py says which there are; hack/cli_docs.py reads the same.
+
+`blueno --help` imports none of them: what it says of each stands in the tree. (tests/unit/cli/test_tree.py holds the
+tree against the commands' own docstrings.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from blueno.cli import spoken
+
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One command: `module:function` below blueno/cli. `help` is its first line where that must be known early."""
+
+    where: str
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A group of commands, and what the group before it says of it. `spelling` rewrites the words that follow."""
+
+    help: str
+    children: Mapping[str, Leaf]
+    spelling: str = field(default="")  # module:function, from arguments to arguments
+
+
+Tree = Mapping[str, Leaf | Branch]
+
+
+def walk(tree: Tree) -> Iterator[tuple[tuple[str, ...], Leaf | Branch]]:
+    """Every command as it is typed, in the order of the help."""
+    for name, one in tree.items():
+        yield (name,), one
+        if isinstance(one, Branch):
+            for child, leaf in one.children.items():
+                yield (name, child), leaf
+
+
+class Command(TyperCommand):
+    """One command; its help names the program as it was called."""
+
+    def get_help(self, ctx: Any) -> str:
+        """As a person reads it."""
+        _name_us(self)
+        return super().get_help(ctx)
+
+
+class Group(TyperGroup):
+    """A group whose members are imported one by one. `children` is set where it is made."""
+
+    children: Tree = MappingProxyType({})
+    spelling: str = ""
+
+    def list_commands(self, _ctx: Any) -> list[str]:
+        """In the order of the tree."""
+        return list(self.children)
+
+    def get_command(self, _ctx: Any, cmd_name: str) -> Any:
+        """Imports it; None when there is no such command."""
+        one = self.children.get(cmd_name)
+        if one is None:
+            return None
+        return group(cmd_name, one) if isinstance(one, Branch) else _command(cmd_name, one)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Called by typer with what follows the group's name."""
+        return super().parse_args(ctx, _function(self.spelling)(args) if self.spelling else args)
+
+    def get_help(self, ctx: Any) -> str:
+        """As a person reads it."""
+        _name_us(self)
+        return super().get_help(ctx)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list below `Commands:`, without importing what the tree tells of."""
+        rows = []
+        limit = formatter.width - 6 - max(map(len, self.children), default=0)
+        for name, one in self.children.items():
+            if one.help:
+                rows.append((name, spoken.as_called(one.help)))
+            else:
+                rows.append((name, self.get_command(ctx, name).get_short_help_str(limit)))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def group(name: str, branch: Branch) -> Group:
+    """The group of a branch."""
+    made = Group(
+        name=name,
+        help=branch.help,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        context_settings=dict(SETTINGS),
+        subcommand_metavar="COMMAND [ARGS]...",
+    )
+    made.children, made.spelling = branch.children, branch.spelling
+    return made
+
+
+def _name_us(command: Any) -> None:
+    """Before the lines are broken: our name in every help text as the person types it."""
+    for one in (command, *command.params):
+        if getattr(one, "help", None):
+            one.help = spoken.as_called(one.help)
+
+
+def _command(name: str, leaf: Leaf) -> Any:
+    alone = typer.Typer(
+        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=dict(SETTINGS)
+    )
+    alone.command(name, cls=Command, context_settings=dict(SETTINGS))(_function(leaf.where))
+    return typer.main.get_command(alone)
+
+
+def _function(where: str) -> Any:
+    from importlib import import_module
+
+    module, _, name = where.partition(":")
+    return getattr(import_module(f"blueno.cli.{module}"), name)
