@@ -1,8 +1,8 @@
 """What is in a tar or zip, without ever unpacking it to names of its own. Called by sources/archive.py and tfds.py.
 
-tars.py and zips.py know the two formats. Plain tars and zips are read in place; compressed tars are unpacked once to a
-plain tar in staging. Nothing but regular files counts; every number that an archive claims has a limit; a bad member is
-reported alone, a bad directory of members fails the archive (BadArchive).
+data/tars.py and zips.py know the two formats. Plain tars and zips are read in place; compressed tars are unpacked once
+to a plain tar in staging. Nothing but regular files counts; every number that an archive claims has a limit; a bad
+member is reported alone, a bad directory of members fails the archive (BadArchive).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from typing import Any
 from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.decode import MAX_SAMPLE_BYTES
 from blueno.data.files import is_full, new_file, publish
+from blueno.data.tars import BadTar, tar_members
 from blueno.prep.space import NoRoom
-from blueno.prep.tars import BadTar, tar_members
 from blueno.prep.tree import MAX_FILES, Entry
 from blueno.prep.zips import MAX_DICTIONARY, ZipMember, overlapping
 
@@ -192,7 +192,7 @@ def _tar_members(path: Path) -> Members:
     members, length = Members(), path.stat().st_size
     handle = os.open(path, os.O_RDONLY)  # kept open: members are read through it while the process lives
     try:
-        for member in tar_members(handle, length):
+        for member in tar_members(lambda place, size: os.pread(handle, size, place), length):
             if member.kind == "file":
                 members.add(member.name, Entry(member.size, "", _Piece(handle, member.offset, member.size)))
             elif member.kind == "other":
