@@ -42,16 +42,18 @@ def wanted_work(dataset: Dataset, jobs: Sequence[JobView]) -> Wanted:
     """
     done = dataset.work
     asked = dataset.requested_at is not None and dataset.requested_at != dataset.last_handled_request
+    upload = dataset.source_kind == "upload"
+    unheard = dataset.last_handled_request
     same = Work(dataset.source, dataset.layout, requested_at=done.requested_at)
     if same.hash != done.hash:
-        return Wanted(same, _first_attempt(same.hash, jobs, done.attempt), "", dataset.requested_at)
+        handled = unheard if upload else dataset.requested_at
+        return Wanted(same, _first_attempt(same.hash, jobs, done.attempt), "", handled)
     if done.outcome == FAILED and (asked or dataset.generation != dataset.observed_generation):
         return Wanted(same, done.attempt + 1, "", dataset.requested_at)
     if asked and done.outcome in (SEALED, OPEN):
         again = Work(dataset.source, dataset.layout, requested_at=dataset.requested_at)
         return Wanted(again, _first_attempt(again.hash, jobs, done.attempt), "", dataset.requested_at)
-    waits = asked and (dataset.accepts_samples or dataset.source_kind == "upload")
-    handled = dataset.last_handled_request if waits else dataset.requested_at
+    handled = unheard if asked and (upload or dataset.accepts_samples) else dataset.requested_at
     return Wanted(same, max(done.attempt, 1), done.outcome, handled)
 
 
