@@ -56,7 +56,7 @@ _N = "(0|[1-9][0-9]{0,17})"
 _PLAIN = re.compile(
     rf'\{{"by":"({_T}{{0,1024}})","bytes":{_N}(?:,"group":"({_T}{{0,1024}})")?,"key":"({_T}{{1,{KEY_CHARACTERS}}})"'
     rf'(?:,"label":("{_T}*"|-?[0-9]{{1,15}}|true|false))?(?:,"metadata":(\{{[^\x00-\x1f{{}}\\]*\}}))?'
-    rf',"object":"(?s:.{{64}})","offset":(?:{_N[1:-1]}),"op":"put","seq":{_N},"sha256":"((?s:.{{64}}))"'
+    rf',"object":"{_T}{{64}}","offset":(?:{_N[1:-1]}),"op":"put","seq":{_N},"sha256":"((?s:.{{64}}))"'
     rf'(?:,"split":"({_T}{{1,{LONGEST_SPLIT}}})")?,"time":"([^"]{{20,30}})"\}}'
 )
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

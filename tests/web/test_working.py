@@ -18,6 +18,8 @@ from tests.web.mirrored import Mirrored, uid_of
 from tests.web.prepared import Prepared
 from tests.web.site import Browser, Reply, Site
 from tests.web.stand_in import DataServerStandIn
+from webui.problems import Problem
+from webui.working_news import noted
 
 ONE = "/api/v1/datasets/lab/digits"
 OF = Whose(uid_of("lab", "digits"), "lab")
@@ -198,3 +200,35 @@ async def test_who_may_see_it(site: Site, model: Model, access: AccessServer) ->
     for path in ("working", "working/facets", "working/samples/1", "versions"):
         assert (await stranger.get(f"{ONE}/{path}")).status == 404, path
     assert (await site.browser().get(f"{ONE}/working")).status == 401
+
+
+async def test_a_write_is_noted_before_and_after(site: Site, mirrored: Mirrored) -> None:
+    database, uid = site.process.services.database, uid_of("lab", "digits")
+    notice = "SELECT number, open FROM projection.working_notice"
+    with site.connection() as listener, listener.cursor() as cursor:
+        cursor.execute("LISTEN blueno_working")
+        listener.commit()
+        async with noted(database, uid):
+            assert site.sql(notice) == [(0, 1)]
+            async with noted(database, uid):
+                assert site.sql(notice) == [(0, 2)]
+        assert site.sql(notice) == [(2, 0)]
+        with pytest.raises(ConnectionError):
+            async with noted(database, uid):
+                raise ConnectionError
+        assert site.sql(notice) == [(3, 0)], "a write that broke off may have been stored all the same"
+        listener.poll()
+        assert [note.payload for note in listener.notifies] == [uid] * 3
+
+
+async def test_without_a_note_nothing_is_written(site: Site, mirrored: Mirrored) -> None:
+    site.sql("ALTER TABLE projection.working_notice RENAME TO elsewhere")
+    ran = False
+    with pytest.raises(Problem) as caught:
+        async with noted(site.process.services.database, uid_of("lab", "digits")):
+            ran = True
+    assert (caught.value.status, ran) == (503, False)
+    site.sql("ALTER TABLE projection.elsewhere RENAME TO working_notice")
+    async with noted(site.process.services.database, uid_of("lab", "digits")):
+        site.sql("ALTER TABLE projection.working_notice RENAME TO elsewhere")
+    assert site.sql("SELECT number, open FROM projection.elsewhere") == [(0, 1)], "the recorder finds what was begun"
