@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from hypothesis import strategies as st
 
 import blueno
 from blueno.data.manifest import Manifest
+from blueno.prep import prepare as prepare_module
+from blueno.prep.leftovers import clear_leftovers
 from tests.fakes.preparation import TOP, Place, archive_work, environment
+from tests.fakes.source_server import Served, source_server
 from tests.fakes.sources import class_folders, jpeg, npy, png, tar, zipped
 
 
@@ -55,6 +59,25 @@ def test_class_folders_become_a_sealed_version(place: Place) -> None:
     assert pointer == known | {"base": work.hash}
     ds = blueno.open_dataset(place.root, verify=True)
     assert ds.raw(3) == files[f"pets/{ds[3].key}"]
+
+
+@pytest.mark.parametrize("make", [tar, zipped])
+def test_nothing_in_staging_is_open_when_it_is_cleared_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch, make: Callable[[dict[str, bytes]], bytes]
+) -> None:
+    """On NFS, what is removed while it is open stays as a file of another name, and with it its directory."""
+    held: list[list[str]] = []
+
+    def look(*arguments: Any) -> None:
+        links = [os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]  # noqa: PTH115
+        held.append([link for link in links if "/staging/" in link])
+        clear_leftovers(*arguments)
+
+    monkeypatch.setattr(prepare_module, "clear_leftovers", look)
+    with source_server() as server:
+        server.paths["/pets"] = Served(make(class_folders(6)))
+        place.sealed(archive_work(server.url("/pets")))
+    assert held == [[]]
 
 
 def test_modes_are_readable_by_everyone_and_writable_by_nobody(place: Place) -> None:
