@@ -109,7 +109,9 @@ def test_a_digest_of_today_is_the_digest_of_tomorrow(place: Place) -> None:
     assert outcome.digest == "dec1e6e8e2b2a80ad92ef97d25eead7defcf8ca2c320c4267ef3516f8c279109"
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(shard_bytes=st.sampled_from([65536, 100_000, 1 << 20]), order=st.randoms(use_true_random=False))
 def test_the_digest_does_not_depend_on_shards_or_order(
     tmp_path_factory: pytest.TempPathFactory, shard_bytes: int, order: Any
