@@ -25,6 +25,7 @@ from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.decode import MAX_SAMPLE_BYTES
 from blueno.data.files import is_full, new_file, publish
 from blueno.data.tars import BadTar, tar_members
+from blueno.prep.opened import OpenFile
 from blueno.prep.space import NoRoom
 from blueno.prep.tree import MAX_FILES, Entry
 from blueno.prep.zips import MAX_DICTIONARY, ZipMember, overlapping
@@ -173,15 +174,15 @@ _COMPRESSED: Mapping[bytes, _Blocks] = {
 class _Piece:
     """Reads a member that lies in the file as it is."""
 
-    __slots__ = ("_handle", "_offset", "_size")
+    __slots__ = ("_file", "_offset", "_size")
 
-    def __init__(self, handle: int, offset: int, size: int) -> None:
-        self._handle, self._offset, self._size = handle, offset, size
+    def __init__(self, file: OpenFile, offset: int, size: int) -> None:
+        self._file, self._offset, self._size = file, offset, size
 
     def __call__(self) -> bytes:
-        data = os.pread(self._handle, self._size, self._offset)
+        data = os.pread(self._file.handle, self._size, self._offset)
         while len(data) < self._size:
-            more = os.pread(self._handle, self._size - len(data), self._offset + len(data))
+            more = os.pread(self._file.handle, self._size - len(data), self._offset + len(data))
             if not more:
                 raise BadSample(BadSampleCode.TRUNCATED, "the archive ends early")
             data += more
@@ -190,11 +191,11 @@ class _Piece:
 
 def _tar_members(path: Path) -> Members:
     members, length = Members(), path.stat().st_size
-    handle = os.open(path, os.O_RDONLY)  # kept open: members are read through it while the process lives
+    file = OpenFile(path)
     try:
-        for member in tar_members(lambda place, size: os.pread(handle, size, place), length):
+        for member in tar_members(lambda place, size: os.pread(file.handle, size, place), length):
             if member.kind == "file":
-                members.add(member.name, Entry(member.size, "", _Piece(handle, member.offset, member.size)))
+                members.add(member.name, Entry(member.size, "", _Piece(file, member.offset, member.size)))
             elif member.kind == "other":
                 members.refuse(member.name, BadSampleCode.NOT_A_FILE)
     except BadTar as error:
@@ -211,7 +212,7 @@ def _zip_members(path: Path) -> Members:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise BadArchive(f"its directory cannot be read ({error})") from error
-    handle = os.open(path, os.O_RDONLY)  # kept open, as with tars
+    file = OpenFile(path)
     allowance = max(RATIO_FREE, length * MAX_RATIO)
     lying = overlapping(infos, length)
     for place, info in enumerate(infos):
@@ -226,6 +227,6 @@ def _zip_members(path: Path) -> Members:
             members.refuse(info.filename, BadSampleCode.CORRUPT)
         elif info.file_size > max(allowance, 0):
             members.refuse(info.filename, BadSampleCode.SUSPICIOUS_RATIO)
-        elif members.add(info.filename, Entry(info.file_size, f"{info.CRC:08x}", ZipMember(handle, info))):
+        elif members.add(info.filename, Entry(info.file_size, f"{info.CRC:08x}", ZipMember(file, info))):
             allowance -= info.file_size
     return members

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from blueno.data.badsample import BadSample, BadSampleCode
+from blueno.prep.opened import OpenFile
 
 MAX_DICTIONARY: Final = 256 << 20  # bytes an LZMA decoder may take: `xz -9` needs 65 MiB
 _LOCAL: Final = b"PK\x03\x04"
@@ -27,10 +28,10 @@ UTF8: Final = 0x800  # flag: the name is UTF-8
 class ZipMember:
     """Reads one member: whole, checked against its sum."""
 
-    __slots__ = ("_crc", "_flags", "_handle", "_method", "_name", "_offset", "_packed", "_size")
+    __slots__ = ("_crc", "_file", "_flags", "_method", "_name", "_offset", "_packed", "_size")
 
-    def __init__(self, handle: int, info: zipfile.ZipInfo) -> None:
-        self._handle, self._offset, self._name = handle, info.header_offset, info.orig_filename
+    def __init__(self, file: OpenFile, info: zipfile.ZipInfo) -> None:
+        self._file, self._offset, self._name = file, info.header_offset, info.orig_filename
         self._packed, self._size, self._crc = info.compress_size, info.file_size, info.CRC
         self._method, self._flags = info.compress_type, info.flag_bits
 
@@ -54,11 +55,11 @@ class ZipMember:
 
     def _start(self) -> int:
         """Where its data begins."""
-        header = os.pread(self._handle, _HEADER, self._offset)
+        header = os.pread(self._file.handle, _HEADER, self._offset)
         if len(header) < _HEADER or not header.startswith(_LOCAL):
             raise BadSample(BadSampleCode.CORRUPT, "it has no header")
         flags, name_length, extra_length = *struct.unpack_from("<H", header, 6), *struct.unpack_from("<HH", header, 26)
-        name = os.pread(self._handle, name_length, self._offset + _HEADER)
+        name = os.pread(self._file.handle, name_length, self._offset + _HEADER)
         if name.decode("utf-8" if flags & UTF8 else "cp437") != self._name:
             raise BadSample(BadSampleCode.CORRUPT, "its header and the directory name it differently")
         return int(self._offset + _HEADER + name_length + extra_length)
@@ -76,7 +77,7 @@ class ZipMember:
         elif self._method == zipfile.ZIP_LZMA:
             # Two numbers, five bytes of properties, and the stream: with a length it is an .lzma file.
             skipped = 9
-            properties = os.pread(self._handle, skipped, start)[4:]
+            properties = os.pread(self._file.handle, skipped, start)[4:]
             begin = properties + struct.pack("<q", -1 if self._flags & 2 else self._size)
             unpacker = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=MAX_DICTIONARY)
         else:
@@ -84,7 +85,7 @@ class ZipMember:
         return self._through(unpacker, begin, start + skipped, self._packed - skipped)
 
     def _blocks(self, place: int, left: int) -> Iterator[bytes]:
-        while left > 0 and (block := os.pread(self._handle, left, place)):
+        while left > 0 and (block := os.pread(self._file.handle, left, place)):
             place, left = place + len(block), left - len(block)
             yield block
 
@@ -93,7 +94,7 @@ class ZipMember:
         while missing > 0 and not unpacker.eof:
             block = begin
             if not block and unpacker.needs_input:
-                block = os.pread(self._handle, max(0, min(left, _BLOCK)), place)
+                block = os.pread(self._file.handle, max(0, min(left, _BLOCK)), place)
                 place, left = place + len(block), left - len(block)
             begin = b""
             data = unpacker.decompress(block, missing)

@@ -23,7 +23,7 @@ def _pod(status: dict[str, Any], told: str = "", **spec: Any) -> World:
     """A run with a pod in this state; `told` is what Events say."""
     world = started(**spec)
     world.pod(world.job, **status)
-    world.later(9)
+    world.later(21)
     world.told = told
     world.settle()
     return world
@@ -73,7 +73,7 @@ def _queued() -> World:
 
 def _no_quota() -> World:
     world = started()
-    world.later(9)
+    world.later(21)
     world.told = 'pods "train-0" is forbidden: exceeded quota: gpus, requested: pods=1, used: pods=4, limited: pods=4'
     return _settled(world)
 
@@ -97,7 +97,7 @@ def _cancelled() -> World:
 
 def _lost() -> World:
     world = started()
-    world.later(9)
+    world.later(21)
     world.settle()
     world.remove(world.job)
     return _settled(world)

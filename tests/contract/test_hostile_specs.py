@@ -28,7 +28,7 @@ KINDS = {
 }
 REFUSED = (400, 403, 413, 422)
 # The kind is the same for every example: it is installed once in a session.
-same_kind = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+same_kind = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 # Dangerous, and refused by the schema itself whatever the operator thinks of it.
 CLOSED = {
     "dataset": {

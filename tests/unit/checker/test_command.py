@@ -16,9 +16,8 @@ from tests.make import a_body, stalled
 
 KUBECTL = """#!{python}
 import json, sys
-kind = sys.argv[sys.argv.index("get") + 1]
-items = json.load(open({path!r}))["items"] if kind == "datasets.blueno.dev" else []
-print(json.dumps({{"items": [{{k: v for k, v in item.items() if k != "kind"}} for item in items]}}))
+kinds = sys.argv[sys.argv.index("get") + 1].split(",")
+print(json.dumps({{"items": json.load(open({path!r}))["items"] if "datasets.blueno.dev" in kinds else []}}))
 """
 
 

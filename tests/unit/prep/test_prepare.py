@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from hypothesis import strategies as st
 
 import blueno
 from blueno.data.manifest import Manifest
+from blueno.prep import prepare as prepare_module
+from blueno.prep.leftovers import clear_leftovers
 from tests.fakes.preparation import TOP, Place, archive_work, environment
+from tests.fakes.source_server import Served, source_server
 from tests.fakes.sources import class_folders, jpeg, npy, png, tar, zipped
 
 
@@ -57,6 +61,25 @@ def test_class_folders_become_a_sealed_version(place: Place) -> None:
     assert ds.raw(3) == files[f"pets/{ds[3].key}"]
 
 
+@pytest.mark.parametrize("make", [tar, zipped])
+def test_nothing_in_staging_is_open_when_it_is_cleared_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch, make: Callable[[dict[str, bytes]], bytes]
+) -> None:
+    """On NFS, what is removed while it is open stays as a file of another name, and with it its directory."""
+    held: list[list[str]] = []
+
+    def look(*arguments: Any) -> None:
+        links = [os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]  # noqa: PTH115
+        held.append([link for link in links if "/staging/" in link])
+        clear_leftovers(*arguments)
+
+    monkeypatch.setattr(prepare_module, "clear_leftovers", look)
+    with source_server() as server:
+        server.paths["/pets"] = Served(make(class_folders(6)))
+        place.sealed(archive_work(server.url("/pets")))
+    assert held == [[]]
+
+
 def test_modes_are_readable_by_everyone_and_writable_by_nobody(place: Place) -> None:
     old = os.umask(0o077)
     try:
@@ -86,7 +109,9 @@ def test_a_digest_of_today_is_the_digest_of_tomorrow(place: Place) -> None:
     assert outcome.digest == "dec1e6e8e2b2a80ad92ef97d25eead7defcf8ca2c320c4267ef3516f8c279109"
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(shard_bytes=st.sampled_from([65536, 100_000, 1 << 20]), order=st.randoms(use_true_random=False))
 def test_the_digest_does_not_depend_on_shards_or_order(
     tmp_path_factory: pytest.TempPathFactory, shard_bytes: int, order: Any
