@@ -5,7 +5,7 @@ of a sealed version. Used by samples.py and data.py.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +87,7 @@ def _working(record: Mapping[str, Any]) -> Content:
     return Content("/v1/working/raw", query, int(record["bytes"]), record["sha256"])
 
 
-async def records(call: Call, source: Source, after: int = 0) -> AsyncIterator[dict[str, Any]]:
+async def records(call: Call, source: Source, after: int = 0) -> AsyncGenerator[dict[str, Any], None]:
     """The samples of the working set that were put after a place in its journal, oldest first; never many at once here.
 
     To be closed by who stops early (aclosing).
@@ -119,7 +119,7 @@ def _record(line: bytes) -> dict[str, Any]:
     raise senseless()
 
 
-async def pull(call: Call, source: Source, content: Content) -> AsyncIterator[bytes]:
+async def pull(call: Call, source: Source, content: Content) -> AsyncGenerator[bytes, None]:
     """Its bytes, from the data server. To be closed by who stops early."""
     path = content.path.removeprefix("/v1/working")
     if path == content.path:
