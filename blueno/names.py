@@ -116,6 +116,8 @@ UPLOAD_OFFSET: Final = "Upload-Offset"  # header: how much of a large file is th
 BUNDLE_TYPE: Final = "application/vnd.blueno.bundle"  # media type: many samples in one body, blueno/data/bundle.py
 DATA_PORT: Final = 8080  # of the data server's pod; its Service listens on 80
 
+REVISION: Final = "Blueno-Revision"  # header: up to where the working set is that an answer tells of
+
 # What a training pod finds -----------------------------------------------------------------------------
 DATASET_MOUNTS: Final = "/workspace/dataset"  # below it one directory per data set, named like the Dataset
 OUTPUT_MOUNT: Final = "/workspace/output"  # the run's own directory on the outputs claim, read-write

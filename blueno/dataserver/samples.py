@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,8 @@ from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.dataserver.files import File, Span
 from blueno.dataserver.intensity import Window, shown
 from blueno.dataserver.problems import Problem
-from blueno.dataserver.shards import Elements
-from blueno.dataserver.version import Version
+from blueno.dataserver.shards import DenseShard, Elements
+from blueno.dataserver.version import Dense
 from blueno.dataserver.workers import Budget, Job
 
 ENCODED_BYTES = 64 << 20  # a PNG or JPEG with more is not decoded here: a single chunk of it may be that large
@@ -27,11 +27,43 @@ PART = 1 << 20  # values looked at together
 RUN = 2048  # values of a large sample that are looked at in one place
 
 
+class Source(Protocol):
+    """Where samples come from: a Version, or the working set (working_view.py)."""
+
+    @property
+    def samples(self) -> int: ...
+
+    @property
+    def dense(self) -> Dense | None: ...
+
+    @property
+    def deviations(self) -> tuple[float, float] | None: ...
+
+    def place(self, row: int) -> tuple[int, int]: ...
+
+    def dense_shard(self, shard: int) -> DenseShard | None: ...
+
+    def raw_shard(self, shard: int) -> Originals | None: ...
+
+    def pixels(self, rows: Sequence[int]) -> npt.NDArray[Any]: ...
+
+
+class Originals(Protocol):
+    """Encoded files, one after the other in a file."""
+
+    @property
+    def file(self) -> File: ...
+
+    def span(self, at: int) -> tuple[int, int]: ...
+
+    def key(self, at: int) -> str: ...
+
+
 @dataclass(frozen=True)
 class Context:
     """What every look at a sample needs."""
 
-    version: Version
+    version: Source
     budget: Budget
     job: Job
 

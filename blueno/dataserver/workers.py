@@ -7,6 +7,7 @@ threads are daemons: one that hangs in the kernel does not keep the process from
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 import time
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 from blueno.dataserver.problems import Problem
 from blueno.errors import BluenoError
 
+log = logging.getLogger("blueno.dataserver")
 T = TypeVar("T")
 
 
@@ -67,6 +69,20 @@ class Workers:
             raise Problem(503, "too_slow", text, retry_after=5) from None
         finally:
             job.abandon()
+
+    def later(self, function: Callable[[], None]) -> None:
+        """Does it when there is time, and tells nobody. At once, in a thread of its own, when too many wait."""
+
+        def todo() -> None:
+            try:
+                function()
+            except Exception:
+                log.exception("something that was left for later failed")
+
+        try:
+            self._queue.put_nowait(todo)
+        except queue.Full:
+            threading.Thread(target=todo, name="later", daemon=True).start()
 
     def close(self) -> None:
         """Ends the threads that are idle, once their turn comes."""
