@@ -16,7 +16,7 @@ from webui.limits import Buckets
 from webui.problems import later
 
 AT_ONCE = 32  # uploads in all: each holds some hundred kilobytes
-AT_ONCE_PER_PERSON = 12
+AT_ONCE_PER_PERSON = 8  # as many as a data server takes in at a time
 BURST_SECONDS = 2.0  # how much of the rate may come at once
 BEGUN_RATE, BEGUN_BURST = 5.0, 200.0  # large uploads that are begun: each is a file on the volume until it is finished
 STEP = 1.0  # seconds that are waited at most before the caller looks again whether the person is still let in

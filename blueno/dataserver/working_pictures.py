@@ -16,7 +16,7 @@ from blueno.dataserver.kept import kept_headers, unchanged
 from blueno.dataserver.originals import original
 from blueno.dataserver.problems import Problem, wrong
 from blueno.dataserver.samples import Context
-from blueno.dataserver.stream import send
+from blueno.dataserver.stream import Part, send
 from blueno.dataserver.workers import Budget, Job, Workers
 from blueno.dataserver.working_set import WorkingSet
 from blueno.dataserver.working_view import WorkingView
@@ -41,6 +41,7 @@ class WorkingPictures:
             web.get(f"{prefix}/montage", self.montage),
             web.get(f"{prefix}/about", self.about),
             web.get(f"{prefix}/raw", self.raw),
+            web.get(f"{prefix}/uploads/{{id}}/bytes", self.waiting),
         ]
 
     async def raw(self, request: web.Request) -> web.StreamResponse:
@@ -49,6 +50,14 @@ class WorkingPictures:
         params.Parameters(rest, ())
         found = await self._run(lambda job: original(self._one(job, key, content), 0))
         return await send(request, found.part, {**kept_headers(request), **found.headers}, self._workers)
+
+    async def waiting(self, request: web.Request) -> web.StreamResponse:
+        """The bytes of a complete upload that no sample has been made of yet."""
+        params.Parameters(request.query.items(), ())
+        number = request.match_info["id"]
+        file, size = await self._run(lambda _: self._set.ready().uploads.whole(number))
+        headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{number}"'}
+        return await send(request, Part(file, 0, size), headers, self._workers)
 
     async def image(self, request: web.Request) -> web.StreamResponse:
         """One sample, or one slice of it."""

@@ -172,6 +172,15 @@ class Uploads:
             _unlink(folder, temporary)
         return sha256
 
+    def whole(self, number: str) -> tuple[File, int]:
+        """A complete one that is no sample yet, and its size. Raises Problem 404 and 409."""
+        upload = self.get(number)
+        if upload.finished:
+            raise Problem(404, "upload_not_found", "this upload has become a sample")
+        if upload.offset < upload.bytes:
+            raise Problem(409, "upload_incomplete", f"{upload.offset} of {upload.bytes} bytes of the upload are there")
+        return self._folder().file(f"{number}.part"), upload.bytes
+
     def finish(self, number: str, sha256: str) -> None:
         """The journal has the sample. What is left says so, until nobody can ask any more."""
         upload = self.get(number)

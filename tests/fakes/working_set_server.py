@@ -54,6 +54,7 @@ class WorkingServer:
     uid: str = "uid-1"
     behind: str = ""  # another data server, which is asked about everything else
     samples: dict[str, tuple[dict[str, Any], bytes]] = field(default_factory=dict)
+    journal: list[dict[str, Any]] = field(default_factory=list)  # every line, as `changes` tells them
     uploads: dict[str, bytearray] = field(default_factory=dict)
     announced: dict[str, int] = field(default_factory=dict)
     free: int = 1 << 40
@@ -171,11 +172,17 @@ class WorkingServer:
         self.revision = next(self._seq)
         record |= {"seq": self.revision, "time": "2026-01-01T00:00:00.123Z", "op": "put"}
         record["by"] = request.headers.get(names.SUBJECT_HEADER, "")
-        self.samples.pop(line["key"], None)
-        self.samples[line["key"]] = (record, content)
+        self.keep(record, content)
         if upload is not None:
             self.uploads.pop(upload, None)
         return "created" if known is None else "replaced"
+
+    def keep(self, record: dict[str, Any], content: bytes) -> None:
+        """A sample and its line."""
+        self.samples.pop(record["key"], None)
+        self.samples[record["key"]] = (record, content)
+        self.journal.append(record)
+        self.revision = record["seq"]
 
     async def _remove(self, request: web.Request) -> web.Response:
         asked = await self._json(request)
@@ -185,8 +192,9 @@ class WorkingServer:
             raise Refused(422, "invalid", errors=[{"field": "keys", "message": "must be a list of keys"}])
         assert isinstance(keys, list)
         gone = [key for key in dict.fromkeys(keys) if self.samples.pop(key, None)]
-        if gone:
+        for key in gone:
             self.revision = next(self._seq)
+            self.journal.append({"op": "remove", "key": key, "seq": self.revision, "time": "2026-01-01T00:00:00.123Z"})
         missing = len(set(keys)) - len(gone)
         return web.json_response({"revision": self.revision, "removed": len(gone), "missing": missing})
 
@@ -245,7 +253,7 @@ class WorkingServer:
 
     async def _changes(self, request: web.Request) -> web.Response:
         after, limit = int(request.query.get("after", 0)), int(request.query.get("limit", 20000))
-        found = [record for record, _ in self.samples.values() if record["seq"] > after][:limit]
+        found = [line for line in self.journal if line["seq"] > after][:limit]
         text = "".join(json.dumps(record) + "\n" for record in found)
         headers = {"Blueno-Revision": str(self.revision)}
         return web.Response(text=text, content_type="application/x-ndjson", headers=headers)

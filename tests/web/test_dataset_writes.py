@@ -133,7 +133,8 @@ async def test_change(site: Site, editor: Browser, access: AccessServer) -> None
     await editor.ask("PATCH", ONE, {"displayName": None})
     assert "displayName" not in access.api.read("Dataset", "digits")["spec"]
     assert site.audit()[-1] == ("ed@example.org", "change", "datasets", "digits", "ok")
-    for body in ({}, {"suspend": None}, {"suspend": "yes"}, {"currentVersion": "abc"}, {"spec": {}}):
+    bad: list[dict[str, Any]] = [{}, {"suspend": None}, {"suspend": "yes"}, {"currentVersion": "abc"}, {"spec": {}}]
+    for body in bad:
         assert (await editor.ask("PATCH", ONE, body)).status == 422, body
     assert (await editor.ask("PATCH", f"{ALL}/none", {"suspend": True})).status == 404
 

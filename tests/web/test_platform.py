@@ -413,7 +413,7 @@ async def test_a_sealed_data_set(
                 await old.upload(f"file://data/digits/{key}", b"1")
                 assert (await old.register("digits", key, f"file://data/digits/{key}", label="z")).status == 200
         assert (await old.register("digits", names[3].replace("/", "%2F"), "file://data/digits/new.png")).status == 409
-        data.samples[names[3]] = (data.samples["new.png"][0] | {"key": names[3], "label": "w", "seq": 9}, b"1")
+        data.keep(data.samples["new.png"][0] | {"key": names[3], "label": "w", "seq": 9}, b"1")
         changed = (await old.ask("GET", "/datasets/digits/samples/")).json["samples"]
         assert [one["name"] for one in changed] == [*names, "new.png"]
         assert changed[3]["info"]["label"] == "w"
@@ -440,9 +440,13 @@ async def test_long_lists_are_paged_from_where_the_last_page_ended(
             "sha256": "0" * 64,
             "time": "2026-01-01T00:00:00Z",
         }
-        data.samples[f"k{number}"] = (record, b"1")
+        data.keep(record, b"1")
     everything: list[str] = []
     while page := (await old.ask("GET", f"/datasets/digits/samples/?limit=9&offset={len(everything)}")).json["samples"]:
         everything += [one["name"] for one in page]
     assert everything == [f"k{number}" for number in range(40)]
-    assert (await old.ask("GET", "/datasets/digits/samples/count")).json == {"count": 40}
+    assert (await old.ask("DELETE", "/datasets/digits/samples/k7")).status == 200
+    data.keep(data.samples["k3"][0] | {"seq": 99}, b"2")
+    now = (await old.ask("GET", "/datasets/digits/samples/")).json["samples"]
+    assert [one["name"] for one in now] == [name for name in everything if name not in ("k3", "k7")] + ["k3"]
+    assert (await old.ask("GET", "/datasets/digits/samples/count")).json == {"count": 39}

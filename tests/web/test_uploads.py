@@ -48,7 +48,9 @@ async def append(browser: Browser, upload: str, offset: int, chunk: Any) -> Repl
 
 
 def audited(site: Site) -> list[tuple[Any, ...]]:
-    return site.sql("SELECT verb, outcome, detail FROM record.audit WHERE resource = 'datasets' ORDER BY id")
+    asked = "SELECT verb, outcome, detail FROM record.audit WHERE resource = 'datasets' ORDER BY id"
+    found: list[tuple[Any, ...]] = site.sql(asked)
+    return found
 
 
 async def test_a_bundle(site: Site, editor: Browser, working: WorkingServer) -> None:
@@ -269,7 +271,7 @@ async def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     async def rest(seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr(quotas.asyncio, "sleep", rest)
+    monkeypatch.setattr("webui.quotas.asyncio.sleep", rest)
     now = 100.0
     limits = Quotas(1000, lambda: now)
     await limits.pace("a", 2000)

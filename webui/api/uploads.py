@@ -151,7 +151,7 @@ ROUTES = (
     Route(
         *("POST", f"{_ONE}/uploads", Permission.WRITE, begin, "Begin a large file", (Reply(201, "Upload"),)),
         kinds=OBJECT,
-        body=Object({"bytes": Field(Whole(0, 2**50)), "sha256": Field(SHA256, None)}),
+        body=Object({"bytes": Field(Whole(1, 2**50)), "sha256": Field(SHA256, None)}),
         audit="begin-upload",
         keyed=True,
     ),

@@ -5,7 +5,8 @@ of a sealed version. Used by samples.py and data.py.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +18,17 @@ from blueno.db.samples import SampleRow, VersionRow, select_version
 from blueno.grants import READ
 from webui.api.platform import urls
 from webui.api.platform.homes import Found
-from webui.api.platform.storing import record_of
+from webui.api.platform.storing import patiently, record_of
 from webui.call import Call
 from webui.dataservers import Source
 from webui.problems import Problem
-from webui.writing import Request, opened, senseless
+from webui.writing import Request, ask, opened, read, senseless
 
 PAGE = 20_000  # samples that are asked for at once
 LINE_BYTES = 1 << 20
+LISTED = 300_000  # samples of a working set that is listed here: some 30 MB
+KEPT = 2  # working sets of which is remembered what they hold
+_kept: OrderedDict[tuple[str, int | None], dict[int, int]] = OrderedDict()
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,10 @@ async def locate(call: Call, source: Source, found: Found, url: str, rest: str) 
     uid = found.target.uid
     known = await call.read(select_data_url, uid, url)
     if known is not None and known.upload is not None:
-        path = f"/v1/working/uploads/{known.upload}/bytes"
-        return Content(path, {}, known.bytes, known.sha256, known.upload)
+        path = f"/uploads/{known.upload}/bytes"
+        if await _is_there(call, source, path):
+            return Content(f"/v1/working{path}", {}, known.bytes, known.sha256, known.upload)
+        known = None  # it became a sample, and this process ended before it had written that down; or a week has passed
     key = known.key if known is not None and known.key is not None else rest
     record = await record_of(call, source, key)
     if record is not None and (known is not None or url_of(record, found.name) == url):
@@ -54,6 +60,16 @@ async def locate(call: Call, source: Source, found: Found, url: str, rest: str) 
         path = f"/v1/versions/{version.digest[:16]}/samples/{row.row}/raw"
         return Content(path, {}, row.bytes, row.sha256)
     return await _search(call, source, found, url)
+
+
+async def _is_there(call: Call, source: Source, path: str) -> bool:
+    try:
+        await patiently(lambda: ask(call, source, Request("HEAD", path, action=READ)))
+    except Problem as problem:
+        if problem.status in (404, 409):
+            return False
+        raise
+    return True
 
 
 async def _search(call: Call, source: Source, found: Found, url: str) -> Content | None:
@@ -87,11 +103,44 @@ def _working(record: Mapping[str, Any]) -> Content:
     return Content("/v1/working/raw", query, int(record["bytes"]), record["sha256"])
 
 
-async def records(call: Call, source: Source, after: int = 0) -> AsyncIterator[dict[str, Any]]:
+async def records(call: Call, source: Source, after: int = 0) -> AsyncGenerator[dict[str, Any], None]:
     """The samples of the working set that were put after a place in its journal, oldest first; never many at once here.
 
-    To be closed by who stops early (aclosing).
+    To be closed by who stops early (aclosing). The data server tells its journal as it stands, so it is read twice:
+    which lines are the last about their samples, then those lines.
     """
+    live = await _live(call, source)
+    async with aclosing(_lines(call, source, after)) as lines:
+        async for record in lines:
+            if live.get(hash(record["key"])) == record["seq"]:
+                yield record
+
+
+async def _live(call: Call, source: Source) -> dict[int, int]:
+    """The number of the line that put it, of each sample there is; kept while the working set stays as it is."""
+    about = (await read(call, source, "")).value
+    known = (source.grant, about.get("revision") if isinstance(about, dict) else None)
+    if known in _kept:
+        return _kept[known]
+    live: dict[int, int] = {}
+    async with aclosing(_lines(call, source, 0)) as lines:
+        async for record in lines:
+            key = hash(record["key"])  # of 64 bits, with a key of this process: no two are the same
+            if record.get("op", "put") == "put":
+                live[key] = record["seq"]
+            else:
+                live.pop(key, None)
+            if len(live) > LISTED:
+                detail = f"a working set of more than {LISTED} samples: list it with today's client or API"
+                raise Problem(422, "query_too_costly", detail)
+    _kept[known] = live
+    while len(_kept) > KEPT:
+        _kept.popitem(last=False)
+    return live
+
+
+async def _lines(call: Call, source: Source, after: int) -> AsyncGenerator[dict[str, Any], None]:
+    """The journal's lines after a number."""
     while True:
         lines, asked = 0, {"after": str(after), "limit": str(PAGE)}
         async with opened(call, source, Request("GET", "/changes", asked, action=READ)) as answer:
@@ -103,8 +152,7 @@ async def records(call: Call, source: Source, after: int = 0) -> AsyncIterator[d
                 for line in filter(None, whole):
                     record = _record(line)
                     lines, after = lines + 1, max(after, record["seq"])
-                    if record.get("op", "put") == "put":
-                        yield record
+                    yield record
         if lines < PAGE:
             return
 
@@ -119,7 +167,7 @@ def _record(line: bytes) -> dict[str, Any]:
     raise senseless()
 
 
-async def pull(call: Call, source: Source, content: Content) -> AsyncIterator[bytes]:
+async def pull(call: Call, source: Source, content: Content) -> AsyncGenerator[bytes, None]:
     """Its bytes, from the data server. To be closed by who stops early."""
     path = content.path.removeprefix("/v1/working")
     if path == content.path:

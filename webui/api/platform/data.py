@@ -34,7 +34,11 @@ async def upload(call: Call) -> Answer:
         length = await form.open()
         await call.intend()
         stored = await store(call, source, form.chunks(), length)
-        await form.end()
+        try:
+            await form.end()
+        except Problem:
+            await drop(call, source, stored.upload)
+            raise
     row = DataUrl(uid, address.url, stored.upload, None, stored.bytes, stored.sha256)
     await call.services.database.write(put_data_url, row)
     if before is not None and before.upload is not None:

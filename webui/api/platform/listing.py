@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -36,7 +36,7 @@ ADDED = 50_000  # samples of the working set beside a sealed version that a list
 PAGE = 1000
 PIECE = 64 << 10
 PLACES = 1000  # ends of pages that are remembered, so that the next page need not begin at the first sample
-Records = AsyncIterator[dict[str, Any]]
+Records = AsyncGenerator[dict[str, Any], None]
 _places: OrderedDict[tuple[Any, ...], int] = OrderedDict()
 
 
@@ -173,7 +173,7 @@ def _wanted(call: Call) -> Wanted:
 
 
 def _query(wanted: Wanted) -> KeyQuery:
-    labels = None
+    labels: list[str | None] | None = None
     if wanted.label is not None:
         labels = [canonical(wanted.label), canonical_text(wanted.label)]
         labels = [None] if wanted.label == "null" else labels

@@ -87,6 +87,8 @@ async def store(call: Call, source: Source, chunks: AsyncIterator[bytes], length
     whole = await incoming.look_ahead(SMALL)
     if whole is not None:
         length = whole
+    if length == 0:
+        raise Problem(400, "no_data", "the file is empty: a sample has at least one byte", close=True)
     if length is None:
         raise Problem(411, "length_required", "say how long a large file is, by Content-Length", close=True)
     limit = call.services.config.upload_limit
