@@ -16,6 +16,7 @@ HEAD_BYTES: Final = 16 << 20
 BUNDLE_BYTES: Final = 64 << 20  # of the whole
 BUNDLE_SAMPLES: Final = 10_000
 LARGE: Final = 32 << 20  # a content with more bytes is sent as an upload of its own
+_Bytes = bytes  # inside Entry the word is taken
 _LENGTH: Final = struct.Struct("<Q")
 _FIELDS: Final = frozenset(
     ("key", "bytes", "sha256", "split", "label", "group", "metadata", "replace", "ifMatch", "upload")
@@ -41,7 +42,7 @@ class Entry:
     if_match: str | None = None
     upload: str | None = None
 
-    def line(self) -> bytes:
+    def line(self) -> _Bytes:
         """As it stands in the head. Raises ValueError for what JSON cannot say."""
         body: dict[str, Any] = {"key": self.key, "bytes": self.bytes}
         optional = (
@@ -120,7 +121,7 @@ def head_length(start: bytes) -> int:
 
 
 def read_head(head: bytes) -> list[Mapping[str, Any]]:
-    """The lines, decoded: objects with a text `key` and a size `bytes`; the rest was not looked at. Raises BadBundle."""
+    """The lines, decoded: objects with a text `key` and a size `bytes`, the rest not looked at. Raises BadBundle."""
     if not head.endswith(b"\n"):
         raise BadBundle("the head must end with a line feed")
     lines = head[:-1].split(b"\n")

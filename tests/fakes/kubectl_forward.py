@@ -1,7 +1,7 @@
 """A stand-in for `kubectl port-forward`, for machines that have no cluster: in kubectl's own words.
 
-Run as a program by tests/unit/client/test_kube.py: passes connections on to $FAKE_WEB, notes its arguments in $FAKE_LOG,
-and ends when the file $FAKE_END is there.
+Run as a program by tests/unit/client/test_kube.py: passes connections on to $FAKE_WEB, notes its arguments in
+$FAKE_LOG, and ends when the file $FAKE_END is there.
 """
 
 from __future__ import annotations

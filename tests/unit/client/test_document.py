@@ -27,7 +27,7 @@ TEXT = (TOP / "docs/client.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.M | re.S)
 SAID = (
     "4 created, 0 refused\n",
-    "3000 samples, 20890 bytes\n",
+    "3000 samples, 19890 bytes\n",
     "it trains\nsucceeded {'loss': '0.31'} 1.50 GPU hours\n",
     "5 ['digits']\na/0.png 7\na/1.png 7\n",
     "scan 1 7 b'...'\n",
