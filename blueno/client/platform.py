@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -40,6 +41,7 @@ class PlatformClient:
             self._http: Http = Http(settings.checked_server(server), None)
         except BluenoError as error:
             raise PlatformError(str(error)) from error
+        weakref.finalize(self, self._http.close)  # it never had a `close`
         self._token = ""
         self._log_in()
 

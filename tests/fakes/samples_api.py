@@ -11,12 +11,10 @@ at the third chunk of a large file, after it was written.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
 import sys
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +24,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.fakes.runs_api import TOKEN, problem
+from tests.fakes.serving import serving
 
 Misbehave = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 RECORD = ("split", "label", "group", "metadata")
@@ -234,31 +233,9 @@ def app_of(api: SamplesApi) -> web.Application:
 @contextmanager
 def running(root: Path) -> Iterator[SamplesApi]:
     """Serves a stand-in from a thread on a free local port until the block ends."""
-    api, loop, ready = SamplesApi(root), asyncio.new_event_loop(), threading.Event()
-    runner = web.AppRunner(app_of(api), access_log=None, shutdown_timeout=0.1)
-
-    async def start() -> None:
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        api.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        ready.set()
-
-    def serve() -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(start())
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        assert ready.wait(10)
+    api = SamplesApi(root)
+    with serving(app_of(api)) as api.url:
         yield api
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
 
 
 if __name__ == "__main__":
