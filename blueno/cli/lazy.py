@@ -7,7 +7,7 @@ tree against the commands' own docstrings.)
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -21,10 +21,10 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_
 
 @dataclass(frozen=True)
 class Leaf:
-    """One command: `module:function` below blueno/cli. `help` is its first line where that must be known early."""
+    """One command: `module:function` below blueno/cli, and the first line of its help."""
 
     where: str
-    help: str = ""
+    help: str
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,16 @@ class Branch:
 
     help: str
     children: Mapping[str, Leaf]
-    spelling: str = field(default="")  # module:function, from arguments to arguments
+    spelling: str = ""  # module:function, from arguments to arguments
+
+
+@dataclass(frozen=True)
+class Word:
+    """What could be typed, as click's CompletionItem has it."""
+
+    value: str
+    help: str
+    type: str = "plain"
 
 
 Tree = Mapping[str, Leaf | Branch]
@@ -62,6 +71,7 @@ class Group(TyperGroup):
 
     children: Tree = MappingProxyType({})
     spelling: str = ""
+    _is_bare = False
 
     def list_commands(self, _ctx: Any) -> list[str]:
         """In the order of the tree."""
@@ -76,24 +86,29 @@ class Group(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Called by typer with what follows the group's name."""
-        return super().parse_args(ctx, _function(self.spelling)(args) if self.spelling else args)
+        if self.spelling:
+            args = _function(self.spelling)(args)
+        self._is_bare = bool(args) and not args[0].startswith("-")
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: Any) -> Any:
+        """None where a command comes first: to read that no option is there, typer imports pydantic for 0.1 s."""
+        return [] if self._is_bare else super().get_params(ctx)
 
     def get_help(self, ctx: Any) -> str:
         """As a person reads it."""
         _name_us(self)
         return super().get_help(ctx)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The list below `Commands:`, without importing what the tree tells of."""
-        rows = []
-        limit = formatter.width - 6 - max(map(len, self.children), default=0)
-        for name, one in self.children.items():
-            if one.help:
-                rows.append((name, spoken.as_called(one.help)))
-            else:
-                rows.append((name, self.get_command(ctx, name).get_short_help_str(limit)))
+    def format_commands(self, _ctx: Any, formatter: Any) -> None:
+        """The list below `Commands:`, without importing any."""
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl([(name, spoken.as_called(one.help)) for name, one in self.children.items()])
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Commands and options that begin so; called by completing.py, which is asked at every press of Tab."""
+        found = [Word(name, one.help) for name, one in self.children.items() if name.startswith(incomplete)]
+        return [*found, *super(TyperGroup, self).shell_complete(ctx, incomplete)]
 
 
 def group(name: str, branch: Branch) -> Group:

@@ -6,7 +6,8 @@ Nothing heavy is imported before a client is made.
 
 from __future__ import annotations
 
-from blueno.client.aio import AsyncClient
+from typing import TYPE_CHECKING, Any
+
 from blueno.client.bar import progress_bar
 from blueno.client.client import Client
 from blueno.client.contents import by_folders
@@ -32,6 +33,9 @@ from blueno.client.tokens import AsyncTokens, NewToken, Token, Tokens
 from blueno.client.users import AsyncUsers, User, Users
 from blueno.client.values import Metrics, Part, Run, RunSummary, Series
 from blueno.client.waiting import NotInTime
+
+if TYPE_CHECKING:
+    from blueno.client.aio import AsyncClient
 
 __all__ = [
     "ANY",
@@ -75,3 +79,12 @@ __all__ = [
     "by_folders",
     "progress_bar",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """asyncio takes as long to import as all the rest: only for who wants it."""
+    if name == "AsyncClient":
+        from blueno.client.aio import AsyncClient
+
+        return AsyncClient
+    raise AttributeError(f"module 'blueno.client' has no attribute {name!r}")

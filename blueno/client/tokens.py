@@ -63,7 +63,7 @@ class AsyncTokens:
         return [Token.parse(item) for item in Fields(answer.body, "tokens").each("items")]
 
     async def add(self, name: str, *, days: int | None = 90) -> NewToken:
-        """A new one, for `days` (None: until it is removed). Never tried twice: an answer that is lost is a token lost."""
+        """A new one, for `days` (None: until it is removed). Never tried twice by itself."""
         answer = await self._transport.send(Request("POST", TOKENS, body={"name": name, "expiresInDays": days}))
         fields = Fields(answer.body, "token")
         return NewToken(fields.whole("id"), fields.text("token"), fields.raw)

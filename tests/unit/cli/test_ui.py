@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -115,7 +114,7 @@ def test_what_kubectl_says_when_there_is_no_way(kubectl: Path, blueno: Blueno, m
     done = blueno("ui", "--port-forward", "--system-namespace", "elsewhere")
     assert (done.exit_code, 'services "blueno-web" not found' in done.stderr) == (1, True)
     assert "--namespace=elsewhere" in kubectl.read_text()
-    monkeypatch.setenv("PATH", os.devnull)
+    monkeypatch.setenv("PATH", str(kubectl.parent / "empty"))
     assert "there is no kubectl in" in blueno("ui").stderr
 
 

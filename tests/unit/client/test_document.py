@@ -14,7 +14,20 @@ import pytest
 
 import blueno.client
 from blueno import errors
-from blueno.client import Datasets, Runs, Samples, Users, asking, bundles, exchange, http, large, platform, upload
+from blueno.client import (
+    Datasets,
+    Runs,
+    Samples,
+    Tokens,
+    Users,
+    asking,
+    bundles,
+    exchange,
+    http,
+    large,
+    platform,
+    upload,
+)
 from blueno.data import bundle
 from tests.fakes.datasets_api import dataset
 from tests.fakes.platform_api import EMAIL, PASSWORD
@@ -60,7 +73,8 @@ def test_the_python_runs(block: str, said: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "face"), [("runs", Runs), ("datasets", Datasets), ("samples", Samples), ("users", Users)]
+    ("name", "face"),
+    [("runs", Runs), ("datasets", Datasets), ("samples", Samples), ("users", Users), ("tokens", Tokens)],
 )
 def test_the_methods_are_those_of_the_client(name: str, face: type) -> None:
     rows = re.findall(rf"^\| (`{name}\..*?) \| ", TEXT, re.M)
