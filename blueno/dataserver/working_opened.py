@@ -81,9 +81,8 @@ class Opened:
 
     def append(self, lines: list[str]) -> None:
         """Lines of samples, durable when this returns. Raises Changed, Overtaken, OSError, Problem."""
-        if self.journals is None:
-            if self._attach(made(self.root, WORKING_DIR, set())).state.revision:
-                raise Changed("the working set has begun meanwhile")
+        if self.journals is None and self._attach(made(self.root, WORKING_DIR, set())).state.revision:
+            raise Changed("the working set has begun meanwhile")
         assert self.journals is not None  # noqa: S101
         offset = self.journals.append("".join(lines).encode())
         self.marks.add(self.state.revision + 1, self.journals.chain.parts[-1].name, offset)
