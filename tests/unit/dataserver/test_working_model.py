@@ -73,11 +73,11 @@ def put(to: WorkingSet, samples: list[tuple[str, bytes, Any]]) -> dict[str, Any]
     """A bundle as an application takes it in, again as long as another server has taken over."""
     body = write_bundle((Entry(k, len(d), label=label, replace=True), d) for k, d, label in samples)
     while True:
-        incoming = Incoming(to.ready(), len(body))
+        incoming = Incoming(to, len(body))
         try:
             incoming.feed(body)
             incoming.finish()
-            found: dict[str, Any] = incoming.submit(to, "t").result(30)
+            found: dict[str, Any] = incoming.submit("t").result(30)
             incoming.settle()
             return found
         except Problem as problem:
@@ -273,12 +273,12 @@ def test_cleaning_up_leaves_nothing_behind() -> None:
         put(pair.sets[0], [("a", b"1", None)])
         one = pair.sets[0]
         body = write_bundle([(Entry("a", 5), b"other")])
-        incoming = Incoming(one.ready(), len(body))
+        incoming = Incoming(one, len(body))
         incoming.feed(body)
         incoming.finish()
-        assert len(incoming.submit(one, "t").result(30)["refused"]) == 1
+        assert len(incoming.submit("t").result(30)["refused"]) == 1
         incoming.close()
-        incoming = Incoming(one.ready(), None)
+        incoming = Incoming(one, None)
         incoming.feed(write_bundle([(Entry("b", 50), b"x" * 50)])[:-10])
         incoming.close()
         one.submit(lambda _: None).result(30)
