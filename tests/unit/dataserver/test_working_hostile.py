@@ -17,7 +17,7 @@ import pytest_asyncio
 from blueno.data.bundle import write_bundle
 from blueno.dataserver.listen import Limits
 from tests.fakes.data_server import Answer, bearer
-from tests.fakes.full_volume import hog
+from tests.fakes.full_volume import hog, until
 from tests.fakes.preparation import Place
 from tests.fakes.working import WRITER, Working, bundle_headers, entry, new_place, working_server
 
@@ -69,9 +69,8 @@ async def test_a_bundle_that_makes_no_sense_changes_nothing(working: Working, bo
 
 async def gone(working: Working) -> None:
     """Returns when what was begun in vain was taken away."""
-    async with asyncio.timeout(20):
-        while [path for path in working.place.root.glob("objects/**/*") if path.is_file()]:
-            await asyncio.sleep(0.01)
+    objects = working.place.root / "objects"
+    await asyncio.to_thread(until, lambda: not [path for path in objects.rglob("*") if path.is_file()])
 
 
 async def send(working: Working, body: bytes, chunked: bool = False) -> Answer:
@@ -112,9 +111,8 @@ WRONG_LINES: dict[str, dict[str, Any]] = {
 async def test_a_wrong_sample_is_refused_alone(working: Working) -> None:
     bodies = [{"key": name, "bytes": 3, **more} for name, more in WRONG_LINES.items()]
     lines = [json.dumps(body).encode() for body in [*bodies, {"key": "good", "bytes": 3}]]
-    contents = b"".join(
-        b"%03d" % n for n, body in enumerate([*bodies, {}]) if body.get("bytes", 3) and "upload" not in body
-    )
+    sent = [body for body in [*bodies, {}] if body.get("bytes", 3) and "upload" not in body]
+    contents = b"".join(b"%03d" % number for number in range(len(sent)))
     answer = await working.send("POST", "/bundles", body_of(*lines, contents=contents), **bundle_headers())
     assert answer.status == 200, answer
     found = answer.json()
@@ -197,7 +195,8 @@ async def test_the_body_is_asked_for_only_when_it_can_be_taken(working: Working)
 
 
 async def test_a_slow_body_is_cut_and_disturbs_nobody(tmp_path: Path) -> None:
-    async with working_server(new_place(tmp_path), Limits(body_seconds=0.5, bodies=2)) as working:
+    place = new_place(tmp_path)
+    async with working_server(place, Limits(body_seconds=0.5, bodies=2)) as working:
         body = write_bundle([entry("a", b"x" * 1000)])
 
         async def drip() -> AsyncIterator[bytes]:
@@ -212,6 +211,7 @@ async def test_a_slow_body_is_cut_and_disturbs_nobody(tmp_path: Path) -> None:
 
         slow = [asyncio.create_task(cut(working, pieces())) for pieces in (drip, stop)]
         assert await asyncio.gather(*slow) == [408, 408]
+    async with working_server(place) as working:
         assert (await working.put({"b": b"1"}))["created"] == 1
         assert list(working.contents()) == ["b"]
 

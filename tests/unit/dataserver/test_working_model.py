@@ -133,7 +133,7 @@ def fed(one: WorkingSet) -> Model:
     return found
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=OPERATIONS)
 def test_whatever_two_servers_do_is_what_a_dict_says(operations: list[Any]) -> None:
     with in_memory() as top:
