@@ -46,6 +46,7 @@ _DETAIL: Schema = {
     "badSamples": maybe(ANY),
     "conditions": list_of(ANY),
     "volume": maybe(ANY),
+    "lastHandledRequest": maybe(TEXT),  # of seal, retry and refresh: which the operator has acted on
     "spec": ANY,
 }
 

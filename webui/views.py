@@ -74,6 +74,7 @@ def detail(row: DatasetRow, document: Mapping[str, Any]) -> dict[str, Any]:
         "badSamples": status.get("badSamples"),
         "conditions": [dict(condition) for condition in _mappings(status.get("conditions"))],
         "volume": status.get("volume"),
+        "lastHandledRequest": _text(status.get("lastHandledRequest")),
         "spec": spec,
     }
 

@@ -64,6 +64,15 @@ class AsyncUsers:
         """Ends this user's sessions and tokens, too."""
         await self._transport.send(Request("POST", f"{_path(email)}/password", body={"password": password}))
 
+    async def reset(self, email: str) -> str:
+        """A new password that the server makes up, told once; sessions and tokens of this user end."""
+        answer = await self._transport.send(Request("POST", f"{_path(email)}/reset"))
+        return Fields(answer.body, "answer").text("password")
+
+    async def revoke(self, email: str) -> None:
+        """Ends sessions and tokens; the password stays good."""
+        await self._transport.send(Request("POST", f"{_path(email)}/revoke"))
+
     async def remove(self, email: str) -> None:
         """With sessions and tokens, at once. Conflict: it is the last administrator."""
         await self._transport.send(Request("DELETE", _path(email)))
@@ -76,6 +85,8 @@ class Users(Facade[AsyncUsers]):
     add = blocking(AsyncUsers.add)
     change = blocking(AsyncUsers.change)
     set_password = blocking(AsyncUsers.set_password)
+    reset = blocking(AsyncUsers.reset)
+    revoke = blocking(AsyncUsers.revoke)
     remove = blocking(AsyncUsers.remove)
 
 

@@ -221,6 +221,9 @@ def test_users(server: DatasetsApi, client: Client) -> None:
     assert client.users.change("ada@example.org", namespaces=iter(["a", "b"])).namespaces == ("a", "b")
     client.users.set_password("ada@example.org", "another password")
     assert server.asked[-1][1:] == ("/api/v1/users/ada%40example.org/password", {"password": "another password"})
+    assert client.users.reset("ada@example.org") == "made up for you"
+    client.users.revoke("ada@example.org")
+    assert server.asked[-1][:2] == ("POST", "/api/v1/users/ada%40example.org/revoke")
     assert [one.email for one in client.users.list()] == ["ada@example.org"]
     client.users.remove("ada@example.org")
     with pytest.raises(NotFound):
