@@ -103,7 +103,7 @@ class State:
         values = {
             "Indexed": (self.sealed, "Indexed" if self.sealed else "NoVersion"),
             "Prepared": (self.sealed, "Sealed" if self.sealed else working),
-            "Ready": (self.sealed and self.reason is R.AVAILABLE or self.open, str(self.reason)),
+            "Ready": ((self.sealed and self.reason is R.AVAILABLE) or self.open, str(self.reason)),
             "Reconciling": (doc.healable, working if doc.healable else "Settled"),
             "Stalled": (doc.stalled, working if doc.stalled else "NotStalled"),
             "VolumeReady": (
