@@ -16,19 +16,7 @@ from controllers.dataset.managed import CLAIM_PATIENCE, START_PATIENCE, server_a
 from controllers.dataset.observe import observe
 from controllers.dataset.work import wanted_work
 from controllers.heard import NOTHING
-from tests.make import (
-    NOW,
-    UID,
-    UPLOAD,
-    a_body,
-    a_dataset,
-    a_status,
-    a_world,
-    an_open_status,
-    before,
-    rfc3339,
-    stalled,
-)
+from tests.make import NOW, UID, UPLOAD, a_body, a_dataset, a_status, a_world, an_open_status, before, rfc3339, stalled
 from tests.unit.controllers.dataset.server_objects import (
     ADDRESS,
     CONFIG,
