@@ -19,6 +19,7 @@ from aiohttp import web
 
 from blueno import names
 from blueno.kube import Cluster
+from blueno.resources.dataset import holds_data
 from blueno.resources.indexing import IndexReport, dataset_of
 from blueno.resources.outcome import Progress
 from controllers.answers import problem, read_body
@@ -146,9 +147,7 @@ class Reports:
         if isinstance(asked, web.Response):
             return asked
         uid, dataset = asked
-        status = dataset["status"]
-        holds_data = status.get("version") or (status.get("working") or {}).get("accepts")
-        readable = holds_data and not dataset["metadata"].get("deletionTimestamp")
+        readable = holds_data(dataset["status"]) and not dataset["metadata"].get("deletionTimestamp")
         now = datetime.now(UTC)
         wait = UNREADABLE_SECONDS
         if readable:

@@ -32,8 +32,8 @@ The same texts are in the cluster: `kubectl explain dataset.spec --recursive`.
 General rules:
 
 - Blueno never writes into `spec`, so `kubectl diff` is empty right after `kubectl apply`.
-- `kubectl wait --for=condition=Ready dataset/NAME` waits until a version can be used; with source `upload`, until samples
-  can be uploaded.
+- `kubectl wait --for=condition=Ready dataset/NAME` waits until a version can be used; with source `upload`, until
+  samples can be uploaded.
 - Tools that wait by themselves (`helm --wait`, GitOps controllers) read `Reconciling` and `Stalled`: `Stalled` is True
   when a person must act first.
 - To ask again without changing the spec, set an annotation to the time:

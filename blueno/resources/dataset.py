@@ -95,7 +95,7 @@ class Dataset:
     @property
     def holds_data(self) -> bool:
         """Whether something lies on its volume that cannot be made again by looking: a version, or added samples."""
-        return self.version is not None or self.accepts_samples
+        return holds_data(self.status)
 
     @property
     def wants_erase(self) -> bool:
@@ -131,6 +131,11 @@ class Dataset:
             conditions=parse_conditions(status.get("conditions") or ()),
             status=status,
         )
+
+
+def holds_data(status: Mapping[str, Any]) -> bool:
+    """Dataset.holds_data, of a status alone."""
+    return bool(status.get("version") or (status.get("working") or {}).get("accepts"))
 
 
 def _check_metadata(value: Any) -> None:

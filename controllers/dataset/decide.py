@@ -140,10 +140,11 @@ def job_has_sealed(case: Case) -> Step | None:
         return None
     if job.outcome.opened:
         found = words.accepting(case.dataset, case.wanted.work.requested_at is not None)
-        return Step(*found, ready=True, status=words.open_status(case.wanted))
+        return Step(*found, ready=True, status=words.open_status(case.wanted), again_in=case.next_look)
     status = words.sealed_status(case.wanted, job.outcome)
     took = (case.now - job.created).total_seconds() if job.created is not None else None
-    return Step(Reason.AVAILABLE, words.sealed(job.outcome), ready=True, status=status, took=took)
+    told = words.sealed(job.outcome)
+    return Step(Reason.AVAILABLE, told, ready=True, status=status, took=took, again_in=case.next_look)
 
 
 def job_has_failed(case: Case) -> Step | None:
@@ -251,4 +252,4 @@ def _start(case: Case, wanted: Wanted) -> Step:
 
 def _failed(case: Case, reason: str, text: str) -> Step:
     status: dict[str, Any] = words.work_status(case.wanted, FAILED)
-    return Step(reason, text, stalled=True, status=status | {"progress": None})
+    return Step(reason, text, stalled=True, status=status | {"progress": None}, again_in=case.next_look)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from blueno.resources.conditions import Condition, advance, find, parse_time, rfc3339
-from blueno.resources.dataset import Dataset
+from blueno.resources.dataset import Dataset, holds_data
 from blueno.resources.outcome import Progress
 from controllers.dataset import words
 from controllers.dataset.build import root_path
@@ -91,7 +91,7 @@ def source_text(source: Mapping[str, Any]) -> str:
 
 def _conditions(dataset: Dataset, seen: Observed | None, step: Step, status: Mapping[str, Any]) -> list[Condition]:
     generation = dataset.generation
-    usable = _holds_data(status) and not step.data_out_of_reach and dataset.deleting_since is None
+    usable = holds_data(status) and not step.data_out_of_reach and dataset.deleting_since is None
     ready = step.ready or usable
     reason, message = str(step.reason), step.message
     if usable and not step.ready:
@@ -127,7 +127,7 @@ def _volume(dataset: Dataset, seen: Observed, status: Mapping[str, Any]) -> dict
     """`status.volume` and `status.resolved`: what the spec left to the cluster."""
     volume = dict(status.get("volume") or {})
     volume |= {"claimName": claim_name(dataset, seen.storage), "path": root_path(dataset, seen.storage)}
-    if not _holds_data(status):
+    if not holds_data(status):
         volume.pop("claimUID", None)
     elif seen.holder is not None:
         volume.setdefault("claimUID", seen.holder)
@@ -140,11 +140,6 @@ def _volume(dataset: Dataset, seen: Observed, status: Mapping[str, Any]) -> dict
     if seen.claim is not None and seen.claim.storage_class:
         resolved["storageClassName"] = seen.claim.storage_class
     return {"volume": volume, "resolved": resolved}
-
-
-def _holds_data(status: Mapping[str, Any]) -> bool:
-    """As Dataset.holds_data, of the status that is being made."""
-    return bool(status.get("version") or (status.get("working") or {}).get("accepts"))
 
 
 def _adopted_work(dataset: Dataset, seen: Observed | None, wanted: Wanted) -> dict[str, Any]:

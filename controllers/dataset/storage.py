@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from blueno.config import OperatorConfig
 from blueno.resources.api import VOLUMES
-from blueno.resources.conditions import find
 from blueno.resources.dataset import Storage
 from blueno.resources.nfs import covering
 from blueno.resources.reasons import DatasetReason as Reason
@@ -93,9 +92,9 @@ def volume_is_missing(case: Case) -> Step | None:
         text = f"claim {name} does not exist in this namespace: create it; preparation starts as soon as it is there"
         return Step(Reason.WAITING_FOR_VOLUME, text, reconciling=True, data_out_of_reach=True)
     sealed = claim is None and case.dataset.holds_data
-    if sealed and not _may_begin_anew(case) and not storage.is_static:
+    if sealed and not case.may_begin_anew and not storage.is_static:
         lost = Step(Reason.VOLUME_LOST, words.claim_lost(case.dataset, name), stalled=True, data_out_of_reach=True)
-        return replace(lost, status={"lastHandledRequest": case.dataset.requested_at} if case.asked else {})
+        return replace(lost, status=case.heard)
     server = server_address(case.seen) if storage.kind == "managedNFS" else ""
     return Step(
         Reason.PROVISIONING,
@@ -106,13 +105,6 @@ def volume_is_missing(case: Case) -> Step | None:
         status=words.NO_VERSION if sealed and case.asked else {},
         again_in=0,
     )
-
-
-def _may_begin_anew(case: Case) -> bool:
-    """Somebody has asked for it; where nobody could make the data again, only after they were told of the loss."""
-    before = find(case.dataset.conditions, "Ready")
-    told = before is not None and before.reason == Reason.VOLUME_LOST
-    return case.asked and (told or case.dataset.source_kind != "upload")
 
 
 def volume_is_lost(case: Case) -> Step | None:

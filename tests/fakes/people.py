@@ -1,4 +1,4 @@
-"""People who add samples to a data set's working set, without a data server: the lines and packs that it would write."""
+"""People who add samples to a working set, without a data server: the lines and packs that it would write."""
 
 from __future__ import annotations
 

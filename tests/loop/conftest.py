@@ -147,9 +147,9 @@ class World:
 
     def end_pod(self, job: dict[str, Any], outcome: Outcome) -> None:
         """The Job's pod ends with these last words, and so the Job."""
-        ended = {"exitCode": 0 if outcome.sealed else 10, "message": outcome.to_json()}
+        ended = {"exitCode": 0 if outcome.done else 10, "message": outcome.to_json()}
         container = {"name": "prepare", "state": {"terminated": ended}}
-        phase, said = ("Succeeded", "Complete") if outcome.sealed else ("Failed", "Failed")
+        phase, said = ("Succeeded", "Complete") if outcome.done else ("Failed", "Failed")
         name = job["metadata"]["name"]
         self.api.update("Pod", f"{name}-x", {"status": {"phase": phase, "containerStatuses": [container]}})
         self.api.update("Job", name, {"status": {"conditions": [{"type": said, "status": "True"}]}})
