@@ -29,9 +29,11 @@ def project_status(run: TrainingRun, job: RunJob | None, step: Step, heard: Hear
     if status.get("jobRef") != run.status.get("jobRef"):
         status["pods"] = None  # those of the attempt before
     over = _is_over(step)
-    # While a pod starts its name and its node are told once, with the reason, and again when it runs.
-    if job is not None and not run.ended and not run.reason == step.reason == Reason.STARTING:
-        status |= _seen(run, job)
+    if job is not None and not run.ended:
+        seen = _seen(run, job)
+        if run.reason == step.reason == Reason.STARTING:  # where it starts can wait until it runs: a write for each run
+            seen = {key: seen[key] for key in ("restarts", "pods") if key in seen}  # by names the replaced are counted
+        status |= seen
     status |= _told(run, job, heard.training)
     if over:
         status["nodes"] = status["pods"] = None

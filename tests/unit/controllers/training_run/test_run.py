@@ -211,6 +211,23 @@ def test_a_slow_start_is_told() -> None:
     assert world.condition("Succeeded") == ("Unknown", "Starting")
 
 
+def test_a_pod_replaced_before_it_ran_is_counted_and_where_it_starts_is_told_when_it_runs() -> None:
+    world = World()
+    world.step()
+    world.later(21)
+    world.settle()
+    first = world.pod(world.job, "pod-1", phase="Pending")
+    world.settle()
+    assert world.run["status"]["pods"] == ["pod-1"]
+    assert "nodes" not in world.run["status"]
+    assert world.plan()[1] == {}
+    world.remove(first)
+    world.pod(world.job, "pod-2", **RUNNING)
+    world.settle()
+    assert world.condition("Succeeded") == ("Unknown", "Running")
+    assert (world.run["status"]["restarts"], world.run["status"]["nodes"]) == (1, ["node1"])
+
+
 def test_what_the_schema_cannot_see() -> None:
     world = World(args=["--lr", "$(params.lr)"])
     world.settle()
