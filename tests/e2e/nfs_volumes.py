@@ -74,6 +74,16 @@ def volume(name: str, namespace: str, server: str, path: str, options: Sequence[
     ]  # fmt: skip
 
 
+def bound(kube: Kube, name: str, server: str, path: str) -> None:
+    """A static volume with its claim, once they are bound.
+
+    A pod made before that is looked at again by the scheduler when the claim is bound, but not always: it was once
+    seen to wait past 150 s for a claim that was long bound (kubernetes/kubernetes#87145 tells of the same).
+    """
+    kube.apply(*volume(name, kube.namespace, server, path))
+    kube.wait(f"claim {name} bound", lambda: kube.get("pvc", name).get("status", {}).get("phase") == "Bound")
+
+
 def pod(
     name: str, command: Sequence[str], claims: Mapping[str, str], *, root: bool = False, image: str = IMAGE
 ) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.kube import Kube
 from tests.e2e.nfs_server import LARGE, NfsServer
-from tests.e2e.nfs_volumes import pod, volume
+from tests.e2e.nfs_volumes import bound, pod
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -31,7 +31,7 @@ def outcome(kube: Kube, name: str, seconds: float = 150) -> tuple[str, str]:
 def test_two_mounts_behave_as_programs_expect(nfs_kube: Kube, outside: NfsServer) -> None:
     # Two volumes of one export are two mounts, as two nodes would have.
     for name in ("one", "two"):
-        nfs_kube.apply(*volume(name, nfs_kube.namespace, outside.address, LARGE))
+        bound(nfs_kube, name, outside.address, LARGE)
     command = ["python3", "-c", SELF_TEST, "/one", "/two"]
     nfs_kube.apply(pod("selftest", command, {"/one": "one", "/two": "two"}, root=True))
     phase, log = outcome(nfs_kube, "selftest")
@@ -54,7 +54,7 @@ def test_what_the_server_refuses_reaches_the_program(
     outside.stop()
     outside.start(**how)
     try:
-        nfs_kube.apply(*volume("refusing", nfs_kube.namespace, outside.address, LARGE))
+        bound(nfs_kube, "refusing", outside.address, LARGE)
         place = "/data" if number == "EROFS" else "/data/private"
         script = f"import errno\ntry: open('{place}/x', 'w')\nexcept OSError as e: print(errno.errorcode[e.errno])"
         nfs_kube.apply(pod("writer", ["python3", "-c", script], {"/data": "refusing"}, root=True))
@@ -65,7 +65,7 @@ def test_what_the_server_refuses_reaches_the_program(
 
 
 def test_an_export_that_is_not_there_is_said(nfs_kube: Kube, outside: NfsServer) -> None:
-    nfs_kube.apply(*volume("wrong", nfs_kube.namespace, outside.address, "/exports/nothing"))
+    bound(nfs_kube, "wrong", outside.address, "/exports/nothing")
     nfs_kube.apply(pod("waits", ["true"], {"/data": "wrong"}))
 
     def said() -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.kube import Kube, container
 from tests.e2e.nfs_server import LARGE, SMALL, NfsServer
-from tests.e2e.nfs_volumes import PROBE, pod, server, traffic, traffic_result, volume
+from tests.e2e.nfs_volumes import PROBE, bound, pod, server, traffic, traffic_result
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -45,7 +45,7 @@ def check_traffic(kube: Kube, away: float) -> None:
 
 
 def test_outside_server_killed_under_writer_and_reader(nfs_kube: Kube, outside: NfsServer) -> None:
-    nfs_kube.apply(*volume("shared", nfs_kube.namespace, outside.address, LARGE))
+    bound(nfs_kube, "shared", outside.address, LARGE)
     begin(nfs_kube, "shared")
     outside.kill()
     time.sleep(AWAY)
@@ -57,7 +57,7 @@ def test_outside_server_killed_under_writer_and_reader(nfs_kube: Kube, outside: 
 
 def test_volume_that_comes_back_as_another_device(nfs_kube: Kube, outside: NfsServer) -> None:
     """As a managed server's volume does on another node: files that clients hold open stay good."""
-    nfs_kube.apply(*volume("shared", nfs_kube.namespace, outside.address, SMALL))
+    bound(nfs_kube, "shared", outside.address, SMALL)
     script = (
         "import time, pathlib\n"
         "p = pathlib.Path('/data/held'); p.write_bytes(b'x' * 100000); f = p.open('rb', 0)\n"
@@ -89,7 +89,7 @@ def test_server_in_a_pod_comes_back(nfs_kube: Kube, how: str) -> None:
     nfs_kube.apply(*server())
     nfs_kube.wait("the server ready", lambda: ready(nfs_kube), 90)
     address = nfs_kube.get("service", "server")["spec"]["clusterIP"]
-    nfs_kube.apply(*volume("shared", nfs_kube.namespace, address, "/export"))
+    bound(nfs_kube, "shared", address, "/export")
     begin(nfs_kube, "shared")
     first = pod_of(nfs_kube)
     if how == "killed":
