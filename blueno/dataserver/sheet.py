@@ -15,7 +15,7 @@ from blueno.dataserver.intensity import Window, shown
 from blueno.dataserver.png import Picture
 from blueno.dataserver.problems import Damaged, Problem, wrong
 from blueno.dataserver.samples import Context
-from blueno.dataserver.views import View, draw, shrunk
+from blueno.dataserver.views import View, shrunk, thumbnail
 
 MOST_ROWS = 200
 SMALLEST, LARGEST = 8, 256  # pixels of a cell
@@ -88,7 +88,7 @@ def _cell(context: Context, row: int, query: SheetQuery) -> tuple[Picture | None
     """(thumbnail, longest side of the sample); (None, 0) when this one cannot be shown."""
     context.job.check()
     try:
-        drawn = draw(context, row, View(size=query.cell, window=query.window))
+        drawn = thumbnail(context, row, View(size=query.cell, window=query.window))
     except Problem as problem:
         if problem.status in (409, 422):
             return None, 0

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from blueno.dataserver.problems import Problem
+from blueno.dataserver.scratch import Scratch
 from blueno.errors import BluenoError
 
 log = logging.getLogger("blueno.dataserver")
@@ -123,11 +124,15 @@ def _run(function: Callable[[Job], T], job: Job, future: asyncio.Future[T], loop
 
 
 class Budget:
-    """Memory for large pictures: so many bytes at a time in all threads together, or one picture alone."""
+    """Memory for large pictures: so many bytes at a time in all threads together, or one picture alone.
+
+    `scratch`: what is kept of volumes from one picture to the next.
+    """
 
     FREE = 4 << 20  # bytes below which nobody is counted
 
     def __init__(self, total: int) -> None:
+        self.scratch = Scratch()
         self._total, self._used = total, 0
         self._changed = threading.Condition()
 

@@ -25,9 +25,9 @@ from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.decode import MAX_SAMPLE_BYTES
 from blueno.data.files import is_full, new_file, publish
 from blueno.data.tars import BadTar, tar_members
+from blueno.prep.entries import MAX_FILES, Entry
 from blueno.prep.opened import OpenFile
 from blueno.prep.space import NoRoom
-from blueno.prep.tree import MAX_FILES, Entry
 from blueno.prep.zips import MAX_DICTIONARY, ZipMember, overlapping
 
 _Blocks = Callable[[Path], Generator[bytes, None, None]]  # a file's content, a piece at a time
@@ -180,9 +180,14 @@ class _Piece:
         self._file, self._offset, self._size = file, offset, size
 
     def __call__(self) -> bytes:
-        data = os.pread(self._file.handle, self._size, self._offset)
-        while len(data) < self._size:
-            more = os.pread(self._file.handle, self._size - len(data), self._offset + len(data))
+        return self.part(0, self._size)
+
+    def part(self, offset: int, length: int) -> bytes:
+        """Exactly these bytes of it. Raises BadSample."""
+        handle, size, start = self._file.handle, min(length, self._size - offset), self._offset + offset
+        data = os.pread(handle, size, start)
+        while len(data) < size:
+            more = os.pread(handle, size - len(data), start + len(data))
             if not more:
                 raise BadSample(BadSampleCode.TRUNCATED, "the archive ends early")
             data += more
@@ -195,7 +200,8 @@ def _tar_members(path: Path) -> Members:
     try:
         for member in tar_members(lambda place, size: os.pread(file.handle, size, place), length):
             if member.kind == "file":
-                members.add(member.name, Entry(member.size, "", _Piece(file, member.offset, member.size)))
+                piece = _Piece(file, member.offset, member.size)
+                members.add(member.name, Entry(member.size, "", piece, piece.part))
             elif member.kind == "other":
                 members.refuse(member.name, BadSampleCode.NOT_A_FILE)
     except BadTar as error:

@@ -7,6 +7,7 @@ before becomes a hard link to it.
 from __future__ import annotations
 
 import functools
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from blueno.data import index, npy
 from blueno.data.badsample import BadSampleCode
 from blueno.data.cuts import DEFAULT_SHARD_BYTES, MAX_SHARD_BYTES, MIN_SHARD_BYTES, Cutter
 from blueno.data.decode import dimensions
+from blueno.data.digest import canonical_json
 from blueno.data.files import make_directory
 from blueno.data.shards import write_dense, write_raw
 from blueno.errors import InvalidSpec
@@ -31,6 +33,8 @@ from blueno.prep.samples import Context, Reading, Sample
 from blueno.prep.verify import Loaded, Looked, hash_arrays, load, look_at_all
 
 log = logging.getLogger("blueno.prep")
+
+IMAGING = "imaging"  # name in the metadata of what NIfTI and DICOM files say of their pixels
 
 # A file counts as at least this much when shards are cut: bounds the decoded pixels held at once to 512 MiB.
 _LEAST_WEIGHT = 4096
@@ -127,7 +131,7 @@ class Packer:
             if reason is not None or view is None:
                 bad.append((sample.key, reason.code if reason else BadSampleCode.UNREADABLE))
             else:
-                good.append((sample, one, view))
+                good.append((_told(sample, view.facts), one, view))
         if not good:
             return Record(name, index.SCHEMA.empty_table(), bad=tuple(bad))
         keys, sums = [g[0].key for g in good], [g[1].sha256 for g in good]
@@ -159,6 +163,14 @@ class Packer:
 def is_file(sample: Sample) -> bool:
     """Whether it has encoded bytes; else it is an array. A data set of arrays may have files added to it."""
     return callable(sample.content)
+
+
+def _told(sample: Sample, facts: Mapping[str, Any] | None) -> Sample:
+    """With what its content says of itself in its metadata; what a person has put there in that place stays."""
+    known = json.loads(sample.metadata) if sample.metadata else {}
+    if not facts or not isinstance(known, dict) or IMAGING in known:
+        return sample
+    return sample._replace(metadata=canonical_json({**known, IMAGING: facts}))
 
 
 def _little(content: Any) -> npt.NDArray[Any]:

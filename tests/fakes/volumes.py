@@ -77,9 +77,11 @@ def dicom(pixels: np.ndarray, *, syntax: str = "explicit", keep_pixels: bool = T
         said["PlanarConfiguration"] = 0
     if pixels.ndim == 3 and not colour:
         said["NumberOfFrames"] = len(pixels)
-    for keyword, value in {**said, **elements}.items():
-        if value is not None:
-            setattr(file, keyword, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it does not like is what is wanted
+        for keyword, value in {**said, **elements}.items():
+            if value is not None:
+                setattr(file, keyword, value)
     private = file.private_block(0x0099, "BLUENO TEST", create=True)
     private.add_new(0x01, "LO", f"<script>{PERSONAL[0]}</script>")
     if keep_pixels:

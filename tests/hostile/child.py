@@ -142,7 +142,9 @@ def _work(request: Mapping[str, Any], writer: int) -> None:
 def _main() -> None:
     for module in ("blueno.prep.prepare", "blueno.prep.pack", "blueno.prep.seal", "blueno.prep.sources.archive"):
         importlib.import_module(module)
-    for module in ("PIL.PngImagePlugin", "PIL.JpegImagePlugin", "blueno.data.dataset", "tests.hostile.runs"):
+    for module in ("PIL.PngImagePlugin", "PIL.JpegImagePlugin", "nibabel", "pydicom.filereader"):
+        importlib.import_module(module)
+    for module in ("blueno.data.dataset", "tests.hostile.runs"):
         importlib.import_module(module)
     for line in sys.stdin:
         print(json.dumps(_fork(json.loads(line)).__dict__), flush=True)

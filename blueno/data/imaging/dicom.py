@@ -158,7 +158,7 @@ def stack_from(values: Values, pixels: Pixels, planes: list[Plane], offsets: Any
         facts["perSlice"] = True
     facts |= {name: text for name, text in (("modality", values.modality), ("unit", values.unit)) if text}
     return Stack(
-        pixels.dtype, size, offsets, facts, pixels.channels,
+        pixels.dtype, size, offsets, facts, pixels.channels, pixels.channels > 1,
         pixels.rows * pixels.columns * pixels.dtype.itemsize if pixels.planar else 0, pixels.bits, scaling, turn,
         spacing, "affine" in facts, look_of(values), len(planes) > 1,
     ).check()  # fmt: skip

@@ -203,6 +203,8 @@ def walk(data: bytes, allowed: Collection[int], entered: Collection[int]) -> Wal
 
     Raises NeedMore when they end before that; BadSample.
     """
+    if not is_dicom(data):
+        raise BadSample(BadSampleCode.UNKNOWN_FORMAT, "not DICOM")
     name, place = _syntax(data)
     if name not in SYNTAXES:
         raise BadSample(BadSampleCode.UNSUPPORTED_COMPRESSION, f"transfer syntax {name}")

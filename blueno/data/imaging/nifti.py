@@ -75,7 +75,8 @@ def stack_of(content: Content) -> Stack:
     turn, spacing, facts = _placed(header, fields, size)
     scaling, said = _scaling(header, stored, code)
     stack = Stack(
-        stored, size, range(first, first + planes * plane, plane), {**facts, **said}, channels, step * stored.itemsize,
+        stored, size, range(first, first + planes * plane, plane), {**facts, **said}, channels,
+        code in _COLOURS, step * stored.itemsize,
         scaling=scaling, turn=turn, spacing=spacing, oriented="affine" in facts, is_volume=planes > 1,
         is_compressed=is_compressed,
     ).check()  # fmt: skip

@@ -8,13 +8,14 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.imaging.content import Content, Part
-from blueno.data.imaging.dicom import Pixels, Plane, pixels_of, stack_from
+from blueno.data.imaging.dicom import Pixels, Plane, look_of, pixels_of, stack_from
 from blueno.data.imaging.dicom_values import Values, values_of
 from blueno.data.imaging.stack import Stack
 from blueno.data.tars import BadTar, tar_members
@@ -56,7 +57,9 @@ def stack_of(content: Content) -> Stack:
     planes = [Plane.of(values, 0) for values, _, _ in found]
     order = _order(planes, [values for values, _, _ in found])
     offsets = tuple(found[i][1] + found[i][2].offset for i in order)
-    return stack_from(first, pixels, [planes[i] for i in order], offsets)
+    stack = stack_from(first, pixels, [planes[i] for i in order], offsets)
+    same = all(look_of(values).window == stack.look.window for values, _, _ in found)
+    return stack if same else replace(stack, look=replace(stack.look, window=None))
 
 
 def _slices(content: Content) -> Iterator[tuple[Values, int, int]]:

@@ -22,6 +22,7 @@ from blueno.data.imaging.geometry import Turn
 MAX_ELEMENTS: Final = 4 * MAX_PIXELS  # as of a `.npy`
 MAX_BYTES: Final = 1 << 30  # of the array that comes out
 MAX_PLANES: Final = 1 << 16
+MAX_COLUMNS: Final = 1 << 16
 _INTEGERS: Final = ("<i2", "<i4")
 
 
@@ -88,6 +89,7 @@ class Stack:
     offsets: Sequence[int]
     facts: Mapping[str, Any]  # for the sample's metadata; nothing personal
     channels: int = 1
+    is_colour: bool = False  # channels are red, green, blue; else measurements or moments
     channel_step: int = 0
     bits: int = 0
     scaling: Scaling | None = None
@@ -135,21 +137,30 @@ class Stack:
         planes, rows, columns = self.size
         if rows * columns > MAX_PIXELS or planes * rows * columns * self.channels > MAX_ELEMENTS:
             raise BadSample(BadSampleCode.TOO_MANY_PIXELS, f"{planes} x {rows} x {columns} x {self.channels}"[:120])
-        if self.nbytes > MAX_BYTES or planes > MAX_PLANES:
-            raise BadSample(BadSampleCode.TOO_MANY_PIXELS, f"{planes} planes, {self.nbytes} bytes"[:120])
+        if self.nbytes > MAX_BYTES or planes > MAX_PLANES or columns > MAX_COLUMNS:
+            text = f"{planes} planes, {columns} columns, {self.nbytes} bytes"
+            raise BadSample(BadSampleCode.TOO_MANY_PIXELS, text[:120])
         return self
 
-    def plane(self, content: Content, number: int) -> npt.NDArray[Any]:
-        """(rows, columns, channels) of one stored plane: true values, in the machine's byte order."""
-        rows, columns = self.size[1:]
-        size = self.plane_bytes
+    def rows(self, content: Content, plane: int, first: int, count: int, channels: int) -> npt.NDArray[Any]:
+        """(count, columns, channels) of one stored plane: true values, in the machine's byte order.
+
+        `channels`: the first so many, of those that lie apart; else all are read.
+        """
+        columns = self.size[2]
+        width = columns * (1 if self.channel_step else self.channels)
+        start, size = self.offsets[plane] + first * width * self.stored.itemsize, count * width * self.stored.itemsize
         if self.channel_step:
-            starts = [self.offsets[number] + c * self.channel_step for c in range(self.channels)]
-            parts = [np.frombuffer(exactly(content, start, size), self.stored) for start in starts]
-            found = np.stack(parts, axis=-1) if len(parts) > 1 else parts[0]
+            starts = [start + c * self.channel_step for c in range(channels)]
+            parts = [np.frombuffer(exactly(content, place, size), self.stored) for place in starts]
+            found = np.stack(parts, axis=-1)
         else:
-            found = np.frombuffer(exactly(content, self.offsets[number], size), self.stored)
-        return self.true(found.reshape(rows, columns, self.channels), number)
+            found = np.frombuffer(exactly(content, start, size), self.stored)
+        return self.true(found.reshape(count, columns, -1), plane)
+
+    def plane(self, content: Content, number: int) -> npt.NDArray[Any]:
+        """(rows, columns, channels) of one stored plane."""
+        return self.rows(content, number, 0, self.size[1], self.channels)
 
     def true(self, stored: npt.NDArray[Any], plane: int) -> npt.NDArray[Any]:
         """True values of a part of a plane."""
