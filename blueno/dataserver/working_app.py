@@ -111,11 +111,12 @@ class WorkingRoutes:
         opened = await self._ready()
         async with self._bodies.turn(request, BUNDLE_BYTES) as length:
             await self._room(opened, length or 0, (length or 0))
-            incoming = Incoming(opened, length, request[ISSUER] == "operator")
+            authors = request[ISSUER] == "operator"
+            incoming = await self._run(lambda: Incoming(self.set, length, authors))
             try:
                 await self._guarded(self._bodies.read(request, BUNDLE_BYTES, incoming.feed))
                 await self._run(incoming.finish, LONG_SECONDS)
-                answer = await self._answer(incoming.submit(self.set, by))
+                answer = await self._answer(incoming.submit(by))
                 await self._run(incoming.settle, LONG_SECONDS)
             finally:
                 self.workers.later(incoming.close)

@@ -14,7 +14,6 @@ from blueno.data.journal import Place
 from blueno.dataserver.problems import Problem
 from blueno.dataserver.working_commit import Bundle
 from blueno.dataserver.working_judge import DIGEST_MISMATCH, INVALID, Candidate, is_same_already
-from blueno.dataserver.working_opened import Opened
 from blueno.dataserver.working_receive import Receiver
 from blueno.dataserver.working_set import WorkingSet
 
@@ -22,14 +21,15 @@ from blueno.dataserver.working_set import WorkingSet
 class Incoming:
     """A bundle that comes in."""
 
-    def __init__(self, opened: Opened, length: int | None, authors: bool = False) -> None:
-        self._opened = opened
+    def __init__(self, to: WorkingSet, length: int | None, authors: bool = False) -> None:
+        """Raises Problem while the working set is not ready. `authors`: its lines may say whose they are."""
+        opened = to.ready()
+        self._to, self._opened = to, opened
         self._receiver = Receiver(opened.packs, opened.state.get, length, authors)
         self._pinned: list[str] = []  # packs that uploads have become
         self._lock = threading.Lock()  # a step that nobody waits for any more may still be at work
         self._closed = False
         self._waits: Future[Any] | None = None
-        self._set: WorkingSet | None = None
 
     def feed(self, data: bytes) -> None:
         """The next piece of the body. Raises BadBundle, OSError."""
@@ -47,10 +47,9 @@ class Incoming:
                 if candidate.upload and candidate.refusal is None:
                     self._take_upload(candidate)
 
-    def submit(self, to: WorkingSet, by: str) -> Future[Any]:
+    def submit(self, by: str) -> Future[Any]:
         """Lets the writer judge. Raises Problem."""
-        self._set = to
-        self._waits = to.submit(Bundle(self._receiver.candidates, by))
+        self._waits = self._to.submit(Bundle(self._receiver.candidates, by))
         return self._waits
 
     def settle(self) -> None:
@@ -76,11 +75,10 @@ class Incoming:
         for name in self._pinned:
             self._opened.packs.unpin(name)
         used = {c.place.object for c in self._receiver.candidates if c.place and c.verdict in ("created", "replaced")}
-        judged = self._waits is not None and self._waits.done() and self._waits.exception() is None
         for name in packs:
-            if self._set is not None and judged and name not in used:
+            if name not in used or (self._waits is not None and self._waits.exception() is not None):
                 with suppress(Problem):
-                    self._set.discard(name)
+                    self._to.discard(name)
 
     def _take_upload(self, candidate: Candidate) -> None:
         """Its file becomes a pack, unless the sample is there already."""

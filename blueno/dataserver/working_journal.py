@@ -43,6 +43,7 @@ class Journals:
         self._own, self._name, self._size = -1, "", 0  # the own journal, when it has begun
         self._claimed = ""  # one of ours that has not begun yet
         self._stale = True
+        self.appended = 0  # lines since it was read or put together
 
     @property
     def writes(self) -> bool:
@@ -58,6 +59,7 @@ class Journals:
         """Reads everything. Raises JournalDamaged, OSError."""
         self.close()
         self._mine.clear()
+        self.appended = 0
         for _ in range(_TRIES):
             self._known = self._look()
             self.chain = journal.read_journals(self._folder, sink)
@@ -113,6 +115,7 @@ class Journals:
             raise
         first = not self._size
         self._size += len(data)
+        self.appended += lines.count(b"\n")
         self.chain.parts = [part for part in self.chain.parts if part.name != self._name]
         self.chain.parts.append(Part(self._name, self._size))
         if first:
@@ -142,6 +145,7 @@ class Journals:
         self.close()
         self._own, self._name, self._size = target, name, size
         self.chain = Chain([Part(name, size)], epoch_of(name) or 0)
+        self.appended = 0
         self._forget_others()
         return offsets
 

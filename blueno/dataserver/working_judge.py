@@ -104,11 +104,14 @@ class Reader:
         """What is wrong with the rest of a line."""
         if len(body) <= 2:
             return ""
-        strange = unknown_fields(body)
-        if strange:
-            return f"there is no field {strange[0]!r}"
         sha256, replace = body.get("sha256"), body.get("replace")
         if_match, upload = body.get("ifMatch"), body.get("upload")
+        if upload is not None:
+            found.upload = str(upload)  # whatever it is, no content comes with the line
+            if type(upload) is not str or not _UPLOAD.fullmatch(upload):
+                return "upload must be the id of an upload"
+        if strange := unknown_fields(body):
+            return f"there is no field {strange[0]!r}"
         if sha256 is not None:
             if type(sha256) is not str or not _HEX64.fullmatch(sha256):
                 return "sha256 must be 64 lower-case hexadecimal digits"
@@ -121,10 +124,6 @@ class Reader:
             if type(if_match) is not str or not _ETAG.fullmatch(if_match):
                 return "ifMatch must be the etag of a sample"
             found.if_match = if_match
-        if upload is not None:
-            if type(upload) is not str or not _UPLOAD.fullmatch(upload):
-                return "upload must be the id of an upload"
-            found.upload = upload
         return self._author(found, body.get("by"))
 
     def _author(self, found: Candidate, by: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from blueno.dataserver.files import Folder
-from blueno.dataserver.problems import Gone
+from blueno.dataserver.problems import Gone, Problem
 from blueno.dataserver.working_feed import Marks, Wanted, feed, first_seq
 from blueno.dataserver.working_journal import Changed, Journals, Overtaken
 from blueno.dataserver.working_packs import Packs, made
@@ -46,22 +46,30 @@ class Opened:
     uploads: Uploads
     state: State = field(default_factory=State)
     marks: Marks = field(default_factory=Marks)
-    lines: int = 0  # in all journals
     folder: Folder | None = None  # working/, once it is there
     journals: Journals | None = None
     _purged: bool = False  # what an earlier server has left to do was tried
+    _restored: bool = False
+    _lines: int = 0  # in all journals when they were read
 
     @classmethod
-    def read(cls, root: Folder) -> Opened:
-        """Raises JournalDamaged, OSError, Problem."""
-        packs = Packs(root)
-        opened = cls(root, packs, Uploads(root, packs))
+    def read(cls, root: Folder, before: Opened | None) -> Opened:
+        """`before`: what was read before: contents may be on their way. Raises JournalDamaged, OSError, Problem."""
+        packs = Packs(root) if before is None else before.packs
+        uploads = Uploads(root, packs) if before is None else before.uploads
+        packs.root = uploads.root = root
+        opened = cls(root, packs, uploads)
         if (folder := _working(root)) is not None:
             fold = opened._attach(folder)
-            opened.state, opened.marks, opened.lines = fold.state, fold.marks, fold.lines
+            opened.state, opened.marks, opened._lines = fold.state, fold.marks, fold.lines
         opened.uploads.load()
         packs.clear()
         return opened
+
+    @property
+    def lines(self) -> int:
+        """In all journals."""
+        return self._lines + (0 if self.journals is None else self.journals.appended)
 
     @property
     def is_ours(self) -> bool:
@@ -81,13 +89,11 @@ class Opened:
 
     def append(self, lines: list[str]) -> None:
         """Lines of samples, durable when this returns. Raises Changed, Overtaken, OSError, Problem."""
-        if self.journals is None:
-            if self._attach(made(self.root, WORKING_DIR, set())).state.revision:
-                raise Changed("the working set has begun meanwhile")
+        if self.journals is None and self._attach(made(self.root, WORKING_DIR, set())).state.revision:
+            raise Changed("the working set has begun meanwhile")
         assert self.journals is not None  # noqa: S101
         offset = self.journals.append("".join(lines).encode())
         self.marks.add(self.state.revision + 1, self.journals.chain.parts[-1].name, offset)
-        self.lines += len(lines)
 
     def changes(self, after: int, limit: int) -> tuple[int, Iterator[bytes]]:
         """(revision, the lines of samples after a number as they stand in the journals)."""
@@ -103,13 +109,16 @@ class Opened:
         if self.journals is None:
             return
         try:
+            if self.is_ours and not self._restored:
+                self._restored = True
+                self.packs.restore(lambda packs: {sample.object for sample in self.state.in_packs(packs)})
             if self.state.due and (self.is_ours or not self._purged):
                 self._purged = True
-                purge(self.state, self.packs, self._append_moves)
+                purge(self.state, self.packs, self.journals)
             useful = self.journals.chain.useful
             if self.is_ours and (self.journals.many or is_worthwhile(self.lines, useful, len(self.state))):
                 self._compact(self.journals)
-        except (Overtaken, Changed, OSError) as error:
+        except (Overtaken, Changed, OSError, Problem) as error:
             log.warning("the working set was not tidied up: %s", error)
 
     def close(self) -> None:
@@ -124,10 +133,10 @@ class Opened:
         self.folder, self.journals = folder, journals
         return fold
 
-    def _append_moves(self, lines: bytes) -> None:
-        assert self.journals is not None  # noqa: S101
-        self.journals.append(lines)
-        self.lines += lines.count(b"\n")
+    def discard(self, pack: str) -> None:
+        """A pack that was written for nothing goes, unless somebody needs it after all. Raises as `confirm` does."""
+        if self.is_ours and not any(True for _ in self.state.in_packs({pack})):
+            self.packs.remove(pack, self.confirm)
 
     def _compact(self, journals: Journals) -> None:
         assert self.folder is not None  # noqa: S101
@@ -146,7 +155,7 @@ class Opened:
         marks = Marks()
         for seq, offset in zip(firsts, offsets, strict=True):
             marks.add(seq, journals.chain.parts[-1].name, offset)
-        journals.chain.useful = self.lines = lines
+        journals.chain.useful = self._lines = lines
         self.marks = marks
 
 

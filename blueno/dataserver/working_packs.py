@@ -14,7 +14,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -27,6 +27,7 @@ FILE_MODE: Final = 0o644
 COPIED: Final = 1 << 20  # bytes at a time
 ABANDONED: Final = 3600.0  # seconds after which a temporary file belongs to nobody
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_GONE: Final = re.compile(r"\.([0-9a-f]{64})\.gone")
 _TEMPORARY: Final = re.compile(r"\.[0-9a-f]{32}\.tmp")
 
 
@@ -34,7 +35,7 @@ class Packs:
     """The packs of a data set. Thread-safe."""
 
     def __init__(self, root: Folder) -> None:
-        self._root = root
+        self.root = root  # replaced when it is opened anew; pins stay
         self._lock = threading.Lock()
         self._pins: Counter[str] = Counter()
         self._synced: set[str] = set()
@@ -45,7 +46,7 @@ class Packs:
 
     def file(self, name: str) -> File:
         """A pack to read. Raises Gone, Damaged, Unreadable."""
-        return self._root.folder(OBJECTS_DIR).folder(name[:2]).file(name)
+        return self.root.folder(OBJECTS_DIR).folder(name[:2]).file(name)
 
     def publish(self, source: int, temporary: str, name: str) -> None:
         """Renames a file of the directory `source` to the pack that it is, and pins that. Raises OSError."""
@@ -68,15 +69,45 @@ class Packs:
         with self._lock:
             self._unpin(name)
 
-    def remove(self, name: str) -> bool:
-        """Takes a pack away that nobody needs. False when somebody is about to name it. Raises OSError."""
+    def remove(self, name: str, confirm: Callable[[], None]) -> bool:
+        """Takes a pack away that nobody needs. False when somebody is about to name it. Raises OSError, Problem.
+
+        `confirm` raises when another server has taken over, which may just have published the very same pack: then it
+        is put back. A name that only this server knows is what is deleted in the end.
+        """
+        gone = f".{name}.gone"
         with self._lock:
             if self._pins[name]:
                 return False
-            with suppress(FileNotFoundError, Gone):
-                folder = self._root.folder(OBJECTS_DIR).folder(name[:2])
-                os.unlink(name, dir_fd=folder.descriptor)
+            try:
+                top = self.root.folder(OBJECTS_DIR)
+                folder = top.folder(name[:2])
+                os.rename(name, gone, src_dir_fd=folder.descriptor, dst_dir_fd=top.descriptor)
+            except (FileNotFoundError, Gone):
+                return True
+            try:
+                confirm()
+            except BaseException:
+                os.rename(gone, name, src_dir_fd=top.descriptor, dst_dir_fd=folder.descriptor)
+                raise
+            os.unlink(gone, dir_fd=top.descriptor)
         return True
+
+    def restore(self, needed: Callable[[set[str]], set[str]]) -> None:
+        """Ends what a server that died was about to do. `needed`: which of these packs are. Raises OSError."""
+        try:
+            top = self.root.folder(OBJECTS_DIR)
+        except Gone:
+            return
+        found = {match[1] for name in top.names() if (match := _GONE.fullmatch(name))}
+        kept = needed(found) if found else set()
+        for name in found:
+            if name in kept and self.size(name) is None:
+                folder = self.folder_of(name)
+                os.rename(f".{name}.gone", name, src_dir_fd=top.descriptor, dst_dir_fd=folder.descriptor)
+                sync_handle(folder.descriptor)
+            else:
+                os.unlink(f".{name}.gone", dir_fd=top.descriptor)
 
     def size(self, name: str) -> int | None:
         """Of a pack; None when it is not there."""
@@ -99,18 +130,17 @@ class Packs:
         """Removes temporary files that were left behind. Raises OSError."""
         now = time.time()
         try:
-            top = self._root.folder(OBJECTS_DIR)
+            top = self.root.folder(OBJECTS_DIR)
         except Gone:
             return
         for name in top.names():
             if _TEMPORARY.fullmatch(name):
                 with suppress(FileNotFoundError):
-                    about = os.stat(name, dir_fd=top.descriptor, follow_symlinks=False)
-                    if now - about.st_mtime > ABANDONED:
+                    if now - top.modified(name) > ABANDONED:
                         os.unlink(name, dir_fd=top.descriptor)
 
     def _folder(self) -> Folder:
-        return made(self._root, OBJECTS_DIR, self._synced)
+        return made(self.root, OBJECTS_DIR, self._synced)
 
     def _unpin(self, name: str) -> None:
         self._pins[name] -= 1

@@ -46,6 +46,7 @@ class WorkingSet:
         self._root = root
         self._queue: queue.Queue[Waiting | None] = queue.Queue(WAITING)
         self._opened: Opened | None = None
+        self._before: Opened | None = None  # the last one that was read
         self._looked = self._retreat = 0.0
         self._start = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -77,12 +78,7 @@ class WorkingSet:
 
     def discard(self, pack: str) -> None:
         """A pack that was written for nothing goes, unless somebody needs it after all."""
-
-        def remove(opened: Opened) -> None:
-            if not any(True for _ in opened.state.in_packs({pack})):
-                opened.packs.remove(pack)
-
-        self.submit(remove)
+        self.submit(lambda opened: opened.discard(pack))
 
     def close(self) -> None:
         """Ends the thread once its turn comes."""
@@ -97,8 +93,8 @@ class WorkingSet:
     def _run(self) -> None:
         while self._turn(self._next()):
             pass
-        if self._opened is not None:
-            self._opened.close()
+        if self._before is not None:
+            self._before.close()
 
     def _next(self) -> list[Waiting | None]:
         """What is taken together: at least one."""
@@ -167,10 +163,10 @@ class WorkingSet:
         """Reads everything, unless that was done and nobody else has written since."""
         opened = self._opened
         if opened is None or not (opened.is_ours or opened.is_current()):
-            if opened is not None:
-                opened.close()
+            if self._before is not None:
+                self._before.close()
             self._opened = None
-            opened = self._opened = Opened.read(self._root())
+            opened = self._opened = self._before = Opened.read(self._root(), self._before)
         self._looked = time.monotonic()
         return opened
 

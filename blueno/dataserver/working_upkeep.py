@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from blueno.data.digest import canonical_json
@@ -12,6 +12,7 @@ from blueno.data.working import WorkingSample, parse_line
 from blueno.dataserver.files import Folder
 from blueno.dataserver.problems import Problem
 from blueno.dataserver.working_feed import Wanted, feed
+from blueno.dataserver.working_journal import Journals
 from blueno.dataserver.working_packs import Packs, copied
 from blueno.dataserver.working_state import State
 
@@ -21,21 +22,22 @@ SLACK = 20_000  # lines that may count for nothing before anything is done about
 _BATCH = 1000  # lines of a compacted journal that are committed together
 
 
-def purge(state: State, packs: Packs, append: Callable[[bytes], None]) -> None:
+def purge(state: State, packs: Packs, journals: Journals) -> None:
     """Takes away what `state.due` names, as far as nobody needs it; packs that others need are written anew.
 
-    Whatever fails stays due. Raises what `append` raises.
+    Whatever fails stays due. Raises Changed, Overtaken, OSError.
     """
     for name in [name for name in state.due if _is_gone(packs, name)]:
         state.due.discard(name)
     if not state.due:
         return
+    journals.claim()
     needed: dict[str, list[WorkingSample]] = {name: [] for name in state.due}
     for sample in state.in_packs(state.due):
         needed[sample.object].append(sample)
     for name, samples in needed.items():
         try:
-            if _purge_pack(packs, append, state, (name, samples)):
+            if _purge_pack(packs, journals, state, (name, samples)):
                 state.due.discard(name)
         except (OSError, Problem) as error:
             log.warning("purged bytes in pack %s are still there: %s", name[:16], error)
@@ -47,13 +49,11 @@ def _is_gone(packs: Packs, name: str) -> bool:
     return False
 
 
-def _purge_pack(
-    packs: Packs, append: Callable[[bytes], None], state: State, pack: tuple[str, list[WorkingSample]]
-) -> bool:
+def _purge_pack(packs: Packs, journals: Journals, state: State, pack: tuple[str, list[WorkingSample]]) -> bool:
     """Whether nothing that was purged is left in it."""
     name, samples = pack
     if not samples:
-        return packs.remove(name)
+        return packs.remove(name, journals.confirm)
     spans = sorted({(sample.offset, sample.bytes) for sample in samples})
     file = packs.file(name)
     if sum(size for _, size in spans) >= file.size:
@@ -61,12 +61,12 @@ def _purge_pack(
     new = copied(packs, ((file, offset, size) for offset, size in spans))
     try:
         moves = list(_moves(samples, new, spans))
-        append("".join(move_line(key, old, to) for key, old, to in moves).encode())
+        journals.append("".join(move_line(key, old, to) for key, old, to in moves).encode())
         for key, old, to in moves:
             state.move(key, (old.object, old.offset), (to.object, to.offset))
     finally:
         packs.unpin(new)
-    return packs.remove(name)
+    return packs.remove(name, journals.confirm)
 
 
 def _moves(

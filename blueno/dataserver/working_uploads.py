@@ -23,7 +23,7 @@ from blueno.data.decode import MAX_SAMPLE_BYTES
 from blueno.data.files import sync_handle
 from blueno.dataserver.files import File, Folder
 from blueno.dataserver.problems import Damaged, Gone, Problem
-from blueno.dataserver.working_packs import COPIED, FILE_MODE, Packs, made, new_pack
+from blueno.dataserver.working_packs import ABANDONED, COPIED, FILE_MODE, Packs, made, new_pack
 from blueno.names import UPLOADS_DIR
 
 CHUNK: Final = 16 << 20
@@ -56,7 +56,7 @@ class Uploads:
     """Those that are open. Thread-safe; one chunk at a time for each of them."""
 
     def __init__(self, root: Folder, packs: Packs) -> None:
-        self._root, self._packs = root, packs
+        self.root, self._packs = root, packs  # the former is replaced when it is opened anew
         self._lock = threading.Lock()
         self._open: dict[str, Upload] = {}
         self._busy: set[str] = set()
@@ -72,16 +72,17 @@ class Uploads:
         """What an earlier server has left. Raises OSError, Problem."""
         found: dict[str, Upload] = {}
         with suppress(Gone):
-            folder = self._root.folder(UPLOADS_DIR)
+            folder = self.root.folder(UPLOADS_DIR)
             for name in folder.names():
                 match = _META.fullmatch(name)
                 if match is not None and (upload := _read(folder, match[1])) is not None:
                     found[upload.id] = upload
             for name in folder.names():
-                if name.endswith((".part", ".tmp")) and name.removesuffix(".part") not in found:
+                lost = name.endswith(".part") and name.removesuffix(".part") not in found
+                if (lost or name.endswith(".tmp")) and time.time() - folder.modified(name) > ABANDONED:
                     _unlink(folder, name)
         with self._lock:
-            self._open = found
+            self._open = found | {number: self._open[number] for number in self._busy & self._open.keys()}
 
     def begin(self, size: int, sha256: str) -> Upload:
         """A new one. Raises Problem, OSError."""
@@ -197,7 +198,7 @@ class Uploads:
                 self.delete(number)
 
     def _folder(self) -> Folder:
-        return made(self._root, UPLOADS_DIR, self._synced)
+        return made(self.root, UPLOADS_DIR, self._synced)
 
     def _keep(self, folder: Folder, upload: Upload) -> None:
         """Durable, then known."""

@@ -1,4 +1,4 @@
-"""A working set on a data server: what tests and benchmarks send to it, and how they look at what lies on the volume."""
+"""A working set on a data server: what tests send to it, and how they look at what lies on the volume."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Data servers that start in milliseconds: one process imports everything, then forks a child for each. Used by tests.
 
-A child is a data server in a process of its own, on any free port: it may be traced, stopped and killed. It waits until
-it is let go, so that strace can be attached before its first system call. It has one worker thread, so that calls come
-in the same order every time.
+A child is a data server in a process of its own, on any free port: it may be traced, stopped and killed. It listens
+and then waits until it is let go, so that strace can be attached before its first request. It has one worker thread, so
+that calls come in the same order every time.
 """
 
 from __future__ import annotations
@@ -45,26 +45,20 @@ class Server:
 
     servers: Servers
     pid: int
-    told: Path  # the port, once it listens
-    connection: http.client.HTTPConnection | None = None
+    connection: http.client.HTTPConnection
 
     def go(self) -> None:
-        """Lets it begin; returns when it listens, or is gone."""
+        """Lets it answer."""
         self.servers.ask({"go": self.pid})
-        deadline = time.monotonic() + _PATIENCE
-        while not self.told.exists() and self.runs():
-            assert time.monotonic() < deadline, "the data server does not listen"
-            time.sleep(0.002)
-        if self.told.exists():
-            self.connection = http.client.HTTPConnection("127.0.0.1", int(self.told.read_text()), timeout=_PATIENCE)
 
     def runs(self) -> bool:
         """Whether it has not ended yet."""
         return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
-    def send(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Reply:
+    def send(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
         """With a grant to write. Raises OSError or HTTPException when it dies meanwhile."""
-        assert self.connection is not None
         given = {**bearer(actions=("read", "write")), **(headers or {})}
         self.connection.request(method, f"/v1/working{path}", body, given)
         answer = self.connection.getresponse()
@@ -72,8 +66,7 @@ class Server:
 
     def end(self, number: int = signal.SIGKILL) -> int:
         """Its exit code, negative for a signal."""
-        if self.connection is not None:
-            self.connection.close()
+        self.connection.close()
         if self.runs():
             os.kill(self.pid, number)
         code: int = self.servers.ask({"wait": self.pid})["code"]
@@ -111,7 +104,12 @@ class Servers:
         self._number += 1
         told = place.volume.parent / f"port-{self._number}"
         start = [str(place.volume), str(place.root), str(told), json.dumps(PUBLIC)]
-        return Server(self, self.ask({"start": start})["pid"], told)
+        pid = self.ask({"start": start})["pid"]
+        deadline = time.monotonic() + _PATIENCE
+        while not told.exists():
+            assert time.monotonic() < deadline, "the data server does not listen"
+            time.sleep(0.002)
+        return Server(self, pid, http.client.HTTPConnection("127.0.0.1", int(told.read_text()), timeout=_PATIENCE))
 
     @contextmanager
     def served(self, place: Place) -> Iterator[Server]:
@@ -141,7 +139,7 @@ def servers() -> Iterator[Servers]:
         running.close()
 
 
-async def _serve(mount: str, root: str, told: str, keys: str) -> None:
+async def _serve(mount: str, root: str, told: str, keys: str, held: int) -> None:
     from blueno.dataserver.app import make_app
     from blueno.dataserver.config import ServerConfig
     from blueno.dataserver.listen import Limits, listen
@@ -151,11 +149,16 @@ async def _serve(mount: str, root: str, told: str, keys: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     listener = await listen(make_app(config), "127.0.0.1", 0, limits)
-    temporary = Path(f"{told}.tmp")
-    temporary.write_text(str(listener.port))
-    temporary.rename(told)
+    _tell(Path(told), listener.port)
+    os.read(held, 1)  # nobody asks before
     await stop.wait()
     await listener.close()
+
+
+def _tell(told: Path, port: int) -> None:
+    temporary = told.with_suffix(".tmp")
+    temporary.write_text(str(port))
+    temporary.rename(told)
 
 
 def _fork() -> None:
@@ -173,9 +176,8 @@ def _fork() -> None:
             if pid == 0:
                 for inherited in (gate, *gates.values()):
                     os.close(inherited)
-                os.read(held, 1)
                 try:
-                    asyncio.run(_serve(*question["start"]))
+                    asyncio.run(_serve(*question["start"], held))
                 finally:
                     os._exit(0)
             os.close(held)

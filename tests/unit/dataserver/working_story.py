@@ -86,7 +86,9 @@ class Story:
 
     def _remove(self, keys: list[str], purge: bool) -> Step:
         def ask(server: Server) -> None:
-            reply = _answered(server.send("POST", "/removals", json.dumps({"keys": keys, "purge": purge}).encode()), 200)
+            reply = _answered(
+                server.send("POST", "/removals", json.dumps({"keys": keys, "purge": purge}).encode()), 200
+            )
             assert reply.json()["removed"] + reply.json()["missing"] == len(keys)
 
         return Step(ask, lambda model: {key: sample for key, sample in model.items() if key not in keys})
