@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from blueno.cli import known, shell
 from blueno.cli.options import DryRun, Format, Wait, Yes
 from blueno.cli.shell import Output
 from blueno.errors import BluenoError, InvalidSpec
+
+if TYPE_CHECKING:
+    from blueno.client import Dataset as Made
 
 
 @shell.placed
@@ -51,34 +54,34 @@ def create(
     `--dry-run -o yaml` prints what to keep in Git; the server checks it when one is known. With `--wait` the exit code
     is 7 when it cannot be prepared.
     """
+    body = _body(target, source or [], settings or [])
+    if dry_run and not _is_server_known():
+        shell.say("not checked: no server is known here")
+        _tell(body, None, output, dry_run=True)
+        return None
+    name, place = body["metadata"]["name"], shell.here(body["metadata"].get("namespace"))
+    body["metadata"]["namespace"] = place
+    with shell.client() as client:
+        _tell(body, client.datasets.create(body, namespace=place, dry_run=dry_run), output, dry_run=dry_run)
+        if not wait or dry_run:
+            return None
+        from blueno.cli import following
+
+        sys.stdout.flush()
+        return following.follow(client, name, place)
+
+
+def _tell(body: dict[str, Any], made: Made | None, output: Output, *, dry_run: bool) -> None:
+    """What was made, or would be; None when no server was asked."""
     from blueno.cli import printing
     from blueno.client import export
 
-    body = _body(target, source or [], settings or [])
-    name = body["metadata"]["name"]
-    if dry_run and not _is_server_known():
-        shell.say("not checked: no server is known here")
-        place = body["metadata"].get("namespace")
-        shell.out(
-            export.dataset_yaml(body).rstrip("\n") if output is Output.YAML else f"{printing.dataset(name)} (dry run)"
-        )
-        return None
-    place = shell.here(body["metadata"].get("namespace"))
-    body["metadata"]["namespace"] = place
-    with shell.client() as client:
-        made = client.datasets.create(body, namespace=place, dry_run=dry_run)
-        if output is Output.YAML:
-            shell.out(export.dataset_yaml({**body, "spec": made.raw["spec"]}).rstrip("\n"))
-        elif output is Output.JSON:
-            printing.data(made.raw, output)
-        else:
-            shell.out(printing.dataset(name) + (" (dry run)" if dry_run else ""))
-        if wait and not dry_run:
-            from blueno.cli import following
-
-            sys.stdout.flush()
-            return following.follow(client, name, place)
-    return None
+    if output is Output.YAML:
+        shell.out(export.dataset_yaml(body if made is None else {**body, "spec": made.spec}).rstrip("\n"))
+    elif output is Output.JSON:
+        printing.data(body if made is None else made.raw, output)
+    else:
+        shell.out(printing.dataset(body["metadata"]["name"]) + (" (dry run)" if dry_run else ""))
 
 
 @shell.placed
@@ -122,7 +125,7 @@ def _confirm(erased: list[str]) -> None:
         raise BluenoError("that is something else: nothing was deleted")
 
 
-def _body(target: str, sources: list[str], settings: list[str]) -> dict:  # type: ignore[type-arg]
+def _body(target: str, sources: list[str], settings: list[str]) -> dict[str, Any]:
     from blueno.cli import dataset_source
     from blueno.client import specfile
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 from urllib.parse import quote
@@ -73,7 +72,7 @@ def show(address: str, *, only_print: bool) -> None:
 
 def _has_display() -> bool:
     """Text browsers would take the terminal over."""
-    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return sys.platform in ("darwin", "win32") or any(map(shell.variables().get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
 def _address() -> str | None:

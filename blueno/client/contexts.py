@@ -128,16 +128,16 @@ def name_of(server: str) -> str:
     return name if _NAME.fullmatch(name) else "server"
 
 
-def path(environ: Mapping[str, str]) -> Path:
+def path(variables: Mapping[str, str]) -> Path:
     """Where the file lies."""
-    base = environ.get("XDG_CONFIG_HOME") or ""
-    folder = Path(base) if Path(base).is_absolute() else Path(environ.get("HOME") or Path.home()) / ".config"
+    base = variables.get("XDG_CONFIG_HOME") or ""
+    folder = Path(base) if Path(base).is_absolute() else Path(variables.get("HOME") or Path.home()) / ".config"
     return folder / "blueno" / "config.json"
 
 
-def read(environ: Mapping[str, str]) -> Contexts:
+def read(variables: Mapping[str, str]) -> Contexts:
     """The file, empty when there is none. Raises BluenoError when it cannot be used; Damaged when a login mends it."""
-    file = path(environ)
+    file = path(variables)
     try:
         with file.open("rb") as opened:
             mode = os.fstat(opened.fileno()).st_mode
@@ -175,9 +175,9 @@ def _contexts(saved: Any) -> Contexts:
     return Contexts(tuple(every), _maybe(saved.get("current")), _maybe(saved.get("previous")))
 
 
-def write(contexts: Contexts, environ: Mapping[str, str]) -> Path:
+def write(contexts: Contexts, variables: Mapping[str, str]) -> Path:
     """Writes the file, or removes it with the last context. Raises BluenoError."""
-    file = path(environ)
+    file = path(variables)
     if not contexts.every:
         file.unlink(missing_ok=True)
         return file
