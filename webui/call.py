@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from aiohttp import web
 
-from blueno.db import people
+from blueno.db import audit
 from blueno.db.connect import Cursor
 from webui.auth import Identity
 from webui.problems import Problem
@@ -65,7 +65,7 @@ class Call:
 
         def both(cursor: Cursor) -> T:
             done = work(cursor, *args, **kwargs)
-            people.insert_audit(cursor, row)
+            audit.insert_audit(cursor, row)
             return done
 
         result = await self.services.database.write(both)
@@ -76,12 +76,12 @@ class Call:
         """To be called right before a write that is no transaction of the database: whatever becomes of this process,
         the audit table says that it was about to happen. Raises Problem when that cannot be written down.
         """
-        self.intent = await self.services.database.write(people.insert_audit, self.audit_row("intended"))
+        self.intent = await self.services.database.write(audit.insert_audit, self.audit_row("intended"))
 
-    def audit_row(self, outcome: str, **detail: Any) -> people.AuditRow:
+    def audit_row(self, outcome: str, **detail: Any) -> audit.AuditRow:
         """Who tried what on this request."""
         assert self.route is not None  # noqa: S101  # only routes are audited
-        return people.AuditRow(
+        return audit.AuditRow(
             actor=self.identity.email if self.identity else "",
             verb=self.route.audit,
             resource=self.resource or _resource(self.route),

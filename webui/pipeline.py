@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import HttpVersion10, web
 
-from blueno.db.people import insert_audit, settle_audit
+from blueno.db.audit import insert_audit, settle_audit
 from webui import idempotency, requests
 from webui.access import CONTENT
 from webui.auth import COOKIE, COOKIE_SECONDS, SAFE

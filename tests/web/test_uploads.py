@@ -212,7 +212,7 @@ async def test_the_database_away_refuses_before_bytes_go(
     real = site.process.services.database.write
 
     async def away(*arguments: Any, **more: Any) -> Any:
-        from blueno.db.people import insert_audit
+        from blueno.db.audit import insert_audit
         from webui.problems import later
 
         if arguments[0] is insert_audit:
