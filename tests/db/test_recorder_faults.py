@@ -258,4 +258,4 @@ async def test_ending_does_not_wait_for_a_load(world: World, slow_copy: None) ->
         await until(lambda: copying(world))
     await until(lambda: not copying(world))
     assert world.loaded(A) == []
-    assert world.read("SELECT 1 FROM pg_class WHERE relname LIKE 'sample\\_%%' AND relkind = 'r'") == []
+    assert world.read("SELECT 1 FROM pg_class WHERE relname ~ '^sample_[0-9]+$' AND relkind = 'r'") == []

@@ -65,8 +65,8 @@ class WorkingServer:
     subjects: list[str] = field(default_factory=list)
     received: int = 0  # bytes of bodies
     url: str = ""
-    _seq: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     revision: int = 0
+    _begun: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
         self.hold.set()
@@ -169,7 +169,7 @@ class WorkingServer:
             return "same"
         if known is not None and not line.get("replace"):
             raise Refused(409, "conflict", etag=etag_of(known[0]))
-        self.revision = next(self._seq)
+        self.revision += 1
         record |= {"seq": self.revision, "time": "2026-01-01T00:00:00.123Z", "op": "put"}
         record["by"] = request.headers.get(names.SUBJECT_HEADER, "")
         self.keep(record, content)
@@ -193,7 +193,7 @@ class WorkingServer:
         assert isinstance(keys, list)
         gone = [key for key in dict.fromkeys(keys) if self.samples.pop(key, None)]
         for key in gone:
-            self.revision = next(self._seq)
+            self.revision += 1
             self.journal.append({"op": "remove", "key": key, "seq": self.revision, "time": "2026-01-01T00:00:00.123Z"})
         missing = len(set(keys)) - len(gone)
         return web.json_response({"revision": self.revision, "removed": len(gone), "missing": missing})
@@ -204,7 +204,7 @@ class WorkingServer:
         asked = await self._json(request)
         if asked["bytes"] > self.free:
             raise Refused(507, "no_space", needed=asked["bytes"], free=self.free)
-        number = f"u{next(self._seq)}"
+        number = f"u{next(self._begun)}"
         self.uploads[number], self.announced[number] = bytearray(), asked["bytes"]
         return web.json_response({"id": number, "offset": 0}, status=201)
 

@@ -45,7 +45,7 @@ load_all_checks()
 
 @schemathesis.serializer(BUNDLE_TYPE)
 def bundle(_: Any, value: Any) -> Any:
-    """Whatever was drawn, as bytes: good bundles are test_uploads.py's."""
+    """Whatever was drawn, as bytes: good bundles are uploads/test_uploads.py's."""
     return value if isinstance(value, bytes) else str(value).encode()
 
 

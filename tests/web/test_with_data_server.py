@@ -19,8 +19,8 @@ from tests.fakes.data_server import serving
 from tests.fakes.preparation import Place
 from tests.fakes.working import contents, entry, new_place
 from tests.web.mirrored import Mirrored, uid_of
+from tests.web.platform.client import Client2019
 from tests.web.site import Browser, Site
-from tests.web.test_platform import Client2019
 
 EDITORS = "blueno:editor"
 ONE = "/api/v1/datasets/lab/digits"
