@@ -23,9 +23,15 @@ LABELS = 200  # told at once
 SPLITS = 200
 _MAX_INT = 2**62
 
+# What was written and taken back is sealed as the version that was there: its manifest tells a lower revision than the
+# Dataset's status does, which for its part says nothing of a version until the operator has heard of it.
 _SET = """
 SELECT s.number, coalesce(s.revision, 0), coalesce(s.samples, 0), coalesce(s.bytes, 0),
-    (SELECT coalesce(max(v.working), 0) FROM projection.version v WHERE v.dataset_uid = d.uid), d.uid::text
+    greatest((SELECT coalesce(max(v.working), 0) FROM projection.version v WHERE v.dataset_uid = d.uid),
+        (SELECT CASE WHEN jsonb_typeof(told) = 'number' THEN least(told::numeric, 9e18)::bigint END FROM (
+            SELECT document #> '{status,version,workingRevision}' FROM projection.dataset WHERE uid = d.uid
+        ) AS status (told))),
+    d.uid::text
 FROM (SELECT %s::uuid AS uid) d LEFT JOIN projection.working_set s ON s.dataset_uid = d.uid
 """
 _STORED = "SELECT split, label_sum, label, samples FROM projection.working_count WHERE dataset_uid = %(uid)s::uuid"
