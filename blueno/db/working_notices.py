@@ -1,5 +1,5 @@
 """Notes that a working set is being, or has been, written to: so that its rows in PostgreSQL follow at once, and follow
-even when who wrote died before it could tell. Called by webui/ around each write, and by who else lets somebody write.
+even when who wrote died before it could tell. Called by webui/ around each write, and by mirror.py for the Jobs of Samples.
 
 `begin` is committed before the data server sees the write; `tell` when it has answered. What the recorder makes of them
 is in working_pending.py.
@@ -24,10 +24,14 @@ INSERT INTO projection.working_notice AS n (dataset_uid, number, open, began_at)
 VALUES (%s::uuid, 1, 0, clock_timestamp())
 ON CONFLICT (dataset_uid) DO UPDATE SET number = n.number + 1, open = greatest(0, n.open - %s)
 """
-_TELL_NAMED = """
+# `dataset_uid` of a Sample is text that somebody with rights on its status may have written.
+_TELL_OF_SAMPLES = """
 INSERT INTO projection.working_notice AS n (dataset_uid, number, open, began_at)
-SELECT uid, 1, 0, clock_timestamp() FROM projection.dataset
-WHERE deleted_at IS NULL AND namespace = %s AND name = ANY(%s) ORDER BY uid
+SELECT uid, 1, 0, clock_timestamp() FROM (
+    SELECT DISTINCT CASE WHEN dataset_uid ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN dataset_uid::uuid END
+    FROM projection.sample_object WHERE uid = ANY(%s::uuid[])
+) AS written (uid)
+WHERE uid IS NOT NULL ORDER BY uid
 ON CONFLICT (dataset_uid) DO UPDATE SET number = n.number + 1
 """
 _NOTIFY = "SELECT pg_notify(%s, %s)"
@@ -44,7 +48,8 @@ def tell(cursor: Cursor, dataset_uid: str, *, began: bool = True) -> None:
     cursor.execute(_NOTIFY, (CHANNEL, dataset_uid))
 
 
-def tell_named(cursor: Cursor, namespace: str, names: Sequence[str]) -> None:
-    """Something may have changed in the working sets of these data sets: for who knows them by name only."""
-    cursor.execute(_TELL_NAMED, (namespace, list(names)))
-    cursor.execute(_NOTIFY, (CHANNEL, ""))
+def tell_of_samples(cursor: Cursor, uids: Sequence[str]) -> None:
+    """These Sample objects have changed or are gone: a Job may have written to the working sets that they belong to."""
+    cursor.execute(_TELL_OF_SAMPLES, (list(uids),))
+    if cursor.rowcount:
+        cursor.execute(_NOTIFY, (CHANNEL, ""))
