@@ -1,5 +1,6 @@
 """Requests to a data server that change its working set, or ask about it: bodies go through as they come, with
-back-pressure; answers come back whole. Used by api/uploads.py, api/working.py and api/platform/.
+back-pressure; answers come back whole. Used by api/uploads.py, api/working.py and api/platform/; working_news.py stands
+between for what changes a working set.
 
 The web process keeps nothing: what the data server has not acknowledged is not there, and what it has acknowledged is
 there whatever becomes of this process.

@@ -17,6 +17,7 @@ from webui.call import Call
 from webui.kinds import Field, Object, Text, Whole
 from webui.problems import Problem
 from webui.routes import Answer, Param, Permission, Reply, Route, Stream
+from webui.working_news import change
 from webui.writing import Answered, Request, ask, senseless
 
 BUNDLE_LIMIT = 64 << 20  # bytes of the whole
@@ -85,7 +86,7 @@ async def _send(call: Call, path: str, media: str) -> web.Response:
             length=incoming.length,
             before=call.intend,
         )
-        answer = await _ask(call, request)
+        answer = await change(call, server_of(call, await target(call)), request)
     call.outcome = _counts(answer)
     return web.Response(status=answer.status, body=answer.raw, content_type="application/json")
 

@@ -22,7 +22,8 @@ from webui.kinds import Field, Object
 from webui.problems import FieldError, Problem, not_found
 from webui.routes import Answer, Permission, Reply, Route
 from webui.run_kinds import AnyObject, YesNo
-from webui.writing import Request, ask
+from webui.working_news import change
+from webui.writing import Request
 
 
 async def register(call: Call) -> Answer:
@@ -99,7 +100,7 @@ async def remove(call: Call) -> Answer:
         headers={"Content-Type": "application/json"},
         body=json.dumps({"keys": [key], "purge": purge}).encode(),
     )
-    answer = (await patiently(lambda: ask(call, source, request))).value
+    answer = (await patiently(lambda: change(call, source, request))).value
     await call.services.database.write(delete_data_urls_of, found.target.uid, key)
     if not answer.get("removed") and not known:
         if await _is_sealed(call, found, key):

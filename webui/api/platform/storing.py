@@ -15,6 +15,7 @@ from blueno import names
 from webui.call import Call
 from webui.dataservers import Source
 from webui.problems import Problem
+from webui.working_news import change
 from webui.writing import Request, ask, read, senseless
 
 AWAKE_SECONDS = 25.0  # that a data server is waited for; clients of 2019 try again only after seconds
@@ -74,7 +75,7 @@ async def put(call: Call, source: Source, line: Mapping[str, Any]) -> dict[str, 
         headers={"Content-Type": names.BUNDLE_TYPE},
         body=len(head).to_bytes(8, "little") + head,
     )
-    answer = await patiently(lambda: ask(call, source, request))
+    answer = await patiently(lambda: change(call, source, request))
     return _object(answer.value)
 
 
