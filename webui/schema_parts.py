@@ -1,4 +1,4 @@
-"""Pieces of JSON Schemas. Used by schemas.py and working_schemas.py. Pure."""
+"""Pieces of JSON Schemas. Used by schemas.py and the modules beside it. Pure."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from blueno.resources.run_row import STATES
+from webui.pixel_schemas import ABOUT
 from webui.schema_parts import ANY, BOOL, TEXT, TIME, WHOLE, Schema, list_of, maybe, obj, ref
 from webui.working_schemas import WORKING_SCHEMAS
 from webui.working_set_schemas import WORKING_SET_SCHEMAS, WORKING_SUMMARY
@@ -217,7 +218,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         next=maybe(TEXT),
     ),
     **WORKING_SET_SCHEMAS,
-    "About": ANY,
+    "About": ABOUT,
     "Health": obj(status=TEXT),
     "Document": ANY,
 }

@@ -162,9 +162,13 @@ export interface About {
   dtype: string;
   min: number | null;
   max: number | null;
-  percentiles?: Record<string, number>;
+  percentiles?: Record<string, number | null>;
   histogram: { edges: number[]; counts: number[] };
   window: { low: number; high: number };
+  /** Of NIfTI and DICOM: what they say of their pixels. */
+  imaging?: Record<string, unknown>;
+  /** Windows that people use for such pictures. */
+  presets?: { name: string; low: number; high: number }[];
 }
 
 export interface Listing<T> {
