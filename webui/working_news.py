@@ -32,10 +32,10 @@ async def change(call: Call, source: Source, request: Request) -> Answered:
 
         async def before() -> None:
             nonlocal noting
-            if request.before is not None:
-                await request.before()
             noting = asyncio.create_task(stack.enter_async_context(noted(call.services.database, source.grant)))
             await asyncio.shield(noting)
+            if request.before is not None:
+                await request.before()
 
         try:
             return await ask(call, source, replace(request, before=before))

@@ -35,3 +35,45 @@ def test_a_sample_from_its_first_moment_to_its_last(database: DatabaseConfig, co
         assert [op for uid, op in m.log() if uid == SAMPLE][-1] == "delete"
     finally:
         m.stop()
+
+
+def test_a_sample_tells_of_the_working_set_that_it_wrote_to(database: DatabaseConfig, connection: Connection) -> None:
+    """When a Job has answered and when the object is gone: nobody else tells the recorder. Not what it wants before."""
+    m = Mirrored(database).start()
+    notices = "SELECT dataset_uid::text, number, open FROM projection.working_notice"
+    reasons = "SELECT reason, deleted_at IS NULL FROM projection.sample_object"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("LISTEN blueno_working")
+        connection.commit()
+        for version, (reason, into, expected) in enumerate(
+            [
+                ("Pending", None, []),
+                ("Odd", "-" * 36, []),
+                ("Available", uid_of(5), [(uid_of(5), 1, 0)]),
+                ("PartlyAvailable", uid_of(5), [(uid_of(5), 2, 0)]),
+            ]
+        ):
+            m.cache.upsert(names.SAMPLE_KIND, a_sample(reason, version + 1, datasetUID=into))
+            until(lambda reason=reason: m.read(reasons) == [(reason, True)])  # type: ignore[misc]
+            assert m.read(notices) == expected
+        m.cache.remove(names.SAMPLE_KIND, SAMPLE)
+        until(lambda: m.read(reasons) == [("PartlyAvailable", False)])
+        assert m.read(notices) == [(uid_of(5), 3, 0)]
+        connection.poll()
+        assert len(connection.notifies) == 3
+    finally:
+        m.stop()
+
+
+def test_samples_that_went_while_nobody_watched_are_told_of(database: DatabaseConfig, connection: Connection) -> None:
+    first = Mirrored(database).start()
+    first.cache.upsert(names.SAMPLE_KIND, a_sample("Available", datasetUID=uid_of(5)))
+    until(lambda: first.read("SELECT 1 FROM projection.sample_object"))
+    first.stop()
+    second = Mirrored(database, epoch=2).start()
+    try:
+        until(lambda: second.read("SELECT 1 FROM projection.sample_object WHERE deleted_at IS NOT NULL"))
+        assert second.read("SELECT number FROM projection.working_notice") == [(2,)]
+    finally:
+        second.stop()

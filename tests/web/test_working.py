@@ -139,8 +139,15 @@ async def test_versions_say_what_is_not_sealed(
     assert (found["samples"], found["notSealed"], found["revision"], found["sealedRevision"]) == (5, 2, 8, 5)
     page = (await ask(browser, "working", after=5)).json
     assert [row["key"] for row in page["samples"]] == ["k1", "new"]
-    mirrored.put(status={"working": {"accepts": True}}, version_digest=prepared.digest, version_sequence=1)
-    assert (await ask(browser, "versions")).json["working"]["accepts"] is True
+    status = {"working": {"accepts": True}, "version": {"workingRevision": 7}}
+    mirrored.put(status=status, version_digest=prepared.digest, version_sequence=1)
+    found = (await ask(browser, "versions")).json["working"]
+    assert (found["accepts"], found["notSealed"], found["sealedRevision"]) == (True, 0, 7), "a version found again"
+    for odd in ("x", None, -3, 10**30, [7]):
+        status["version"] = {"workingRevision": odd}
+        mirrored.put(status=status, version_digest=prepared.digest, version_sequence=1)
+        expected = 9 * 10**18 if odd == 10**30 else 5
+        assert (await ask(browser, "versions")).json["working"]["sealedRevision"] == expected, odd
 
 
 async def test_a_data_set_that_was_given_nothing(site: Site, mirrored: Mirrored) -> None:

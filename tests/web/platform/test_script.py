@@ -86,7 +86,10 @@ async def test_a_script_of_2019(site: Site, old: Client2019, data: WorkingServer
     assert taken.headers["Content-Disposition"].startswith("attachment")
     assert taken.headers["Content-Security-Policy"].startswith("sandbox")
 
+    notice = "SELECT dataset_uid::text, number, open FROM projection.working_notice"
+    assert site.sql(notice) == [(uid, 6, 0)], "the recorder is told of what was registered, and of nothing else"
     gone = await old.ask("DELETE", "/datasets/digits/samples/S5.npy", {"purge": True})
+    assert site.sql(notice) == [(uid, 7, 0)]
     assert (gone.status, "S5.npy" in data.samples) == (200, False)
     assert (await old.ask("DELETE", "/datasets/digits/samples/S5.npy", {"purge": True})).status == 404
     assert (await old.ask("GET", "/data/download?url=file://data/digits/5.npy")).status == 404

@@ -59,6 +59,7 @@ async def test_a_refusal_comes_back_before_the_body_is_read(
     assert (reply.status != 503) or int(reply.headers["Retry-After"]) > 0
     assert status != 507 or (reply.json["needed"], reply.json["free"]) == (7, 3)
     assert audited(site)[-1][0] == "upload"
+    assert site.sql("SELECT open FROM projection.working_notice WHERE open > 0") == [], "whoever began has ended"
 
 
 async def test_bad_headers_and_bodies(editor: Browser, working: WorkingServer) -> None:

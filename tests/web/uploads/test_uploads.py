@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from blueno import names
 from tests.fakes.access import AccessServer
 from tests.fakes.working_set_server import WorkingServer, a_bundle
-from tests.web.site import Browser, Site
+from tests.web.site import Browser, Site, eventually
 from tests.web.uploads.sending import BUNDLE, ONE, append, audited, send
 
 
@@ -88,3 +89,31 @@ async def test_a_data_set_that_the_mirror_has_not_told_of(
     reply = await editor.ask("POST", ONE[:-6] + "new/bundles", data=a_bundle(({"key": "a"}, b"1")), headers=BUNDLE)
     assert reply.json["created"] == 1
     assert (await editor.ask("POST", ONE[:-6] + "no/bundles", data=b"1", headers=BUNDLE)).status == 404
+
+
+async def test_the_recorder_is_told(site: Site, editor: Browser, working: WorkingServer) -> None:
+    """Of what may change the working set, before and after: not of pieces of a file, nor of a server that starts."""
+    notice = "SELECT dataset_uid::text, number, open FROM projection.working_notice"
+    here, site.data_server_url = site.data_server_url, "http://127.0.0.1:9"
+    assert (await send(editor, a_bundle(({"key": "a"}, b"1")))).status == 503
+    assert site.sql(notice) == []
+    site.data_server_url = here
+    working.hold.clear()
+    task = asyncio.create_task(send(editor, a_bundle(({"key": "a"}, b"1"))))
+    await eventually(lambda: site.sql(notice) == [(working.uid, 0, 1)])
+    working.hold.set()
+    assert (await task).json["created"] == 1
+    assert site.sql(notice) == [(working.uid, 1, 0)]
+    upload = (await editor.post(f"{ONE}/uploads", {"bytes": 5})).json["id"]
+    assert (await append(editor, upload, 0, b"12345")).status == 204
+    assert (await editor.ask("DELETE", f"{ONE}/uploads/{upload}")).status == 204
+    assert site.sql(notice) == [(working.uid, 1, 0)]
+    assert (await editor.post(f"{ONE}/removals", {"keys": ["a"]})).json["removed"] == 1
+    assert site.sql(notice) == [(working.uid, 2, 0)]
+
+
+async def test_what_cannot_be_noted_is_not_passed_on(site: Site, editor: Browser, working: WorkingServer) -> None:
+    site.sql("ALTER TABLE projection.working_notice RENAME TO elsewhere")
+    reply = await send(editor, a_bundle(({"key": "a"}, b"1" * 1_000_000)))
+    assert (reply.status, reply.code, working.samples) == (503, "database_unavailable", {})
+    assert audited(site) == [], "and nobody had it in mind"
