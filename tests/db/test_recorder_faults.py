@@ -133,6 +133,7 @@ async def test_the_operator_goes_away_before_it_is_told(world: World) -> None:
         world.operator.down = True
         world.servers[A].start()
         await until(lambda: world.read("SELECT 1 FROM projection.listing"))
+        await until(lambda: world.read("SELECT 1 FROM projection.working_set"))  # read last of all, while it is up
         assert world.operator.reports == []
         world.servers[A].kill()
         leases = len(world.operator.leases)

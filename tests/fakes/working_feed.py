@@ -8,6 +8,7 @@ each key, and the header Blueno-Revision.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -74,9 +75,13 @@ class WorkingFeed:
         self.asked.append((uid, after, limit))
         self.answering(uid, after)
         told = self.sets[uid]
-        lines = (await asyncio.to_thread(told.feed, after))[: min(limit, self.limit)]
+        revision = told.seq  # what comes while the lines are gathered is told the next time: all below is
+        lines = await asyncio.to_thread(told.feed, after)
+        while lines and json.loads(lines[-1])["seq"] > revision:
+            lines.pop()
+        lines = lines[: min(limit, self.limit)]
         body = b"".join(line + b"\n" for line in lines)
-        out = web.StreamResponse(headers={names.REVISION: str(told.seq), "Content-Length": str(len(body))})
+        out = web.StreamResponse(headers={names.REVISION: str(revision), "Content-Length": str(len(body))})
         await out.prepare(request)
         if self.breaks_off_after is not None and len(body) > self.breaks_off_after:
             await out.write(body[: self.breaks_off_after])
