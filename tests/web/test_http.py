@@ -256,7 +256,7 @@ async def test_every_route_refuses_other_methods(site: Site) -> None:
     paths = {route.path for route in api.ROUTES}
     for path in sorted(paths):
         known = {route.method for route in api.ROUTES if route.path == path}
-        asked = path.format(namespace="lab", name="digits", row=1, email="a@b.c", id=1, dataset="d", sample="s")
+        asked = path.format(namespace="lab", name="d", row=1, seq=1, email="a@b.c", id=1, dataset="d", sample="s")
         shared = {"PUT", "DELETE"} if path.endswith("/samples/count") else set()  # a sample may be called that
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - known - shared:
             reply = await browser.ask(method, asked)
