@@ -1,8 +1,8 @@
 """What the operator's mirror writes: rows of objects (tables.py), the log of changes, the history of reasons.
 
-Called by controllers/mirror.py from its one thread; calls connect.py, migrate.py and working_notices.py. Every transaction begins by taking
-the row of projection.stream: it is the fence (an operator whose Lease epoch is behind writes nothing), the heartbeat,
-and the lock that makes the order of change_log the order of commits.
+Called by controllers/mirror.py from its one thread; calls connect.py, migrate.py and working_notices.py. Every
+transaction begins by taking the row of projection.stream: it is the fence (an operator whose Lease epoch is behind
+writes nothing), the heartbeat, and the lock that makes the order of change_log the order of commits.
 """
 
 from __future__ import annotations
