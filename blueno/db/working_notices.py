@@ -1,5 +1,5 @@
 """Notes that a working set is being, or has been, written to: so that its rows in PostgreSQL follow at once, and follow
-even when who wrote died before it could tell. Called by webui/ around each write, and by mirror.py for the Jobs of Samples.
+even when who wrote died before it could tell. Called by webui/ around each write, and by mirror.py for Jobs of Samples.
 
 `begin` is committed before the data server sees the write; `tell` when it has answered. What the recorder makes of them
 is in working_pending.py.
