@@ -43,6 +43,9 @@ class Source(Protocol):
     @property
     def deviations(self) -> tuple[float, float] | None: ...
 
+    @property
+    def formats(self) -> frozenset[str]: ...
+
     def place(self, row: int) -> tuple[int, int]: ...
 
     def dense_shard(self, shard: int) -> DenseShard | None: ...
@@ -208,8 +211,10 @@ def place_of(context: Context, row: int) -> Place | None:
 
 def _upright(context: Context, row: int) -> StackSample | None:
     """A sample stored as pixels whose file says more: how it lies in the body, and how to show it."""
-    place = place_of(context, row)
     try:
+        if not context.version.formats & formats.KINDS:
+            return None
+        place = place_of(context, row)
         kind = None if place is None else formats.sniff(place.read(0, min(place.size, _TELLING)))
         if place is None or kind is None:
             return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from blueno.data.imaging import formats
 from blueno.dataserver import png
 from blueno.dataserver.intensity import Window, shown
 from blueno.dataserver.png import Picture
@@ -74,6 +75,8 @@ def _direct(context: Context, query: SheetQuery, columns: int) -> Picture | None
     if height != width or height > query.cell:
         return None
     try:
+        if context.version.formats & formats.KINDS:
+            return None  # their files say how they are to be shown
         samples = shown(context.version.pixels(query.rows), None)
     except Damaged:
         return None  # one by one: those in the other shards can still be shown

@@ -82,7 +82,8 @@ class StackSample:
         """How much higher than wide an element is across `axis`."""
         if self.stack.spacing is None:
             return 1.0
-        height, width = (s for number, s in enumerate(self.stack.spacing) if number != axis or self.depth is None)
+        across = 0 if self.depth is None else axis
+        height, width = (found for number, found in enumerate(self.stack.spacing) if number != across)
         return min(MOST_STRETCHED, max(1 / MOST_STRETCHED, height / width))
 
     def values_in_plane(self, axis: int) -> int:

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from blueno import names
 from blueno.data.bundle import BUNDLE_BYTES, BadBundle
+from blueno.data.decode import MAX_SAMPLE_BYTES
 from blueno.data.working import GROUP_CHARACTERS, wrong_key, wrong_text
 from blueno.dataserver import params
 from blueno.dataserver.library import Library
@@ -247,6 +248,10 @@ def _upload(body: bytes) -> tuple[int, str]:
         raise Problem(422, "bad_upload", 'the body must be JSON: {"bytes": …, "sha256": …}') from None
     if not known or type(size) is not int or not 0 < size <= _LARGEST:
         raise Problem(422, "bad_upload", "bytes must be the size of the file, and sha256 is all that may be with it")
+    if size > MAX_SAMPLE_BYTES:
+        raise Problem(
+            413, "too_large", f"{size} bytes: a sample has at most {MAX_SAMPLE_BYTES}, however much room there is"
+        )
     if type(sha256) is not str or not (not sha256 or _is_sum(sha256)):
         raise Problem(422, "bad_upload", "sha256 must be 64 lower-case hexadecimal digits")
     return size, sha256

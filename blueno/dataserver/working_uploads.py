@@ -91,8 +91,6 @@ class Uploads:
             if len(self._open) >= MOST:
                 text = f"{MOST} uploads are open: finish or delete some, or wait until they are"
                 raise Problem(429, "too_many_uploads", text, retry_after=60)
-        if size > MAX_SAMPLE_BYTES:
-            raise Problem(413, "too_large", f"{size} bytes: a sample has at most {MAX_SAMPLE_BYTES}")
         upload = Upload(secrets.token_hex(16), size, 0, sha256, "", time.time())
         folder = self._folder()
         handle = os.open(f"{upload.id}.part", _WRITE | os.O_EXCL, FILE_MODE, dir_fd=folder.descriptor)

@@ -22,6 +22,7 @@ class WorkingView:
     rows: Sequence[WorkingSample | None]
     dense: None = None
     deviations: None = None
+    formats: frozenset[str] = frozenset()  # nobody has looked
 
     @property
     def samples(self) -> int:

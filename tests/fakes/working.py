@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from tests.fakes.data_server import Answer, Served, bearer, serving
 from tests.fakes.preparation import Place
 
 WRITER = {"actions": ("read", "write")}
+_LARGE = 1 << 20
 
 
 def new_place(top: Path) -> Place:
@@ -46,7 +48,10 @@ class Working:
         """With a grant to write."""
         given = {**bearer(**WRITER), **{name.replace("_", "-"): value for name, value in headers.items()}}
         url = f"{self.served.url}/v1/working{path}"
-        async with self.served.session.request(method, url, data=body, headers=given) as answer:
+        data = (
+            io.BytesIO(body) if isinstance(body, bytes) and len(body) > _LARGE else body
+        )  # in pieces, as aiohttp wants
+        async with self.served.session.request(method, url, data=data, headers=given) as answer:
             return Answer(answer.status, answer.headers.copy(), await answer.read())
 
     async def bundle(self, *samples: tuple[Entry, bytes], by: str = "eve@example.org") -> dict[str, Any]:

@@ -19,7 +19,9 @@ from tests.fakes.sources import tar
 from tests.fakes.volumes import PERSONAL, dicom, nifti, ramp
 from tests.hostile.child import Hostiles
 from tests.hostile.items import Item
-from tests.hostile.volumes import DICOM, NIFTI, SERIES, SLICES, packed
+from tests.hostile.volumes_dicom import DICOM
+from tests.hostile.volumes_nifti import NIFTI
+from tests.hostile.volumes_series import SERIES, SLICES, packed
 
 ITEMS: dict[str, Item] = {
     f"{kind}: {name}": item
