@@ -12,13 +12,13 @@ from enum import StrEnum
 from typing import Any
 
 from blueno import names
-from blueno.resources.api import DATASETS, TRAINING_RUNS, Resource
+from blueno.resources.api import DATASETS, SAMPLES, TRAINING_RUNS, Resource
 from blueno.resources.conditions import parse_time
 
 Body = Mapping[str, Any]
 
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False)
-OURS = (DATASETS, TRAINING_RUNS)
+OURS = (DATASETS, SAMPLES, TRAINING_RUNS)
 LATE = 60.0  # seconds without a sign of the operator, which gives one every five
 APPLY = "install Blueno anew: kubectl apply --server-side -k deploy"
 

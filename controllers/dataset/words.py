@@ -46,11 +46,11 @@ def kept(seen: Observed) -> str:
 def claim_lost(dataset: Dataset, name: str) -> str:
     """The claim that held a sealed version, or added samples, is gone."""
     held = "the sealed version" if dataset.version is not None else "the added samples"
-    again = "to prepare everything again on a new claim"
+    again = "prepare everything again on a new claim"
     if dataset.source_kind == "upload":
-        again = "to begin without the samples that were on it, on a new claim"
-    text = f"claim {name}, which held {held}, is gone: restore it under this name, or set the annotation"
-    return f"{text} blueno.dev/requested-at {again}"
+        again = "begin without the samples that were on it, on a new claim"
+    text = f"claim {name}, which held {held}, is gone: restore it under this name"
+    return f"{text}, or set the annotation blueno.dev/requested-at to {again}"
 
 
 def claim_pending(claim: ClaimView, storage: Storage | None) -> str:
