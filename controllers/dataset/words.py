@@ -50,7 +50,7 @@ def claim_lost(dataset: Dataset, name: str) -> str:
     if dataset.source_kind == "upload":
         again = "to begin without the samples that were on it, on a new claim"
     text = f"claim {name}, which held {held}, is gone: restore it under this name, or set the annotation"
-    return f"{text} blueno.dev/requested-at {again}"
+    return f"{text} {names.REQUESTED_AT} {again}"
 
 
 def claim_pending(claim: ClaimView, storage: Storage | None) -> str:
