@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from blueno import names
 from blueno.resources.conditions import find
 from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome, Progress
