@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from blueno import names
 from blueno.resources.conditions import find
 from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome, Progress
@@ -46,11 +47,11 @@ def kept(seen: Observed) -> str:
 def claim_lost(dataset: Dataset, name: str) -> str:
     """The claim that held a sealed version, or added samples, is gone."""
     held = "the sealed version" if dataset.version is not None else "the added samples"
-    again = "prepare everything again on a new claim"
+    again = "to prepare everything again on a new claim"
     if dataset.source_kind == "upload":
-        again = "begin without the samples that were on it, on a new claim"
-    text = f"claim {name}, which held {held}, is gone: restore it under this name"
-    return f"{text}, or set the annotation blueno.dev/requested-at to {again}"
+        again = "to begin without the samples that were on it, on a new claim"
+    text = f"claim {name}, which held {held}, is gone: restore it under this name, or set the annotation"
+    return f"{text} {names.REQUESTED_AT} {again}"
 
 
 def claim_pending(claim: ClaimView, storage: Storage | None) -> str:

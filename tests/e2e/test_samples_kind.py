@@ -99,8 +99,9 @@ def test_deleted_while_the_operator_is_away(scans: Kube, mirror: Mirror) -> None
     system = scans.inside("blueno-system")
     system.run("scale", "deployment/blueno-operator", "--replicas=0")
     try:
-        scans.wait("no operator", lambda: scans.pod_of("operator") is None)
+        scans.wait("no operator", lambda: not system.list("pods", "app.kubernetes.io/component=operator"))
         scans.run("delete", "sample", "goes", "--wait=false")
+        assert scans.get(SAMPLES, "goes")["metadata"]["finalizers"]
     finally:
         system.run("scale", "deployment/blueno-operator", "--replicas=1")
     scans.wait("it is gone", lambda: not scans.get(SAMPLES, "goes"), 180)
@@ -109,19 +110,20 @@ def test_deleted_while_the_operator_is_away(scans: Kube, mirror: Mirror) -> None
     scans.wait("a version of what stays", lambda: sealed(scans) == 1)
 
 
+@pytest.mark.timeout(2400)  # kubectl sends 50 requests a second: 200 s to make them, 200 s to delete them
 def test_ten_thousand_in_one_go(scans: Kube, mirror: Mirror) -> None:
     count = 10_000
     urls = [mirror.put(f"{n}.png", png(n)) for n in range(100)]
     items = [a_sample(f"s{n:05}", uri=urls[n % 100], label=n) for n in range(count)]
     scans.run("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-    scans.wait("all are Available", lambda: reasons(scans).get("Available") == count, 600, every=5)
+    scans.wait("all are Available", lambda: reasons(scans).get("Available") == count, 900, every=5)
     jobs = [job for job in scans.list("jobs") if job["metadata"]["labels"].get("blueno.dev/role") == "ingest"]
     assert len(jobs) == 1
     some = scans.get(SAMPLES, "s00042")
     ours = [m for m in some["metadata"]["managedFields"] if m["manager"].startswith("blueno")]
     assert len(ours) == 2
     scans.run("delete", SAMPLES, "--all", "--wait=false")
-    scans.wait("all are gone", lambda: not scans.run("get", SAMPLES, "-o", "name").split(), 600, every=5)
+    scans.wait("all are gone", lambda: not scans.run("get", SAMPLES, "-o", "name").split(), 900, every=5)
     scans.run("delete", "dataset", "scans", "--timeout=120s")
 
 

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from blueno import names
 from tests.e2e.kube import Kube
 from tests.e2e.sources import png
+from tests.e2e.web import Web
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 TOP = Path(__file__).resolve().parents[2]
 EXAMPLE, README = "examples/04-upload/dataset.yaml", "examples/04-upload/README.md"
 READY = "--for=condition=Ready"
+
+
+Blueno = Callable[..., str]
+
+
+@pytest.fixture
+def blueno(web: Web, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blueno]:
+    """The command line with a token of the demo's administrator, in a home without anybody's settings."""
+    made = web.ask("/api/v1/tokens", {"name": "test_upload", "expiresInDays": 1})
+    assert made.status == 201, made
+    home = str(tmp_path_factory.mktemp("home"))
+    given = {names.ENV_SERVER: web.url, names.ENV_TOKEN: made.body["token"], names.ENV_ALLOW_HTTP: "1"}
+    env = {"PATH": os.environ["PATH"], "HOME": home, "PYTHONPATH": str(TOP), **given}
+
+    def run(kube: Kube, *arguments: str) -> str:
+        command = [sys.executable, "-m", "blueno.cli", *arguments, "-n", kube.namespace]
+        done = subprocess.run(command, cwd=TOP, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    yield run
+    web.ask(f"/api/v1/tokens/{made.body['id']}", method="DELETE")
 
 
 def upload(name: str, **spec: Any) -> dict[str, Any]:
@@ -73,9 +100,11 @@ def test_a_run_waits_for_the_first_seal(kube: Kube) -> None:
 
 
 @pytest.mark.parametrize("storage", [{}, {"managedNFS": {"size": "1Gi"}}], ids=["claim", "nfs"])
-def test_what_is_added_is_sealed_and_erased(kube: Kube, storage: dict[str, Any], tmp_path: Path) -> None:
-    """Through the command line, as people do; the web process must be reachable (`blueno login` of the demo)."""
-    name = "filled-nfs" if storage else "filled"
+def test_what_is_added_is_sealed_and_erased(
+    space: Kube, blueno: Blueno, storage: dict[str, Any], tmp_path: Path
+) -> None:
+    """Through the command line, as people do."""
+    kube, name = space, "filled"
     kube.apply(upload(name, reclaimPolicy="Delete", **({"storage": storage} if storage else {})))
     kube.run("wait", READY, f"dataset/{name}", "--timeout=300s")
     for number in range(20):
@@ -90,12 +119,4 @@ def test_what_is_added_is_sealed_and_erased(kube: Kube, storage: dict[str, Any],
     second = seal(kube, name, "2026-01-01T00:00:03Z")
     assert (second["samples"], second["version"]["sequence"]) == (19, 2)
     kube.run("delete", "dataset", name, "--timeout=200s")
-    assert name not in kube.run("get", "pvc,deploy,job", "-o", "name")
-
-
-def blueno(kube: Kube, *arguments: str) -> str:
-    """The command line, with the server and token that `make demo` has saved."""
-    command = [str(TOP / ".venv" / "bin" / "blueno"), *arguments, "-n", kube.namespace]
-    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    kube.wait("nothing is left", lambda: name not in kube.run("get", "pvc,deploy,job", "-o", "name"))
