@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from blueno import names
 from blueno.resources.api import JOBS, PODS
+from blueno.resources.conditions import parse_time
 from blueno.resources.run_reasons import RunReason as Reason
 from controllers.pods import PodView
 from controllers.step import Ref, Step
@@ -14,6 +15,7 @@ from controllers.training_run.case import Case
 from controllers.training_run.observe import RunJob
 
 QUIET = 20.0  # seconds in which a first pod may start without a write, as long as nothing is known to be wrong
+UNMADE = 60.0  # seconds without a word in which there is no pod yet: 200 Jobs at once keep the Job controller for 40
 START_PATIENCE = 3.0  # seconds a pod may take to start before Events are asked why: quota, mounts, Pod Security
 LOOK_AGAIN = 5.0  # seconds between two questions about a pod that does not start, or a Job that is held
 
@@ -116,11 +118,19 @@ def job_is_running(case: Case) -> Step:
     if idle is None and len(job.pods) >= case.run.team.nodes:
         return step
     age = _age(case, job)
-    step = replace(step, quiet=case.run.observed_generation < 0 and age < QUIET)
+    step = replace(step, quiet=case.run.observed_generation < 0 and _starts_quietly(case, job))
     if age < START_PATIENCE:
         return replace(step, again_in=START_PATIENCE - age)
     ask = job.ref if idle is None else Ref(PODS, case.run.namespace, idle.name)
     return replace(step, ask=ask, again_in=LOOK_AGAIN)
+
+
+def _starts_quietly(case: Case, job: RunJob) -> bool:
+    """Whether a first start needs no words yet."""
+    if not job.pods:
+        return _age(case, job) < UNMADE
+    newest = parse_time(max(pod.order[0] for pod in job.pods))
+    return newest is None or (case.now - newest).total_seconds() < QUIET
 
 
 def _age(case: Case, job: RunJob) -> float:

@@ -23,7 +23,7 @@ def _pod(status: dict[str, Any], told: str = "", **spec: Any) -> World:
     """A run with a pod in this state; `told` is what Events say."""
     world = started(**spec)
     world.pod(world.job, **status)
-    world.later(21)
+    world.later(25)
     world.told = told
     world.settle()
     return world
@@ -103,7 +103,7 @@ def _cancelled() -> World:
 
 def _lost() -> World:
     world = started()
-    world.later(21)
+    world.later(61)
     world.settle()
     world.remove(world.job)
     return _settled(world)

@@ -86,7 +86,7 @@ def both_at_work(kube: Kube, mirror: Mirror, seconds: float, twin: Callable[[], 
 
 def until_let_go(kube: Kube, data: str) -> None:
     """Until the data set's finalizer for its runs is gone, half a minute after the last of them: a write of its own."""
-    kube.wait("let go of", lambda: names.IN_USE_FINALIZER not in kube.dataset(data)["metadata"]["finalizers"])
+    kube.wait("let go of", lambda: names.IN_USE_FINALIZER not in kube.dataset(data)["metadata"].get("finalizers", ()))
 
 
 def bodies(kube: Kube) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def test_suspended_from_the_start_makes_nothing() -> None:
 
 def test_a_job_that_somebody_deleted_is_an_outcome_lost() -> None:
     world = started()
-    world.later(21)
+    world.later(61)
     world.settle()
     world.remove(world.job)
     step = world.settle()

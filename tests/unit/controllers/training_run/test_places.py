@@ -44,7 +44,7 @@ def test_several_nodes() -> None:
 def test_several_nodes_run_when_all_do() -> None:
     world = started(numNodes=2)
     world.pod(world.job, "pod-0", **RUNNING)
-    world.later(21)
+    world.later(31)
     world.settle()
     assert world.condition("Succeeded") == ("Unknown", "Starting")
     world.pod(world.job, "pod-1", **RUNNING)

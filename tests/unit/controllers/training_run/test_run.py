@@ -74,7 +74,7 @@ def test_an_operator_killed_after_the_job_was_made_makes_no_second_one() -> None
     world = World()
     world.step()
     world.run["status"] = {"observedGeneration": -1}  # the status was never written
-    world.later(21)
+    world.later(61)
     step = world.settle()
     assert step.apply == ()
     assert world.run["status"]["jobRef"] == {"name": "train-11111111-a1"}
@@ -206,7 +206,22 @@ def test_the_happy_path_is_a_job_and_two_writes() -> None:
 def test_a_slow_start_is_told() -> None:
     world = World()
     world.step()
-    world.later(21)
+    world.later(61)
+    world.settle()
+    assert world.condition("Succeeded") == ("Unknown", "Starting")
+
+
+def test_a_job_that_waits_for_the_job_controller_costs_no_write() -> None:
+    """Among 200 at once the last gets its pod after 40 s."""
+    world = World()
+    world.step()
+    world.later(45)
+    assert world.plan()[1] == {}
+    pod = world.pod(world.job, phase="Pending")
+    pod["metadata"]["creationTimestamp"] = "2026-11-24T12:00:45Z"
+    world.later(10)
+    assert world.plan()[1] == {}
+    world.later(11)  # but a pod that does not start is told
     world.settle()
     assert world.condition("Succeeded") == ("Unknown", "Starting")
 
@@ -214,7 +229,7 @@ def test_a_slow_start_is_told() -> None:
 def test_a_pod_replaced_before_it_ran_is_counted_and_where_it_starts_is_told_when_it_runs() -> None:
     world = World()
     world.step()
-    world.later(21)
+    world.later(61)
     world.settle()
     first = world.pod(world.job, "pod-1", phase="Pending")
     world.settle()
