@@ -46,7 +46,8 @@ def of_ours(component: str) -> Callable[[Kube], Hit | None]:
 
 
 def operator(kube: Kube) -> Hit:
-    """SIGKILL of the operator; healed when a new object is acted on."""
+    """SIGKILL of an operator that has not died before; healed when a new object is acted on."""
+    kube.rest("operator")
     killed = kube.kill("operator")
 
     def acts() -> bool:
