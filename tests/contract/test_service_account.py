@@ -54,7 +54,8 @@ def grant(runs: ScratchKind, user: str, *rules: dict[str, Any]) -> None:
 def runs(training_runs: ScratchKind) -> Iterator[ScratchKind]:
     """The scratch kind with the policy in force and both users' rights."""
     name = f"contract-{training_runs.namespace}"
-    policy, binding = yaml.safe_load_all((ROOT / "deploy/base/admission.yaml").read_text())
+    manifests = yaml.safe_load_all((ROOT / "deploy/base/admission.yaml").read_text())
+    policy, binding = (body for body in manifests if body["metadata"]["name"].startswith("trainingruns-"))
     policy["metadata"]["name"] = binding["metadata"]["name"] = binding["spec"]["policyName"] = name
     policy["spec"]["matchConstraints"]["resourceRules"][0]["apiGroups"] = [training_runs.group]
     write = {
