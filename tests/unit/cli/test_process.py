@@ -175,6 +175,13 @@ def test_the_plug_in_of_kubectl(environment: dict[str, str], tmp_path: Path) -> 
     assert scripts == {"blueno": "blueno.cli.__main__:main", "kubectl-blueno": "blueno.cli.__main__:main"}
 
 
+def test_type_checkers_are_told_that_the_package_has_types() -> None:
+    top = Path(__file__).resolve().parents[3]
+    data = tomllib.loads((top / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["blueno"]
+    assert "py.typed" in data
+    assert (top / "blueno" / "py.typed").is_file()
+
+
 def test_without_its_packages_it_says_which(environment: dict[str, str], tmp_path: Path) -> None:
     code = "import sys; sys.modules['typer'] = None\nfrom blueno.cli.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
