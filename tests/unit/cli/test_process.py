@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,7 +169,6 @@ def test_colours_that_are_cut_in_two() -> None:
 
 
 def test_the_plug_in_of_kubectl(environment: dict[str, str], tmp_path: Path) -> None:
-    import tomllib
 
     top = Path(__file__).resolve().parents[3]
     scripts = tomllib.loads((top / "pyproject.toml").read_text())["project"]["scripts"]
