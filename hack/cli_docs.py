@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 # After the path is set: this runs without an installation.
-from blueno.cli.app import TREE, app  # noqa: E402
-from blueno.cli.lazy import walk  # noqa: E402
+from blueno.cli.app import app  # noqa: E402
 from blueno.cli.shell import Exit  # noqa: E402
+from blueno.cli.tree import TREE, walk  # noqa: E402
 from blueno.data.survey import ProblemCode  # noqa: E402
 
 WIDTH = 100

@@ -8,9 +8,12 @@ import sys
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
     try:
-        from blueno.cli import spoken
+        from blueno.cli import quick, spoken
 
         name = spoken.called_as(sys.argv[0])
+        answer = quick.answer(sys.argv[1:])
+        if answer is not None:
+            sys.exit(quick.say(answer))
         if sys.argv[1:2] == ["__complete"]:
             from blueno.cli import completing
 

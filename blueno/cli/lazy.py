@@ -1,4 +1,4 @@
-"""Commands that are imported when they are asked for. app.py says which there are; hack/cli_docs.py reads the same.
+"""Commands that are imported when they are asked for. tree.py says which there are; hack/cli_docs.py reads the same.
 
 `blueno --help` imports none of them: what it says of each stands in the tree. (tests/unit/cli/test_tree.py holds the
 tree against the commands' own docstrings.)
@@ -6,7 +6,6 @@ tree against the commands' own docstrings.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -15,25 +14,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from blueno.cli import spoken
+from blueno.cli.tree import WIDEST, Branch, Leaf, Tree
 
-SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """One command: `module:function` below blueno/cli, and the first line of its help."""
-
-    where: str
-    help: str
-
-
-@dataclass(frozen=True)
-class Branch:
-    """A group of commands, and what the group before it says of it. `spelling` rewrites the words that follow."""
-
-    help: str
-    children: Mapping[str, Leaf]
-    spelling: str = ""  # module:function, from arguments to arguments
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST}
 
 
 @dataclass(frozen=True)
@@ -43,18 +26,6 @@ class Word:
     value: str
     help: str
     type: str = "plain"
-
-
-Tree = Mapping[str, Leaf | Branch]
-
-
-def walk(tree: Tree) -> Iterator[tuple[tuple[str, ...], Leaf | Branch]]:
-    """Every command as it is typed, in the order of the help."""
-    for name, one in tree.items():
-        yield (name,), one
-        if isinstance(one, Branch):
-            for child, leaf in one.children.items():
-                yield (name, child), leaf
 
 
 class Command(TyperCommand):

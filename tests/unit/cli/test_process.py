@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,11 +169,17 @@ def test_colours_that_are_cut_in_two() -> None:
 
 
 def test_the_plug_in_of_kubectl(environment: dict[str, str], tmp_path: Path) -> None:
-    import tomllib
 
     top = Path(__file__).resolve().parents[3]
     scripts = tomllib.loads((top / "pyproject.toml").read_text())["project"]["scripts"]
     assert scripts == {"blueno": "blueno.cli.__main__:main", "kubectl-blueno": "blueno.cli.__main__:main"}
+
+
+def test_type_checkers_are_told_that_the_package_has_types() -> None:
+    top = Path(__file__).resolve().parents[3]
+    data = tomllib.loads((top / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["blueno"]
+    assert "py.typed" in data
+    assert (top / "blueno" / "py.typed").is_file()
 
 
 def test_without_its_packages_it_says_which(environment: dict[str, str], tmp_path: Path) -> None:
