@@ -15,7 +15,7 @@ from controllers.training_run.case import Case
 from controllers.training_run.observe import RunJob
 
 QUIET = 20.0  # seconds in which a first pod may start without a write, as long as nothing is known to be wrong
-UNMADE = 60.0  # seconds without a word in which there is no pod yet: 200 Jobs at once keep the Job controller for 40
+UNMADE = 60.0  # the same, of the Job: 200 at once keep the Job controller for more than 20 s, and for less than this
 START_PATIENCE = 3.0  # seconds a pod may take to start before Events are asked why: quota, mounts, Pod Security
 LOOK_AGAIN = 5.0  # seconds between two questions about a pod that does not start, or a Job that is held
 
@@ -126,11 +126,10 @@ def job_is_running(case: Case) -> Step:
 
 
 def _starts_quietly(case: Case, job: RunJob) -> bool:
-    """Whether a first start needs no words yet."""
-    if not job.pods:
-        return _age(case, job) < UNMADE
-    newest = parse_time(max(pod.order[0] for pod in job.pods))
-    return newest is None or (case.now - newest).total_seconds() < QUIET
+    """Whether a first start needs no words yet: its pod is young or still to be made, and the Job is not old."""
+    newest = parse_time(max((pod.order[0] for pod in job.pods), default=""))
+    young = newest is None or (case.now - newest).total_seconds() < QUIET
+    return young and _age(case, job) < UNMADE
 
 
 def _age(case: Case, job: RunJob) -> float:
