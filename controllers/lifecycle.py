@@ -49,6 +49,8 @@ from controllers.writer import Writer
 
 log = logging.getLogger("blueno")
 
+START_AGAIN = 5.0  # seconds after a start that failed, by a right that is missing or an API server that does not answer
+
 
 @dataclass
 class Operator:
@@ -90,11 +92,12 @@ def register(registry: kopf.OperatorRegistry) -> None:
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         config = OperatorConfig.from_env(os.environ)
         quiet.configure(settings)
+        operator = await _start(config)
         for resource, selector in source.watched(config):
             if selector:
                 settings.watching.label_selectors[resource.group, resource.version, resource.plural] = selector
         source.watch(registry, current, source.watched(config))
-        running.append(await _start(config))
+        running.append(operator)
 
     async def stop(**_: Any) -> None:
         while running:
@@ -111,7 +114,20 @@ def register(registry: kopf.OperatorRegistry) -> None:
 
 
 async def _start(config: OperatorConfig) -> Operator:
+    """A start that fails leaves nothing behind: kopf tries again, and needs the same ports."""
     operator = Operator(config, await Cluster.connect())
+    try:
+        await _bring_up(operator)
+    except BaseException as error:
+        await _stop(operator)
+        if isinstance(error, BluenoError):
+            raise kopf.TemporaryError(f"the operator cannot start yet: {error}", delay=START_AGAIN) from error
+        raise
+    return operator
+
+
+async def _bring_up(operator: Operator) -> None:
+    config = operator.config
     operator.listeners.append(await http.serve_health(config.http_port, operator.alive))
     lease = operator.lease = Lease(operator.cluster, config.namespace, config.identity)
     await lease.acquire()
@@ -153,7 +169,6 @@ async def _start(config: OperatorConfig) -> Operator:
     for number in range(config.workers):
         operator.spawn(f"worker-{number}", engine.work(), fatal=True)
     log.info("operator %s is at work", config.identity)
-    return operator
 
 
 async def _stop(operator: Operator) -> None:

@@ -39,10 +39,11 @@ export function useChosen(state: GalleryState): Chosen {
   const [pinned, setPinned] = useState<{ at: string; digest: string } | null>(null);
   const items = versions.data?.items ?? [];
   const current = items.find((version) => version.current) ?? items[0] ?? null;
-  const wanted = state.version || (pinned && pinned.at === at ? pinned.digest : "");
   const working = versions.data?.working ?? null;
+  const kept = pinned && pinned.at === at && (working || pinned.digest !== NOT_SEALED) ? pinned.digest : "";
+  const wanted = state.version || kept;
   // Before the first seal there is nothing else to look at.
-  const unsealed = state.version === NOT_SEALED || (!wanted && !current && working !== null && working.samples > 0);
+  const unsealed = wanted === NOT_SEALED || (!wanted && !current && working !== null && working.samples > 0);
   const found = wanted ? (items.find((one) => one.digest.startsWith(wanted)) ?? null) : current;
   const version = unsealed ? null : found;
   const after = unsealed && working ? working.sealedRevision : null;
@@ -52,8 +53,9 @@ export function useChosen(state: GalleryState): Chosen {
   }, [at, version?.digest, after]);
 
   useEffect(() => {
-    if (at && version && !state.version) setPinned({ at, digest: version.digest });
-  }, [at, version?.digest, state.version]);
+    const shown = unsealed ? NOT_SEALED : version?.digest;
+    if (at && shown && !state.version) setPinned({ at, digest: shown });
+  }, [at, version?.digest, unsealed, state.version]);
 
   useEffect(() => {
     let timer = 0;

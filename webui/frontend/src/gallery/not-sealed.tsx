@@ -24,7 +24,11 @@ export function NotSealed({ chosen, state }: { chosen: Chosen; state: GallerySta
           {working.samples > 0 && sealed && "All samples that were added are in a version."}
           {!sealed && working.notSealed > 0 && "Runs use them once they are sealed into a version."}
           {!sealed && working.notSealed === 0 && "The next version will be without what was removed."}{" "}
-          {sealed && newest && <a href={href("/gallery", galleryQuery(of.namespace, of.name))}>Show the version</a>}
+          {sealed && newest && (
+            <a href={href("/gallery", galleryQuery(of.namespace, of.name))} onClick={chosen.advance}>
+              Show the version
+            </a>
+          )}
         </p>
         {detail.data?.reconciling && <Status of={detail.data} />}
       </div>
