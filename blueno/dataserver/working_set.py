@@ -30,6 +30,7 @@ TURN = 64  # requests in one turn
 TURN_SAMPLES = 20_000
 LOADING_SECONDS = 5.0  # that a request waits for the journals to be read
 FRESH_SECONDS = 1.0  # for which a reader relies on what it has seen of another server's journals
+LEAD_SECONDS = 5.0  # for which who writes relies on having seen that nobody else does; each change looks anyway
 RETREAT_SECONDS = 10.0  # after another server has taken over, until this one does
 _TRIES = 5
 _DENIED = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -54,7 +55,7 @@ class WorkingSet:
     def ready(self) -> Opened:
         """What is there. Raises Problem while it is read, or when it cannot be."""
         opened = self._opened
-        if opened is not None and (opened.is_ours or time.monotonic() - self._looked < FRESH_SECONDS):
+        if opened is not None and self._is_fresh(opened):
             return opened
         loading = self.submit(lambda opened: opened)
         try:
@@ -87,6 +88,10 @@ class WorkingSet:
                 self._queue.put_nowait(None)
             except queue.Full:
                 return
+
+    def _is_fresh(self, opened: Opened) -> bool:
+        """Whether it was looked lately that nobody else has written."""
+        return time.monotonic() - self._looked < (LEAD_SECONDS if opened.is_ours else FRESH_SECONDS)
 
     # In the writer's thread -------------------------------------------------------------------------
 
@@ -151,6 +156,7 @@ class WorkingSet:
             turn.apply()
         else:
             opened.confirm()
+        self._looked = time.monotonic()
         return answers
 
     def _call(self, task: Callable[[Opened], Any], opened: Opened) -> Any:
@@ -162,7 +168,9 @@ class WorkingSet:
     def _load(self) -> Opened:
         """Reads everything, unless that was done and nobody else has written since."""
         opened = self._opened
-        if opened is None or not (opened.is_ours or opened.is_current()):
+        if opened is not None and opened.is_ours and self._is_fresh(opened):
+            return opened
+        if opened is None or not opened.is_current():
             if self._before is not None:
                 self._before.close()
             self._opened = None

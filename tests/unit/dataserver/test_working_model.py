@@ -48,6 +48,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody retreats, everybody looks anew: the test is about safety."""
     monkeypatch.setattr(working_set, "RETREAT_SECONDS", 0.0)
     monkeypatch.setattr(working_set, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(working_set, "LEAD_SECONDS", 0.0)
 
 
 class Pair:
