@@ -53,6 +53,7 @@ class SamplesApi:
     largest: int = 80 << 20  # bytes of a body that a proxy lets through
     lists: bool = True  # whether its database answers
     url: str = ""
+    place: str = "team/digits"  # the one data set that it has
 
     def __post_init__(self) -> None:
         (self.root / "uploads").mkdir(parents=True, exist_ok=True)
@@ -81,9 +82,10 @@ class SamplesApi:
             return problem(401, "login_needed", "log in first")
         if len(body) > self.largest:
             return web.Response(status=413, text="<html>nginx</html>", content_type="text/html")
-        path = request.path.removeprefix("/api/v1/datasets/team/digits/").split("/")
+        place = f"/api/v1/datasets/{self.place}/"
+        path = request.path.removeprefix(place).split("/")
         call = getattr(self, f"_{request.method.lower()}_{path[0]}", None)
-        if not request.path.startswith("/api/v1/datasets/team/digits/") or call is None:
+        if not request.path.startswith(place) or call is None:
             return problem(404, "not_found", "there is no such data set, or you may not see it")
         return call(request, body, path[1:])
 

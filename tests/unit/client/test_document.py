@@ -1,4 +1,4 @@
-"""docs/client.md says what is so: its Python runs, its tables name every method, its errors and numbers are real."""
+"""docs/client.md and the README say what is so: their Python runs; tables name every method, errors, real numbers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -37,7 +38,8 @@ from tests.unit.client.test_specfile import RUN
 
 TOP = Path(__file__).resolve().parents[3]
 TEXT = (TOP / "docs/client.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```", TEXT, re.M | re.S)
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
+BLOCKS = PYTHON.findall(TEXT)
 SAID = (
     "4 created, 0 refused\n",
     "3000 samples, 19890 bytes\n",
@@ -49,6 +51,20 @@ SAID = (
 
 @pytest.mark.parametrize(("block", "said"), [*zip(BLOCKS, SAID, strict=True)], ids=range(len(BLOCKS)))
 def test_the_python_runs(block: str, said: str, tmp_path: Path) -> None:
+    assert run(block, dataset("digits", "team"), tmp_path) == said
+
+
+def test_the_readme_adds_samples(tmp_path: Path) -> None:
+    adding, _ = PYTHON.findall((TOP / "README.md").read_text())
+    (tmp_path / "photos" / "owl").mkdir(parents=True)
+    (tmp_path / "photos" / "owl" / "1.png").write_bytes(b"an owl")
+    show = "\nfor one in birds.working():\n    print(one.key, one.label, one.split)\n"
+    adding = adding.replace("    client.datasets.seal", f"{indent(show, '    ')}    client.datasets.seal")
+    assert run(adding, dataset("birds", "default"), tmp_path) == "extra/owl.png owl test\nowl/1.png owl None\n"
+
+
+def run(block: str, there: dict[str, Any], tmp_path: Path) -> str:
+    """What it prints, before stand-ins of the web process that have this data set unless the block makes it."""
     (tmp_path / "run.yaml").write_text(RUN)
     for folder in "ab":
         for number in range(2):
@@ -62,14 +78,15 @@ def test_the_python_runs(block: str, said: str, tmp_path: Path) -> None:
 
         server.runs.on_get, server.runs.text = on, {(1, "p"): b"it trains\n"}
         if "datasets.create(" not in block:
-            server.datasets.add(dataset("digits", "team"))
+            server.datasets.add(there)
+            server.samples.place = f"{there['namespace']}/{there['name']}"
         env = {"BLUENO_SERVER": server.url, "BLUENO_TOKEN": TOKEN, "EMAIL": EMAIL, "PASSWORD": PASSWORD}
         env |= {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(TOP)}
         done = subprocess.run(
             [sys.executable, "-c", block], env=env, cwd=tmp_path, capture_output=True, text=True, check=False
         )
     assert done.stderr == ""
-    assert done.stdout == said
+    return done.stdout
 
 
 @pytest.mark.parametrize(
