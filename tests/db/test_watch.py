@@ -37,14 +37,16 @@ def test_a_call_that_is_done_is_left_alone(watch: Watch) -> None:
 
 def test_the_shortest_limit_comes_first_and_each_in_its_turn(watch: Watch) -> None:
     ended: list[str] = []
+    together = threading.Barrier(3)
 
     def call(name: str, seconds: float) -> None:
         ours, theirs = socket.socketpair()
+        together.wait()
         with ours, theirs, watch.limit(ours.fileno(), seconds):
             ours.recv(1)
             ended.append(name)
 
-    threads = [threading.Thread(target=call, args=pair) for pair in (("slow", 0.4), ("quick", 0.05), ("middle", 0.2))]
+    threads = [threading.Thread(target=call, args=pair) for pair in (("slow", 1.5), ("quick", 0.05), ("middle", 0.7))]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from blueno import names
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
 from tests.e2e.sources import archive_dataset, class_folders, png, tar
@@ -117,7 +118,7 @@ def test_a_user_of_one_namespace_sees_no_other(kube: Kube, cluster: Kube, mirror
     assert inside.ask("/api/v1/users").status == 403
 
 
-def test_the_data_server_holds_nothing_and_writes_nothing(kube: Kube, mirror: Mirror, web: Web) -> None:
+def test_the_data_server_holds_nothing_and_writes_to_nothing_sealed(kube: Kube, mirror: Mirror, web: Web) -> None:
     content = class_folders(count=20)
     kube.apply(archive_dataset("pictures", mirror.put("p.tar", content), content))
     wait_indexed(kube, "pictures")
@@ -130,8 +131,14 @@ def test_the_data_server_holds_nothing_and_writes_nothing(kube: Kube, mirror: Mi
     ]
     assert pod["spec"]["automountServiceAccountToken"] is False
     assert not [volume for volume in pod["spec"]["volumes"] if "secret" in volume or "projected" in volume]
-    (mount,) = [m for m in pod["spec"]["containers"][0]["volumeMounts"] if m["mountPath"] == "/volume"]
-    assert mount["readOnly"] is True
+    mounts = {m["mountPath"]: m for m in pod["spec"]["containers"][0]["volumeMounts"]}
+    root = mounts.pop(names.SERVED_ROOT)
+    assert kube.dataset("pictures")["metadata"]["uid"] in root["subPath"], "nobody else's directory"
+    sealed = [names.STAGING_DIR, names.VERSIONS_DIR, names.WORKS_DIR]
+    assert {path: m["subPath"] for path, m in mounts.items() if m["name"] == root["name"] and m["readOnly"]} == {
+        f"{names.SERVED_ROOT}/{inner}": f"{root['subPath']}/{inner}" for inner in sealed
+    }
+    assert len([m for m in mounts.values() if m["name"] == root["name"]]) == len(sealed)
     address = pod["status"]["podIP"]
     for token in (None, "Bearer v1.e30.AAAA"):
         request = urllib.request.Request(f"http://{address}:8080/v1/versions")
