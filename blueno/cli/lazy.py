@@ -55,6 +55,11 @@ class Group(TyperGroup):
             return None
         return group(cmd_name, one) if isinstance(one, Branch) else _command(cmd_name, one)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is meant; typer names those like it when there is none, out of `commands`."""
+        self.commands = dict.fromkeys(self.children)
+        return super().resolve_command(ctx, args)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Called by typer with what follows the group's name."""
         if self.spelling:
