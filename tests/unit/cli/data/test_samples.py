@@ -209,6 +209,11 @@ def test_download(blueno: Blueno, uploads: DataApi, tmp_path: Path, photos: Path
     uploads.asked.clear()
     blueno("sample", "download", "mine", "--all", "-t", "out")
     assert not [asked for asked in uploads.asked if "/raw" in asked[1]]  # what is there is left alone
+    stale = tmp_path / "out" / "cat/1.png"
+    stale.write_bytes(b"other" + stale.read_bytes()[5:])  # of the same length
+    blueno("sample", "download", "mine", "--all", "-t", "out")
+    assert stale.read_bytes() == (photos / "cat/1.png").read_bytes()
+    assert len([asked for asked in uploads.asked if "/raw" in asked[1]]) == 1
     partly = blueno("sample", "download", "mine", "cat/1.png", "nothing")
     assert (partly.exit_code, "nothing" in partly.stderr) == (10, True)
     assert blueno("sample", "download", "mine").exit_code == 2
