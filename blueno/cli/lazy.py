@@ -36,6 +36,16 @@ class Command(TyperCommand):
         _name_us(self)
         return super().get_help(ctx)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What is wrong with a value is said in our words, not in pydantic's."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            if "valid integer" in error.message:
+                error.message = "it is no whole number"
+            raise
+
 
 class Group(TyperGroup):
     """A group whose members are imported one by one. `children` is set where it is made."""

@@ -183,7 +183,7 @@ def _sentence(problem: Any) -> str:
         for error in (errors[:20] if isinstance(errors, list) else ())
         if isinstance(error, dict) and isinstance(error.get("field"), str) and isinstance(error.get("message"), str)
     ]
-    return plain("; ".join(fields) if len(fields) > 1 else detail)
+    return plain("; ".join(fields) if len(fields) > 1 else detail.removeprefix("body."))
 
 
 def _code(problem: Any) -> str:

@@ -190,6 +190,29 @@ def test_wrong_arguments(blueno: Blueno, api: RunsApi, arguments: tuple[str, ...
     assert api.asked == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "ls", "-o", "xml"), "Invalid value for '-o' / '--output': 'xml' is not one of 'table', 'json',"),
+        (("token", "rm", "abc"), "Invalid value for 'ID': it is no whole number"),
+        (("login", "--days", "x"), "Invalid value for '--days': it is no whole number"),
+    ],
+)
+def test_wrong_values_are_told_in_our_words(blueno: Blueno, arguments: tuple[str, ...], said: str) -> None:
+    done = blueno(*arguments)
+    assert (done.exit_code, f"Error: {said}" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_field_that_was_an_argument_is_called_as_such(blueno: Blueno, api: RunsApi) -> None:
+    async def refuse(_request: web.Request) -> web.StreamResponse:
+        errors = [{"field": "body.email", "message": "must be an email address"}]
+        return problem(422, "invalid", "body.email: must be an email address", errors=errors)
+
+    api.misbehave = [refuse]
+    done = blueno("user", "add", "ada")
+    assert (done.exit_code, done.stderr) == (2, "blueno: email: must be an email address\n")
+
+
 def test_a_file_that_cannot_be_submitted(blueno: Blueno, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(RUN.replace('"0.01"', "0.01"))
     done = blueno("run", "submit", "run.yaml")
