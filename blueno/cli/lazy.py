@@ -41,7 +41,7 @@ class Command(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
-            error.message = error.message.removeprefix("Value error, ")
+            error.message = error.message.removeprefix("Value error, ").replace("Input should be", "it must be")
             if "valid integer" in error.message:
                 error.message = "it is no whole number"
             raise

@@ -195,6 +195,7 @@ def test_wrong_arguments(blueno: Blueno, api: RunsApi, arguments: tuple[str, ...
     [
         (("run", "ls", "-o", "xml"), "Invalid value for '-o' / '--output': 'xml' is not one of 'table', 'json',"),
         (("token", "rm", "abc"), "Invalid value for 'ID': it is no whole number"),
+        (("sample", "ls", "a", "--limit", "0"), "Invalid value for '--limit': it must be greater than or equal to 1"),
         (("login", "--days", "x"), "Invalid value for '--days': it is no whole number"),
     ],
 )
@@ -218,7 +219,8 @@ def test_a_file_that_cannot_be_submitted(blueno: Blueno, tmp_path: Path) -> None
     done = blueno("run", "submit", "run.yaml")
     assert done.exit_code == 2
     assert done.stderr == 'blueno: spec.parameters.lr: must be a text: write "0.01" in quotation marks\n'
-    assert blueno("run", "submit", "nothing.yaml").exit_code == 1
+    done = blueno("run", "submit", "nothing.yaml")
+    assert (done.exit_code, done.stderr) == (2, "blueno: nothing.yaml: cannot be read: No such file or directory\n")
 
 
 def test_nobody_is_logged_in(blueno: Blueno, monkeypatch: pytest.MonkeyPatch) -> None:
