@@ -67,7 +67,7 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is meant; typer names those like it when there is none, out of `commands`."""
-        self.commands = dict.fromkeys(self.children)
+        self.commands = dict.fromkeys(self.children)  # type: ignore[assignment]  # only their names are read
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
