@@ -124,6 +124,8 @@ def test_describe(blueno: Blueno, api: RunsApi) -> None:
 
 def test_logs(blueno: Blueno, api: RunsApi) -> None:
     api.add(whole(state="succeeded"))
+    silent = blueno("run", "logs", "digits")
+    assert (silent.stdout, silent.stderr) == ("", "default/digits has written nothing (yet)\n")
     api.text = {(1, "p"): b"first\n", (2, "p"): b"second, no end \x1b[2J"}
     assert blueno("run", "logs", "digits").stdout == "second, no end \x1b[2J"  # as it was: this is no terminal
     assert blueno("run", "logs", "digits", "--attempt", "1", "-f").stdout == "first\n"
