@@ -116,7 +116,7 @@ def _version(client: Client, dataset: str, version: str | None) -> str | None:
         return version
     for one in client.datasets.versions(dataset, shell.here()):
         if version == str(one.sequence) or (len(version) >= SHORT and one.digest.startswith(version)):
-            return one.digest
+            return str(one.digest)
     raise NotFound(f"{dataset} has no version {version}: see blueno dataset versions {dataset}")
 
 
