@@ -11,9 +11,10 @@ from blueno import names
 from blueno.cli import known, shell
 from blueno.cli.options import DryRun, Format, Wait, Yes
 from blueno.cli.shell import Output
-from blueno.errors import BluenoError, InvalidSpec
+from blueno.errors import BluenoError, InvalidSpec, NotFound
 
 if TYPE_CHECKING:
+    from blueno.client import Client
     from blueno.client import Dataset as Made
 
 
@@ -103,7 +104,7 @@ def delete(
 
     place = shell.here()
     with shell.client() as client:
-        found = [client.datasets.get(one, place) for one in name]
+        found = [_found(client, one, place) for one in name]
         erased = [one.name for one in found if one.spec.get("reclaimPolicy") == "Delete"]
         if erased and not yes:
             _confirm(erased)
@@ -113,6 +114,14 @@ def delete(
             if one.managed_by:
                 who = plain(one.managed_by, 80)
                 shell.say(f"{who} keeps it as it is in Git and may make it again: remove it there, too")
+
+
+def _found(client: Client, name: str, place: str) -> Made:
+    """One of several: the error says which."""
+    try:
+        return client.datasets.get(name, place)
+    except NotFound as error:
+        raise NotFound(f"{name}: {error}", error.said) from error
 
 
 def _confirm(erased: list[str]) -> None:

@@ -36,6 +36,16 @@ class Command(TyperCommand):
         _name_us(self)
         return super().get_help(ctx)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What is wrong with a value is said in our words, not in pydantic's."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ").replace("Input should be", "it must be")
+            if "valid integer" in error.message:
+                error.message = "it is no whole number"
+            raise
+
 
 class Group(TyperGroup):
     """A group whose members are imported one by one. `children` is set where it is made."""
@@ -54,6 +64,11 @@ class Group(TyperGroup):
         if one is None:
             return None
         return group(cmd_name, one) if isinstance(one, Branch) else _command(cmd_name, one)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is meant; typer names those like it when there is none, out of `commands`."""
+        self.commands = dict.fromkeys(self.children)  # type: ignore[assignment]  # only their names are read
+        return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Called by typer with what follows the group's name."""

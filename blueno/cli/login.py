@@ -152,10 +152,18 @@ def _person(address: str, token: str) -> str:
     from blueno.client.http import Http
     from blueno.client.reading import Fields
     from blueno.client.words import plain
+    from blueno.errors import Rejected
 
     http = Http(address, token)
     try:
-        answer = http.get(f"{API}/session")
+        try:
+            answer = http.get(f"{API}/session")
+        except Rejected as error:
+            if error.status == 401:
+                raise Rejected(
+                    "the server does not know this token: copy it again, from the page Tokens", 401
+                ) from None
+            raise
         return plain(Fields(answer.body, "session").text("email"), 200)
     finally:
         http.close()

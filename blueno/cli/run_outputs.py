@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from blueno.cli import shell
+from blueno.cli import saving, shell
 from blueno.cli.options import Format, Name
 from blueno.cli.shell import Output
-
-Told = Callable[[int, int | None], None]
 
 
 @shell.placed
@@ -35,7 +30,7 @@ def outputs(
 
     with shell.client() as client:
         place = shell.here()
-        found = list(client.runs.outputs(name, path, namespace=place, waiting=_starting()))
+        found = list(client.runs.outputs(name, path, namespace=place, waiting=saving.starting()))
     if output is Output.TABLE:
         if not found:
             shell.say("nothing was written here yet")
@@ -66,36 +61,7 @@ def download(
 
     What breaks off is gone on with, also by the same command later. Prints where it lies.
     """
-    with shell.client() as client, _bar(path) as progress:
+    with shell.client() as client, saving.bar(path) as progress:
         place = shell.here()
-        saved = client.runs.download(name, path, target, namespace=place, progress=progress, waiting=_starting())
+        saved = client.runs.download(name, path, target, namespace=place, progress=progress, waiting=saving.starting())
     shell.out(str(saved))
-
-
-def _starting() -> Callable[[str], None]:
-    """Says once that the server of outputs has to start."""
-    said: list[str] = []
-
-    def tell(message: str) -> None:
-        if not said:
-            shell.say(message)
-        said.append(message)
-
-    return tell
-
-
-@contextmanager
-def _bar(path: str) -> Iterator[Told | None]:
-    if not shell.is_terminal(sys.stderr):
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    from blueno.client.words import plain
-
-    console = Console(stderr=True, no_color=not shell.has_colours(sys.stderr))
-    parts = (TextColumn("{task.description}", markup=False), BarColumn(20), DownloadColumn(binary_units=True))
-    with Progress(*parts, TransferSpeedColumn(), TimeRemainingColumn(), console=console, transient=True) as progress:
-        task = progress.add_task(plain(path, 40), total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -43,12 +43,15 @@ def logs(
     with shell.client() as client:
         place = shell.here()
         pieces = client.runs.logs(name, place, attempt=attempt, pod=pod, follow=follow, tail=tail)
-        last = "\n"
+        last, anything = "\n", False
         encoding = sys.stdout.encoding or "utf-8"
         for piece in text.harmless(pieces) if shell.is_terminal(sys.stdout) else pieces:
             sys.stdout.write(piece.encode(encoding, "replace").decode(encoding))
             sys.stdout.flush()
             last = piece[-1:] or last
+            anything = True
+        if not anything:
+            shell.say(f"{place}/{name} has written nothing (yet)")
         if last != "\n" and shell.is_terminal(sys.stdout):
             shell.out("")
 

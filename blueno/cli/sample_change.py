@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blueno.cli import sample_read, shell
+from blueno.cli import sample_read, saving, shell
 from blueno.cli.options import Dataset, Yes
 from blueno.cli.sample_options import Keys, Label, Limit, Split, Starts, Version, Working
 from blueno.errors import BluenoError, InvalidSpec, NotFound
 
 if TYPE_CHECKING:
+    from blueno.client import Sample, WorkingSample
     from blueno.client.samples import Samples
 
 LONGEST = 200  # bytes of a file's name that we make
@@ -76,19 +77,21 @@ def download(
 ) -> int:
     """Save samples as they were added, byte for byte.
 
-    With --all keys become paths below the target. What is there with the right length is left alone, so that a command
-    which broke off is simply run again. Ends with 10 when some could not be saved.
+    With --all keys become paths below the target. What is there byte for byte is left alone, so that a command which
+    broke off is simply run again. Ends with 10 when some could not be saved.
     """
     _check(key, every, {name: filters[name] for name in ("prefix", "split", "label", "limit")})
     with shell.client() as client:
         of = client.samples(dataset, shell.here())
         if every:
-            return _all(of, sample_read.samples(client, dataset, filters)[0], target or Path.cwd())
+            return _all(of, sample_read.samples(client, dataset, filters)[0], target or Path.cwd(), dataset)
         bad = 0
         for one in key or ():
             try:
                 sample = sample_read.find(client, dataset, one, filters["version"])
-                shell.out(str(of.download(sample, target, waiting=_once())))
+                with saving.bar(one) as progress:
+                    saved = of.download(sample, target, progress=progress, waiting=saving.starting())
+                shell.out(str(saved))
             except NotFound as error:
                 if len(key or ()) == 1:
                     raise
@@ -97,22 +100,25 @@ def download(
     return shell.Exit.PARTLY if bad else shell.Exit.DONE
 
 
-def _all(of: Samples, found: Iterator[Any], folder: Path) -> int:
+def _all(of: Samples, found: Iterator[Any], folder: Path, title: str) -> int:
     """Each below the folder, where its key says; what cannot be saved is told and left out."""
     count = bad = 0
-    for sample in found:
-        place = folder / path_of(sample.key)
-        try:
-            if not _is_there(place, sample.bytes):
-                place.parent.mkdir(parents=True, exist_ok=True)
-                of.download(sample, place, waiting=_once())
-            count += 1
-        except (FileExistsError, NotADirectoryError):
-            _not_saved(sample.key, "another sample's file is in its way")
-            bad += 1
-        except (InvalidSpec, NotFound, OSError) as error:
-            _not_saved(sample.key, (error.strerror if isinstance(error, OSError) else None) or error)
-            bad += 1
+    waiting = saving.starting()
+    with saving.count(title) as saved:
+        for sample in found:
+            place = folder / path_of(sample.key)
+            try:
+                if not _is_there(place, sample):
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    of.download(sample, place, waiting=waiting)
+                saved(sample.bytes)
+                count += 1
+            except (FileExistsError, NotADirectoryError):
+                _not_saved(sample.key, "another sample's file is in its way")
+                bad += 1
+            except (InvalidSpec, NotFound, OSError) as error:
+                _not_saved(sample.key, (error.strerror if isinstance(error, OSError) else None) or error)
+                bad += 1
     shell.out(f"{count} samples in {folder}" + (f", {bad} not saved" if bad else ""))
     return shell.Exit.PARTLY if bad else shell.Exit.DONE
 
@@ -141,23 +147,15 @@ def _step(step: str) -> str:
     return shown or "%"
 
 
-def _is_there(path: Path, size: int) -> bool:
+def _is_there(path: Path, sample: Sample | WorkingSample) -> bool:
+    """Byte for byte. (What was never a file has no sum that a file could be compared with.)"""
     try:
-        return path.is_file() and not path.is_symlink() and path.stat().st_size == size
+        if not path.is_file() or path.is_symlink() or path.stat().st_size != sample.bytes:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sample.sha256
     except OSError:
         return False
-
-
-def _once() -> Any:
-    """Says once that the data server has to start."""
-    said: list[str] = []
-
-    def tell(message: str) -> None:
-        if not said:
-            shell.say(message)
-        said.append(message)
-
-    return tell
 
 
 def _check(key: list[str] | None, every: bool, filters: dict[str, Any]) -> None:

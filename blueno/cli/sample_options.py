@@ -48,7 +48,9 @@ Working = Annotated[
 ]
 Version = Annotated[
     str | None,
-    typer.Option("--version", metavar="DIGEST", help="A sealed version, else the newest; or 16 digits of it."),
+    typer.Option(
+        "--version", metavar="DIGEST", help="A sealed version, else the newest; its number or how its digest begins."
+    ),
 ]
 Starts = Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Only keys that begin so.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="At most so many.")]

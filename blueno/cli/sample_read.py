@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from blueno.client import Client
     from blueno.client.sample_values import Sample, WorkingSample
 
+SHORT, WHOLE = 6, 16  # digits of a digest: that mean one version here, and that the server takes
 TABLE = 1000  # lines of which one table is made; then its columns are as wide as they are
 
 
@@ -86,7 +87,7 @@ def samples(
         is_working = version is None and "upload" in client.datasets.get(dataset, place).spec.get("source", {})
     label = filters.pop("label")
     wanted = {**filters, "label": ANY if label is None else label_of(label)}
-    of = client.samples(dataset, place)
+    of, version = client.samples(dataset, place), _version(client, dataset, version)
     return (of.working(**wanted), True) if is_working else (of.iterate(version=version, **wanted), False)
 
 
@@ -94,7 +95,7 @@ def find(client: Client, dataset: str, key: str, version: str | None) -> Sample 
     """By its key: of a version if one is named, else of the working set, else of the newest version."""
     from blueno.client.words import plain
 
-    of = client.samples(dataset, shell.here())
+    of, version = client.samples(dataset, shell.here()), _version(client, dataset, version)
     if version is None:
         try:
             return of.get(key)
@@ -107,6 +108,16 @@ def find(client: Client, dataset: str, key: str, version: str | None) -> Sample 
     if version is None:
         raise NotFound(f"{dataset} has no sample {plain(key, 200)!r}, added or sealed") from missing
     raise NotFound(f"version {version} has no sample {plain(key, 200)!r}")
+
+
+def _version(client: Client, dataset: str, version: str | None) -> str | None:
+    """Its digest, also for what tables show of it: the number, or a few digits."""
+    if version is None or len(version) >= WHOLE:
+        return version
+    for one in client.datasets.versions(dataset, shell.here()):
+        if version == str(one.sequence) or (len(version) >= SHORT and one.digest.startswith(version)):
+            return str(one.digest)
+    raise NotFound(f"{dataset} has no version {version}: see blueno dataset versions {dataset}")
 
 
 def whole(one: Sample | WorkingSample) -> dict[str, Any]:

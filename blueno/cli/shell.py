@@ -84,6 +84,8 @@ class Chosen:
     namespace: str | None = None
 
 
+_UNSEEN = "or you may not see it"  # how the server ends what it says of an object
+
 _chosen: ContextVar[Chosen] = ContextVar("chosen", default=Chosen())  # noqa: B039  # it is frozen
 
 
@@ -136,7 +138,12 @@ def _with(
     @functools.wraps(function)
     def chosen(*args: Any, **kwargs: Any) -> int | None:
         with asked_for(**{name: kwargs.pop(name, None) for name in added}):
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except NotFound as error:
+                if "namespace" in added and str(error).endswith(_UNSEEN):
+                    raise NotFound(f"{error}: looked in the namespace {here()}, -n says another", error.said) from error
+                raise
 
     told = command(chosen)
     signature = inspect.signature(function, eval_str=True)

@@ -171,6 +171,8 @@ def _read_file(path: str) -> bytes | LargeContent:
 
 
 def _read_stream(stream: BinaryIO) -> bytes | LargeContent:
+    if not hasattr(stream, "read"):
+        raise Unreadable("unreadable", "it is neither bytes nor a path nor an open file")
     head = stream.read(LARGE + 1)
     if not isinstance(head, bytes):
         raise Unreadable("unreadable", "it is open for text: open it with mode 'rb'")

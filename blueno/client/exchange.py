@@ -7,6 +7,7 @@ lose their control characters here.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ SLOWEST = 32 * 1024  # bytes a second: a body that is sent gets so much more tim
 DELETED_AT = "Blueno-Deleted-At"
 LATER = (429, 502, 503, 504)
 NO_ROOM = 507
+_PART = re.compile(r"^(body|query|path)\.")  # of a request; people know only what they gave
 
 
 @dataclass(frozen=True)
@@ -179,11 +181,11 @@ def _sentence(problem: Any) -> str:
         return ""
     errors = problem.get("errors")
     fields = [
-        f"{error['field'].removeprefix('body.')}: {error['message']}"
+        f"{_PART.sub('', error['field'])}: {error['message']}"
         for error in (errors[:20] if isinstance(errors, list) else ())
         if isinstance(error, dict) and isinstance(error.get("field"), str) and isinstance(error.get("message"), str)
     ]
-    return plain("; ".join(fields) if len(fields) > 1 else detail)
+    return plain("; ".join(fields) if len(fields) > 1 else _PART.sub("", detail))
 
 
 def _code(problem: Any) -> str:

@@ -7,6 +7,7 @@ addresses mean is known to the server alone, which answers copies of the old cli
 from __future__ import annotations
 
 import io
+import json
 import time
 import weakref
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0)  # seconds before the second to the sixth t
 PAGE = 2000  # samples in one answer
 LARGEST = 16 << 30  # bytes of a sample that are held in memory
 IMAGE_TYPES = ("2D", "3D")
+DATASET_NAME, SAMPLE_NAME = 255, 1024  # characters
 
 
 class PlatformClient:
@@ -52,7 +54,7 @@ class PlatformClient:
     def create_dataset(self, name: str, description: str | None = None, info: Mapping[str, Any] | None = None) -> bool:
         """True: it was made; False: it is there already."""
         said = {**(info or {}), **({} if description is None else {"description": description})}
-        request = Request("PUT", self._path(name), body={"info": said})
+        request = Request("PUT", self._path(name), body=_sendable({"info": said}))
         return self._made(request, lambda: any(one.get("name") == name for one in self.list_datasets()))
 
     def delete_dataset(self, name: str) -> bool:
@@ -96,7 +98,7 @@ class PlatformClient:
         said |= {} if label is None else {"label": label}
         said |= {} if split is None else {"split": split}
         said |= {} if image_type is None else {"image": {"type": image_type}}
-        request = Request("PUT", self._path(dataset, name), body={"validate": validate, "info": said})
+        request = Request("PUT", self._path(dataset, name), body=_sendable({"validate": validate, "info": said}))
         return self._made(request, lambda: self._is_there(dataset, name, data_url))
 
     def upload_sample(self, data_url: str, data_content: BinaryIO) -> None:
@@ -121,8 +123,10 @@ class PlatformClient:
         body = {"email": self._email, "password": self._password}
         try:
             answer = self._patiently(lambda: self._http.perform(Request("POST", "/login", body=body)), login=False)
-        except _Unauthorized as error:
-            raise PlatformError("the address or the password is not right") from error
+        except PlatformError as error:
+            if isinstance(error.__cause__, Rejected) and error.__cause__.status == 401:
+                raise PlatformError("the address or the password is not right") from error.__cause__
+            raise
         self._token = _understood(lambda: Fields(answer.body, "login").text("access_token"))
 
     def _made(self, request: Request, is_there: Callable[[], bool]) -> bool:
@@ -130,7 +134,9 @@ class PlatformClient:
         tries: list[Unavailable] = []
         try:
             self._patiently(lambda: self._perform(request), tries.append)
-        except _Taken:
+        except PlatformError as error:
+            if not isinstance(error.__cause__, Conflict):
+                raise
             return bool(tries) and is_there()
         return True
 
@@ -139,7 +145,9 @@ class PlatformClient:
         tries: list[Unavailable] = []
         try:
             self._patiently(lambda: self._perform(request), tries.append)
-        except _Missing:
+        except PlatformError as error:
+            if not isinstance(error.__cause__, NotFound):
+                raise
             return bool(tries)
         return True
 
@@ -206,16 +214,10 @@ class PlatformClient:
                     lost(error)
                 time.sleep(max(pause, min(error.retry_after or 0.0, PAUSES[-1])))
             except Rejected as error:
-                if error.status != 401:
+                if error.status != 401 or not login:
                     raise PlatformError(str(error)) from error
-                if not login:
-                    raise _Unauthorized(str(error)) from error
                 login = False
                 self._log_in()
-            except NotFound as error:
-                raise _Missing(str(error)) from error
-            except Conflict as error:
-                raise _Taken(str(error)) from error
             except PlatformError:
                 raise
             except BluenoError as error:
@@ -223,11 +225,8 @@ class PlatformClient:
 
     @staticmethod
     def _path(dataset: str, sample: str | None = None) -> str:
-        try:
-            path = f"/datasets/{segment(dataset, 'data set')}"
-            return path if sample is None else f"{path}/samples/{segment(sample, 'sample')}"
-        except BluenoError as error:
-            raise PlatformError(str(error)) from error
+        path = f"/datasets/{_step(dataset, 'data set', DATASET_NAME)}"
+        return path if sample is None else f"{path}/samples/{_step(sample, 'sample', SAMPLE_NAME)}"
 
     @staticmethod
     def _check_image_type(image_type: str | None) -> None:
@@ -235,16 +234,23 @@ class PlatformClient:
             raise PlatformError(f"image_type is {' or '.join(IMAGE_TYPES)}, or None, not {image_type!r}")
 
 
-class _Taken(PlatformError):
-    """409."""
+def _sendable(body: dict[str, Any]) -> dict[str, Any]:
+    """As it is. Raises PlatformError for what JSON does not know."""
+    try:
+        json.dumps(body, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PlatformError(f"label and info must be JSON values: {error}") from error
+    return body
 
 
-class _Missing(PlatformError):
-    """404."""
-
-
-class _Unauthorized(PlatformError):
-    """401."""
+def _step(name: str, what: str, longest: int) -> str:
+    """Of a path."""
+    if not isinstance(name, str) or len(name) > longest:
+        raise PlatformError(f"the name of a {what} is a text of at most {longest} characters")
+    try:
+        return segment(name, what)
+    except (BluenoError, UnicodeEncodeError) as error:
+        raise PlatformError(str(error)) from error
 
 
 def _understood(read: Callable[[], T]) -> T:

@@ -22,6 +22,12 @@ _ONE = """
 SELECT dataset_uid::text, url, upload, key, bytes, sha256 FROM record.data_url WHERE dataset_uid = %s AND url_sum = %s
 """
 
+_OF_OBJECTS = """
+SELECT dataset, key FROM projection.sample_object
+WHERE namespace = %s AND deleted_at IS NULL AND key IS NOT NULL AND document -> 'spec' ->> 'uri' = %s
+ORDER BY created_at, name LIMIT 20
+"""
+
 
 @dataclass(frozen=True)
 class DataUrl:
@@ -53,6 +59,12 @@ def select_data_url(cursor: Cursor, dataset_uid: str, url: str) -> DataUrl | Non
 def delete_data_urls_of(cursor: Cursor, dataset_uid: str, key: str) -> None:
     """The sample is gone, and its addresses with it."""
     cursor.execute("DELETE FROM record.data_url WHERE dataset_uid = %s AND key_sum = %s", (dataset_uid, _sum(key)))
+
+
+def select_fetched(cursor: Cursor, namespace: str, uri: str) -> list[tuple[str, str]]:
+    """(Dataset, key) of the samples that were fetched from an address elsewhere, by the Sample objects that say so."""
+    cursor.execute(_OF_OBJECTS, (namespace, uri))
+    return [(str(dataset), str(key)) for dataset, key in cursor.fetchall()]
 
 
 def _sum(text: str) -> bytes:

@@ -121,7 +121,7 @@ class DataApi(RunsApi):
         key = (path[0], path[1])
         found = self.datasets.get(key)
         if found is None:
-            return problem(404, "not_found", f"there is no data set {path[1]} in {path[0]}, or you may not see it")
+            return problem(404, "not_found", "there is no such data set, or you may not see it")
         if len(path) == 2:
             return self._one(request, key, body)
         if path[2] == "requests":

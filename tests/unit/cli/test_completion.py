@@ -85,6 +85,21 @@ def programs(tmp_path: Path, environment: dict[str, str]) -> dict[str, str]:
     return environment | {"PATH": f"{folder}:{environment['PATH']}"}
 
 
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl here")
+def test_kubectl_finds_its_plug_in(programs: dict[str, str], api: RunsApi) -> None:
+    """The real kubectl, which needs no cluster for that."""
+
+    def kubectl(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["kubectl", *words], env=programs, capture_output=True, text=True, check=False)
+
+    api.add(summary())
+    done = kubectl("blueno", "run", "ls", "-o", "name")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "trainingrun.blueno.dev/digits\n", "")
+    assert "kubectl-blueno" in kubectl("plugin", "list").stdout
+    assert kubectl("blueno", "run", "describe", "none").returncode == 3
+    assert kubectl("blueno", "dataset", "ls", "--help").stdout.startswith("Usage: kubectl blueno dataset ls")
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
 def test_the_script_of_bash(programs: dict[str, str]) -> None:
     script = """

@@ -84,6 +84,7 @@ def test_then_other_commands_need_nothing(
     assert blueno("run", "ls").stderr == "no runs in default\n"
     again = blueno("login", "--token-stdin", stdin="blueno_wrong\n")  # the same server
     assert again.exit_code == 4
+    assert again.stderr == "blueno: the server does not know this token: copy it again, from the page Tokens\n"
     assert blueno("run", "ls").exit_code == 0  # a token that is no good has not replaced the good one
     assert blueno("logout").stdout == f"logged out of {api.url}\n"
     assert not (tmp_path / ".config/blueno/config.json").exists()

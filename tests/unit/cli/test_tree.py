@@ -74,8 +74,10 @@ def test_no_help_imports_what_takes_long(environment: dict[str, str], words: tup
 def test_an_unknown_command_is_a_sentence(blueno: Blueno) -> None:
     done = blueno("datasets")
     assert done.exit_code == 2
-    assert "No such command 'datasets'" in done.stderr
-    assert blueno("dataset", "list").exit_code == 2
+    assert "No such command 'datasets'. Did you mean 'dataset'?" in done.stderr
+    done = blueno("dataset", "list")
+    assert (done.exit_code, "Did you mean 'ls'?" in done.stderr) == (2, True)
+    assert "Did you mean" not in blueno("xyzzy").stderr
 
 
 @pytest.mark.parametrize("name", ["kubectl-blueno", "/usr/bin/kubectl-blueno", "C:/x/kubectl-blueno.exe"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +201,32 @@ def test_what_cannot_be_sent(client: PlatformClient, server: PlatformApi, tmp_pa
         with pytest.raises(PlatformError, match="not named"):
             client.create_dataset(name)
     assert server.data == {}
+
+
+def test_its_one_exception(client: PlatformClient, server: PlatformApi) -> None:
+    """Not one of a class that scripts do not know, and never another one."""
+    client.create_dataset("d")
+    calls: list[Callable[[], Any]] = [
+        lambda: client.list_samples("none"),
+        lambda: client.register_sample("s", "none", "file://data/x"),
+        lambda: client.download_sample("file://data/none"),
+        lambda: client.create_dataset("x" * 256),
+        lambda: client.create_dataset(None),  # type: ignore[arg-type]
+        lambda: client.create_dataset("\ud800"),
+        lambda: client.create_dataset("e", info={"a": {1}}),
+        lambda: client.register_sample("y" * 1025, "d", "file://data/x"),
+        lambda: client.register_sample("s", "d", "file://data/x", False, label=float("nan")),
+        lambda: client.delete_sample(7, "d"),  # type: ignore[arg-type]
+        lambda: PlatformClient(server.url, EMAIL, "wrong"),
+    ]
+    for number, call in enumerate(calls):
+        with pytest.raises(PlatformError) as caught:
+            call()
+        assert (caught.type, bool(str(caught.value))) == (PlatformError, True), number
+    server.misbehave = [busy(409)]
+    with pytest.raises(PlatformError) as caught:
+        client.list_datasets()
+    assert caught.type is PlatformError
 
 
 def test_answers_that_make_no_sense(

@@ -126,15 +126,18 @@ def test_what_cannot_be_read_fails_alone(server: SamplesApi, samples: Samples, t
         NewSample("d", tmp_path / "pipe"),
         NewSample("e", "zero\0byte"),
         NewSample("f", io.StringIO("text")),  # type: ignore[arg-type]
+        NewSample("i", None),  # type: ignore[arg-type]
         NewSample("half \ud800", b"x"),
         NewSample("g", b"x", label=float("nan")),
         NewSample("h", b"x", label=object()),
         NewSample("z" * 2000, b"x"),
     ]
     done = samples.put_many(source)
-    assert (done.created, done.refused) == (1, 9)
+    assert (done.created, done.refused) == (1, 10)
     codes = {one.key[:6]: one.code for one in done.first_refused}
-    assert codes == dict.fromkeys("bcdef", "unreadable") | dict.fromkeys(("half \ud800", "g", "h", "zzzzzz"), "invalid")
+    assert codes == dict.fromkeys("bcdefi", "unreadable") | dict.fromkeys(
+        ("half \ud800", "g", "h", "zzzzzz"), "invalid"
+    )
 
 
 def test_sources(server: SamplesApi, samples: Samples, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

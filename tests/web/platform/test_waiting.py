@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tests.fakes.access import AccessServer
+from tests.fakes.access import AccessServer, Rule
 from tests.fakes.working_set_server import WorkingServer
-from tests.web.platform.client import Client2019, made
+from tests.web.mirrored import Mirrored
+from tests.web.platform.client import EDITORS, Client2019, made
 from tests.web.site import Site, eventually
 from webui.api.platform import datasets as dataset_paths
-from webui.api.platform import elsewhere, homes, storing
+from webui.api.platform import elsewhere, homes, records, storing
+from webui.api.targets import Target
 
 
 async def test_a_data_server_that_wakes(
@@ -45,6 +49,11 @@ async def test_one_that_never_wakes(site: Site, old: Client2019, monkeypatch: py
         assert "Retry-After" in reply.headers
 
 
+def sized(content: bytes) -> dict[str, Any]:
+    """What a journal says of bytes."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
 async def test_data_elsewhere(old: Client2019, data: WorkingServer, access: AccessServer) -> None:
     """A Sample object is made of an address in a bucket; its removal takes the object along."""
     await made(old, data)
@@ -60,6 +69,52 @@ async def test_data_elsewhere(old: Client2019, data: WorkingServer, access: Acce
     assert (await old.register("digits", "s%2F1", "gs://bucket/key.png")).status == 409
     gone = await old.ask("DELETE", "/datasets/digits/samples/s%2F1", {"purge": True})
     assert (gone.status, access.api.all("Sample")) == (200, [])
+
+
+async def test_what_was_fetched_is_downloaded_by_its_address(
+    site: Site, old: Client2019, data: WorkingServer, access: AccessServer, mirrored: Mirrored
+) -> None:
+    """In the person's home, and for who may see the data set's contents; a picture in a bucket shows itself."""
+    await made(old, data)
+    url = "gs://bucket/key.PNG"
+    assert (await old.register("digits", "s", url, label=3)).status == 200
+    wanted = f"/data/download?url={url}"
+    (body,) = access.api.all("Sample")
+    name = body["metadata"]["name"]
+    mirrored.put_sample(name, spec=body["spec"], status={})
+    waits = await old.ask("GET", wanted)
+    assert (waits.status, "not yet" in waits.json["message"]) == (404, True)
+    said = {key: body["spec"][key] for key in ("key", "label", "metadata")}
+    data.keep({"op": "put", "seq": 1, "time": "2026-01-01T00:00:00Z", **said, **sized(b"bytes")}, b"bytes")
+    mirrored.put_sample(name, spec=body["spec"], status={"key": "s"})
+    taken = await old.ask("GET", wanted)
+    assert (taken.status, taken.raw) == (200, b"bytes")
+    assert ("ed@example.org", "download", "datasets", homes.object_name("digits"), "ok") in site.audit()
+    (listed,) = (await old.ask("GET", "/datasets/digits/samples/")).json["samples"]
+    assert listed["info"]["data"] == {"url": url}
+    assert (listed["info"]["image"]["type"], listed["info"]["image"]["status"]) == ("2D", "CREATED")
+    site.add_person("other@example.org", "editor", ("elsewhere",))
+    other = Client2019(site.browser())
+    await other.log_in("other@example.org")
+    assert (await other.ask("GET", wanted)).status == 404
+    access.rules[:] = [Rule(EDITORS, resources=("datasets",))]
+    site.process.services.access._answers.clear()
+    assert (await old.ask("GET", wanted)).status == 404, "contents are a right of their own"
+
+
+@pytest.mark.parametrize(
+    ("url", "shows"),
+    [
+        ("gs://b/a.png", True),
+        ("az://c/a.JPEG", True),
+        ("gs://b/a.npy", False),
+        ("s3://b/a.png", False),
+        ("file://data/d/a.png", False),
+    ],
+)
+def test_pictures_in_buckets_show_themselves(url: str, shows: bool) -> None:
+    record = {"key": "a", "sha256": "0" * 64, "time": "t", "metadata": {"data": {"url": url}}}
+    assert ("image" in records.shown(record, "d", Target("lab", "d", "u"))["info"]) == shows
 
 
 @pytest.mark.parametrize(("condition", "status"), [("Ready", 200), ("Stalled", 400)])

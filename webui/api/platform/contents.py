@@ -13,12 +13,13 @@ from typing import Any
 
 from blueno.db.by_key import select_by_key
 from blueno.db.connect import Cursor
-from blueno.db.data_urls import DataUrl, put_data_url, select_data_url
+from blueno.db.data_urls import DataUrl, put_data_url, select_data_url, select_fetched
 from blueno.db.samples import SampleRow, VersionRow, select_version
 from blueno.grants import READ
-from webui.api.platform import urls
+from webui.api.platform import homes, urls
 from webui.api.platform.homes import Found
 from webui.api.platform.storing import patiently, record_of
+from webui.api.targets import server_of
 from webui.call import Call
 from webui.dataservers import Source
 from webui.problems import Problem
@@ -60,6 +61,22 @@ async def locate(call: Call, source: Source, found: Found, url: str, rest: str) 
         path = f"/v1/versions/{version.digest[:16]}/samples/{row.row}/raw"
         return Content(path, {}, row.bytes, row.sha256)
     return await _search(call, source, found, url)
+
+
+async def locate_fetched(call: Call, url: str) -> tuple[Content, Source] | None:
+    """What was fetched from an address elsewhere into a data set that the person may read. Nothing is fetched here."""
+    for dataset, key in await call.read(select_fetched, homes.home(call), url):
+        try:
+            found = await homes.find_object(call, dataset)
+        except Problem as problem:
+            if problem.status != 404:
+                raise
+            continue
+        source = server_of(call, found.target)
+        record = await record_of(call, source, key)
+        if record is not None:
+            return _working(record), source
+    return None
 
 
 async def _is_there(call: Call, source: Source, path: str) -> bool:

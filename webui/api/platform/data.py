@@ -7,7 +7,7 @@ from aiohttp import web
 from blueno.db.connect import Cursor
 from blueno.db.data_urls import DataUrl, put_data_url, select_data_url
 from webui.api.platform import homes, urls
-from webui.api.platform.contents import locate
+from webui.api.platform.contents import locate, locate_fetched
 from webui.api.platform.storing import drop, store, wake
 from webui.api.targets import server_of
 from webui.call import Call
@@ -23,7 +23,11 @@ _LARGEST = 1 << 40  # bytes; what one file may have is a setting
 
 async def upload(call: Call) -> Answer:
     """The part `file` of the body is kept under the address, until a sample is made of it or a week has passed."""
-    address = _here(call.values["url"], "uploaded to")
+    address = urls.parse(call.values["url"])
+    if address.is_remote:
+        scheme = address.url.split("://")[0]
+        detail = f"data cannot be uploaded to {scheme}:// through this server; {urls.LOCAL}<data set>/… is here"
+        raise Problem(400, "bad_url", detail)
     found = await homes.find(call, address.dataset, "update")
     source, uid = server_of(call, found.target), found.target.uid
     await wake(call, source)  # before the body is read: who sends it has it ready once
@@ -48,13 +52,23 @@ async def upload(call: Call) -> Answer:
 
 
 async def download(call: Call) -> web.StreamResponse:
-    """The bytes, to be saved. Who took them is in the audit table before the first one leaves."""
-    address = _here(call.values["url"], "downloaded from")
-    found = await homes.find(call, address.dataset, content=True)
-    source = server_of(call, found.target)
-    content = await locate(call, source, found, address.url, address.rest)
-    if content is None:
-        raise not_found(f"there are no data at {address.url[:200]}")
+    """The bytes, to be saved. Who took them is in the audit table before the first one leaves.
+
+    Those of an address elsewhere are what was fetched from there when a sample was made of it.
+    """
+    address = urls.parse(call.values["url"])
+    if address.is_remote:
+        fetched = await locate_fetched(call, address.url)
+        if fetched is None:
+            raise not_found(f"nothing was fetched from {address.url[:200]}, or not yet: register a sample of it first")
+        content, source = fetched
+    else:
+        found = await homes.find(call, address.dataset, content=True)
+        source = server_of(call, found.target)
+        here = await locate(call, source, found, address.url, address.rest)
+        if here is None:
+            raise not_found(f"there are no data at {address.url[:200]}")
+        content = here
     call.detail = {"url": address.url, "sha256": content.sha256}
     wanted = Wanted(
         source=source,
@@ -75,14 +89,6 @@ async def download(call: Call) -> web.StreamResponse:
 
 def _nothing(_: Cursor) -> None:
     """Only the audit row is written."""
-
-
-def _here(url: str, what: str) -> urls.DataAddress:
-    address = urls.parse(url)
-    if address.is_remote:
-        detail = f"data cannot be {what} {url.split('://')[0]}:// through this server; {urls.LOCAL}<data set>/… is here"
-        raise Problem(400, "bad_url", detail)
-    return address
 
 
 _URL = Param("url", Text(max=urls.LONGEST, min=1), about="file://data/<data set>/<sample>", required=True)

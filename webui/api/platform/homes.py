@@ -87,7 +87,17 @@ async def look_up(call: Call, name: str) -> Found | None:
 
 async def find(call: Call, name: str, verb: str = "get", *, content: bool = False) -> Found:
     """The Dataset, for who may see it (404) and do that to it (403). Raises Problem."""
-    found = await look_up(call, name)
+    return await _permitted(call, name, await look_up(call, name), verb, content=content)
+
+
+async def find_object(call: Call, name: str) -> Found:
+    """The Dataset of this name of its own in the person's home, for who may see its contents. Raises Problem 404."""
+    with translated(DATASETS):
+        body = await call.services.cluster.get(DATASETS, home(call), name)
+    return await _permitted(call, name, None if body is None else Found(shown_name(body), body), content=True)
+
+
+async def _permitted(call: Call, name: str, found: Found | None, verb: str = "get", *, content: bool = False) -> Found:
     access, place = call.services.access, found.target if found is not None else None
     sub = CONTENT if content else ""
     if found is None or place is None or not await access.may(call.person, "get", DATASETS, *_at(place), sub):

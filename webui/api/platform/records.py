@@ -16,6 +16,7 @@ from webui.kinds import Text, Wrong
 from webui.problems import FieldError, Problem, invalid
 
 _SPLIT = Text(max=128, min=1)
+_IMAGE_2D = {"type": "2D"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def shown(record: Mapping[str, Any], dataset: str, place: Target) -> dict[str, A
     for name in ("label", "split"):
         if record.get(name) is not None:
             info[name] = record[name]
-    image = info.get("image")
+    image = info.get("image", _IMAGE_2D if urls.shows_itself(info["data"]) else None)
     if isinstance(image, dict):  # made when it is looked at, so it is always there
         query = f"key={quote(key, safe='')}&sha256={record.get('sha256')}"
         url = f"/api/v1/datasets/{place.namespace}/{place.name}/working/image?{query}"

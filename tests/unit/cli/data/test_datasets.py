@@ -207,7 +207,12 @@ def test_delete(blueno: Blueno, api: DataApi) -> None:
 
 def test_nothing_is_deleted_when_one_name_is_wrong(blueno: Blueno, api: DataApi) -> None:
     api.put(dataset())
-    assert blueno("dataset", "delete", "digits", "digitz").exit_code == 3
+    done = blueno("dataset", "delete", "digits", "digitz")
+    assert done.exit_code == 3
+    assert done.stderr == (
+        "blueno: digitz: there is no such data set, or you may not see it: looked in the namespace default, -n says "
+        "another\n"
+    )
     assert ("default", "digits") in api.datasets
 
 

@@ -194,6 +194,15 @@ def test_samples_of_a_version(blueno: Blueno, api: DataApi) -> None:
     assert blueno("sample", "get", "digits", "train/3").stdout.startswith("Key:          train/3\n")
     missing = blueno("sample", "get", "digits", "train/999")
     assert (missing.exit_code, "has no sample 'train/999', added or sealed" in missing.stderr) == (3, True)
+    api.versions = [{"digest": DIGEST, "sequence": 3, "sealedAt": None, "samples": 250, "bytes": 1, "current": True}]
+    api.versions[0] |= {"classes": [], "dense": None, "depth": False}
+    for shown in ("3", DIGEST[:8]):  # as tables show it
+        api.asked.clear()
+        assert blueno("sample", "ls", "digits", "--version", shown, "--limit", "1").exit_code == 0
+        assert f"version={DIGEST}" in next(asked[1] for asked in api.asked if "/samples" in asked[1])
+    for wrong in ("4", "0", DIGEST[:3]):
+        none = blueno("sample", "ls", "digits", "--version", wrong)
+        assert (none.exit_code, "blueno dataset versions digits" in none.stderr) == (3, True), wrong
     done = blueno("sample", "download", "digits", "train/3")
     assert Path(done.stdout.rstrip()).read_bytes() == b"row 3"
 
@@ -209,6 +218,11 @@ def test_download(blueno: Blueno, uploads: DataApi, tmp_path: Path, photos: Path
     uploads.asked.clear()
     blueno("sample", "download", "mine", "--all", "-t", "out")
     assert not [asked for asked in uploads.asked if "/raw" in asked[1]]  # what is there is left alone
+    stale = tmp_path / "out" / "cat/1.png"
+    stale.write_bytes(b"other" + stale.read_bytes()[5:])  # of the same length
+    blueno("sample", "download", "mine", "--all", "-t", "out")
+    assert stale.read_bytes() == (photos / "cat/1.png").read_bytes()
+    assert len([asked for asked in uploads.asked if "/raw" in asked[1]]) == 1
     partly = blueno("sample", "download", "mine", "cat/1.png", "nothing")
     assert (partly.exit_code, "nothing" in partly.stderr) == (10, True)
     assert blueno("sample", "download", "mine").exit_code == 2
