@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from json.encoder import encode_basestring
+from typing import Any, Final, NamedTuple
 
 HEAD_BYTES: Final = 16 << 20
 BUNDLE_BYTES: Final = 64 << 20  # of the whole
@@ -18,6 +18,7 @@ BUNDLE_SAMPLES: Final = 10_000
 LARGE: Final = 32 << 20  # a content with more bytes is sent as an upload of its own
 _Bytes = bytes  # inside Entry the word is taken
 _LENGTH: Final = struct.Struct("<Q")
+_json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _FIELDS: Final = frozenset(
     ("key", "bytes", "sha256", "split", "label", "group", "metadata", "replace", "ifMatch", "upload", "by")
 )
@@ -27,9 +28,11 @@ class BadBundle(ValueError):
     """The whole cannot be understood: nothing of it is taken."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What a line of the head says, as it came: `label` and `metadata` are decoded JSON, None is the same as absent."""
+class Entry(NamedTuple):
+    """What a line of the head says, as it came: `label` and `metadata` are decoded JSON, None is the same as absent.
+
+    A tuple, and not a frozen dataclass, since there is one for each of many small files: that costs a quarter.
+    """
 
     key: str
     bytes: int
@@ -44,21 +47,34 @@ class Entry:
     by: str | None = None  # whose sample it is, when the bundle carries those of many: the operator alone may say it
 
     def line(self) -> _Bytes:
-        """As it stands in the head. Raises ValueError for what JSON cannot say."""
-        body: dict[str, Any] = {"key": self.key, "bytes": self.bytes}
-        optional = (
-            ("sha256", self.sha256),
-            ("split", self.split),
-            ("label", self.label),
-            ("group", self.group),
-            ("metadata", self.metadata),
-            ("replace", self.replace or None),
-            ("ifMatch", self.if_match),
-            ("upload", self.upload),
-            ("by", self.by),
-        )
-        body.update((name, value) for name, value in optional if value is not None)
-        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        """As it stands in the head. Raises ValueError, TypeError for what JSON cannot say."""
+        key, size, sha256, split, label, group, metadata, replace, if_match, upload, by = self
+        # Piece by piece: an encoder for each line, and a dictionary for it, took three times as long.
+        text = f'{{"key":{_text(key)},"bytes":{size if type(size) is int else _json(size)}'
+        if sha256 is not None:
+            text += f',"sha256":{_text(sha256)}'
+        if split is not None:
+            text += f',"split":{_text(split)}'
+        if label is not None:
+            text += f',"label":{_text(label)}'
+        if group is not None:
+            text += f',"group":{_text(group)}'
+        if metadata is not None:
+            text += f',"metadata":{_json(metadata)}'
+        if replace:
+            text += f',"replace":{_json(replace)}'
+        if if_match is not None:
+            text += f',"ifMatch":{_text(if_match)}'
+        if upload is not None:
+            text += f',"upload":{_text(upload)}'
+        if by is not None:
+            text += f',"by":{_text(by)}'
+        return f"{text}}}\n".encode()
+
+
+def _text(value: Any) -> str:
+    """Almost always a plain text, which needs no encoder; anything else is as JSON has it."""
+    return encode_basestring(value) if type(value) is str else _json(value)
 
 
 class BundleWriter:
@@ -86,16 +102,12 @@ class BundleWriter:
         if len(content) != (0 if entry.upload is not None else entry.bytes):
             raise ValueError(f"{entry.key[:80]!r}: {entry.bytes} bytes were announced, {len(content)} are here")
         line = entry.line()
-        if (
-            len(self._lines) >= BUNDLE_SAMPLES
-            or self._head + len(line) > HEAD_BYTES
-            or self.size + len(line) + len(content) > BUNDLE_BYTES
-        ):
+        head, size = self._head + len(line), self._size + len(content)
+        if len(self._lines) >= BUNDLE_SAMPLES or head > HEAD_BYTES or _LENGTH.size + head + size > BUNDLE_BYTES:
             return False
         self._lines.append(line)
         self._contents.append(content)
-        self._head += len(line)
-        self._size += len(content)
+        self._head, self._size = head, size
         return True
 
     def parts(self) -> list[bytes]:

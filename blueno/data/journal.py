@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from blueno.data.digest import canonical_json
 from blueno.errors import BluenoError
@@ -43,8 +43,7 @@ class Part:
     size: int
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """What people say of a sample. `label` and `metadata` are canonical JSON; None: not given."""
 
     split: str | None = None
@@ -104,8 +103,7 @@ def record_fields(record: Record) -> tuple[str, str, str]:
     return group, label + metadata, "" if record.split is None else f',"split":{quoted(record.split)}'
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a sample's content lies: `size` bytes of a pack."""
 
     object: str
@@ -117,10 +115,10 @@ def put_line(
     key: str, sha256: str, place: Place, seq: int, by_time: tuple[str, str], fields: tuple[str, str, str]
 ) -> str:
     """One sample, added or changed; `by_time` is (who as JSON, time), `fields` from `record_fields`."""
-    group, middle, split = fields
+    (pack, offset, size), (group, middle, split), (by, time) = place, fields, by_time
     return (
-        f'{{"by":{by_time[0]},"bytes":{place.size}{group},"key":{encode_basestring(key)}{middle},"object":"{place.object}"'
-        f',"offset":{place.offset},"op":"put","seq":{seq},"sha256":"{sha256}"{split},"time":"{by_time[1]}"}}\n'
+        f'{{"by":{by},"bytes":{size}{group},"key":{encode_basestring(key)}{middle},"object":"{pack}"'
+        f',"offset":{offset},"op":"put","seq":{seq},"sha256":"{sha256}"{split},"time":"{time}"}}\n'
     )
 
 

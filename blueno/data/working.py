@@ -13,7 +13,7 @@ import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.digest import canonical_json
@@ -30,9 +30,11 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # and lone surrogat
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class WorkingSample:
-    """A sample as it is now. `label` and `metadata` are canonical JSON; None: not given."""
+class WorkingSample(NamedTuple):
+    """A sample as it is now. `label` and `metadata` are canonical JSON; None: not given.
+
+    A tuple, since millions of them are made, which is four times as fast as a frozen dataclass of so many fields.
+    """
 
     key: str
     sha256: str  # of the content

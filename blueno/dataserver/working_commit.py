@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from blueno.data.journal import put_line, quoted, remove_line
 from blueno.data.working import WorkingSample
@@ -35,15 +35,23 @@ class Removal:
     by: str
 
 
+class Leaving(NamedTuple):
+    """A sample that goes, and the pack whose bytes of it shall go, if any."""
+
+    key: str
+    seq: int
+    purged: str
+
+
 @dataclass
 class Turn:
-    """Collects. `changes` are to be made in this order once `lines` are durable; None: the sample goes."""
+    """Collects. `changes` are to be made in this order once `lines` are durable."""
 
     state: State
     time: str
     most: int = MOST_SAMPLES
     lines: list[str] = field(default_factory=list)
-    changes: list[tuple[str, int, WorkingSample | None, str]] = field(default_factory=list)
+    changes: list[WorkingSample | Leaving] = field(default_factory=list)
     _changed: dict[str, WorkingSample | None] = field(default_factory=dict)
     _added: int = 0
 
@@ -91,30 +99,25 @@ class Turn:
             purged = present.object if asked.purge else ""
             seq = self.revision + 1
             self.lines.append(remove_line(key, seq, by_time, purged))
-            self._change(key, seq, None, purged)
+            self.changes.append(Leaving(key, seq, purged))
+            self._changed[key] = None
             self._added -= 1
         return {"revision": self.revision, "removed": removed, "missing": len(asked.keys) - removed}
 
     def apply(self) -> None:
         """The lines are durable."""
-        for key, seq, sample, purged in self.changes:
-            if sample is None:
-                self.state.remove(key, seq, purged)
+        for change in self.changes:
+            if isinstance(change, Leaving):
+                self.state.remove(*change)
             else:
-                self.state.put(sample)
+                self.state.put(change)
 
     def _put(self, candidate: Candidate, by_time: tuple[str, str], by: str) -> None:
-        seq, place, record = self.revision + 1, candidate.place, candidate.record
+        key, sha256, place, seq = candidate.key, candidate.sha256, candidate.place, self.revision + 1
         assert place is not None  # noqa: S101 - judged
-        self.lines.append(put_line(candidate.key, candidate.sha256, place, seq, by_time, candidate.fields))
-        sample = WorkingSample(
-            candidate.key, candidate.sha256, place.object, place.offset, place.size, record.split, record.label,
-            record.group, record.metadata, seq, self.time, by,
-        )  # fmt: skip
-        self._change(candidate.key, seq, sample, "")
-
-    def _change(self, key: str, seq: int, sample: WorkingSample | None, purged: str) -> None:
-        self.changes.append((key, seq, sample, purged))
+        self.lines.append(put_line(key, sha256, place, seq, by_time, candidate.fields))
+        sample = WorkingSample(key, sha256, *place, *candidate.record, seq, self.time, by)
+        self.changes.append(sample)
         self._changed[key] = sample
 
 

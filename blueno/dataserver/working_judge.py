@@ -40,6 +40,9 @@ _UPLOAD = re.compile(r"[0-9a-f]{32}")
 _STRANGE = re.compile(r"[\ud800-\udfff]|(?<!\\)(?:\\\\)*\\u0000")  # in JSON: what no database can hold
 _KEY = re.compile("[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,1024}")
 _SHARED = 4096
+_PLAIN = frozenset((str, int, type(None)))  # of what a record is known again by: no two of them are equal across types
+_RECORD = frozenset(("key", "bytes", "split", "label", "group", "metadata"))
+_SUMMED = _RECORD | {"sha256"}  # nearly all lines say no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Candidate:
     refusal: Refusal | None = None
     place: Place | None = None
     verdict: Verdict | None = None
+    offset: int = -1  # in the pack that is being written, when it is kept there
 
     def refuse(self, code: str, detail: str) -> None:
         """The first reason stays."""
@@ -80,16 +84,17 @@ class Reader:
 
     authors: bool = False
 
-    _known: dict[tuple[str | None, str | None, str | None], tuple[Record, tuple[str, str, str], str]] = field(
-        default_factory=dict
-    )
+    _known: dict[tuple[Any, Any, Any], tuple[Record, tuple[str, str, str], str]] = field(default_factory=dict)
 
     def read(self, body: Mapping[str, Any]) -> Candidate:
         """Of a line that has a text `key` and a size `bytes`; a wrong one is refused already."""
         get = body.get
         record, fields, wrong = self._record(get("split"), get("label"), get("group"), get("metadata"))
         found = Candidate(body["key"], body["bytes"], "", record, fields)
-        wrong = wrong or self._options(found, body)
+        if not _RECORD.issuperset(body):
+            # Looked at in any case: whether a content comes with the line depends on it.
+            options = _sum(found, body["sha256"]) if _SUMMED.issuperset(body) else self._options(found, body)
+            wrong = wrong or options
         if not _KEY.fullmatch(found.key):
             wrong = wrong_key(found.key)
         if found.size > MAX_SAMPLE_BYTES:
@@ -102,20 +107,15 @@ class Reader:
 
     def _options(self, found: Candidate, body: Mapping[str, Any]) -> str:
         """What is wrong with the rest of a line."""
-        if len(body) <= 2:
-            return ""
-        sha256, replace = body.get("sha256"), body.get("replace")
-        if_match, upload = body.get("ifMatch"), body.get("upload")
+        replace, if_match, upload = body.get("replace"), body.get("ifMatch"), body.get("upload")
         if upload is not None:
             found.upload = str(upload)  # whatever it is, no content comes with the line
             if type(upload) is not str or not _UPLOAD.fullmatch(upload):
                 return "upload must be the id of an upload"
         if strange := unknown_fields(body):
             return f"there is no field {strange[0]!r}"
-        if sha256 is not None:
-            if type(sha256) is not str or not _HEX64.fullmatch(sha256):
-                return "sha256 must be 64 lower-case hexadecimal digits"
-            found.sha256 = sha256
+        if wrong := _sum(found, body.get("sha256")):
+            return wrong
         if replace is not None:
             if type(replace) is not bool:
                 return "replace must be true or false"
@@ -137,8 +137,7 @@ class Reader:
         return ""
 
     def _record(self, split: Any, label: Any, group: Any, metadata: Any) -> tuple[Record, tuple[str, str, str], str]:
-        plain = metadata is None and all(text is None or type(text) is str for text in (split, label, group))
-        if not plain:
+        if metadata is not None or not (type(split) in _PLAIN and type(label) in _PLAIN and type(group) in _PLAIN):
             return _record(split, label, group, metadata)
         known = self._known.get((split, label, group))
         if known is None:
@@ -196,6 +195,16 @@ def _record(split: Any, label: Any, group: Any, metadata: Any) -> tuple[Record, 
         texts.append(written)
     record = Record(split, texts[0], group, texts[1])
     return record, record_fields(record), ""
+
+
+def _sum(found: Candidate, sha256: Any) -> str:
+    """What is wrong with the sum that a line announces."""
+    if sha256 is None:
+        return ""
+    if type(sha256) is not str or not _HEX64.fullmatch(sha256):
+        return "sha256 must be 64 lower-case hexadecimal digits"
+    found.sha256 = sha256
+    return ""
 
 
 def _json(name: str, value: Any, most: int) -> tuple[str | None, str]:

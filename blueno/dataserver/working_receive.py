@@ -34,12 +34,11 @@ class Receiver:
         self._packs, self._present, self._length, self._authors = packs, present, length, authors
         self._start = bytearray()  # length of the head, and the head, until it is whole
         self._head = -1
-        self._contents: list[tuple[Candidate, bool]] = []  # those that are still to come; is it kept?
+        self._contents: list[Candidate] = []  # those that are still to come; in the pack if they have an offset
         self._at = 0  # in `_contents`
-        self._left = 0  # bytes of the content at hand that are still to come
+        self._left = 0  # bytes of the content at hand that are still to come; 0 before its first one
         self._hasher: Any = None
         self._into: NewPack | None = None
-        self._written = 0
 
     def feed(self, data: bytes) -> None:
         """The next piece. Raises BadBundle, OSError."""
@@ -53,14 +52,13 @@ class Receiver:
         """The body is at its end: what was kept is durable, if anything was. Raises BadBundle, OSError."""
         if self._head != 0 or self._at < len(self._contents):
             raise BadBundle("the body ends before what its head announces")
-        for candidate in self.candidates:
-            if candidate.refusal is not None:
-                candidate.place = None
         if self._into is None:
             return
-        if any(candidate.place is not None for candidate in self.candidates):
+        taken = [candidate for candidate in self._contents if candidate.offset >= 0 and candidate.refusal is None]
+        if taken:
             self.pack = self._into.seal()
-            self._name_places()
+            for candidate in taken:
+                candidate.place = Place(self.pack, candidate.offset, candidate.size)
         self._into.discard()
 
     def close(self) -> None:
@@ -92,49 +90,48 @@ class Receiver:
     def _begin(self, head: bytes) -> None:
         reader = Reader(authors=self._authors)
         self.candidates = [reader.read(body) for body in read_head(head)]
-        for candidate in self.candidates:
-            if not candidate.upload and candidate.size:
-                self._contents.append((candidate, not is_same_already(candidate, self._present)))
-        contents = sum(candidate.size for candidate, _ in self._contents)
+        self._contents = [one for one in self.candidates if not one.upload and one.size]
+        contents = kept = 0
+        for candidate in self._contents:
+            contents += candidate.size
+            if not is_same_already(candidate, self._present):
+                candidate.offset = kept
+                kept += candidate.size
         if self._length is not None and contents != self._length - _START - len(head):
             raise BadBundle(f"{self._length - _START - len(head)} bytes follow the head, which announces {contents}")
-        self._left = self._contents[0][0].size if self._contents else 0
 
     def _take(self, view: memoryview) -> None:
         """Contents, whole ones and parts. Neighbours that are kept are written together."""
         at, kept, end = 0, 0, len(view)
-        contents = self._contents
+        contents, number = self._contents, self._at
         while at < end:
-            if self._at >= len(contents):
+            if number >= len(contents):
                 raise BadBundle("the body does not end where its head says")
-            candidate, keep = contents[self._at]
-            size = min(self._left, end - at)
-            if not keep:
+            candidate = contents[number]
+            left = self._left or candidate.size
+            size = min(left, end - at)
+            if candidate.offset < 0:
                 self._write(view[kept:at])
                 kept = at + size
             if size == candidate.size:
-                self._summed(candidate, hashlib.sha256(view[at : at + size]).hexdigest(), keep)
+                self._summed(candidate, hashlib.sha256(view[at : at + size]).hexdigest())
             else:
                 self._hasher = self._hasher or hashlib.sha256()
                 self._hasher.update(view[at : at + size])
-                if size == self._left:
-                    self._summed(candidate, self._hasher.hexdigest(), keep)
+                if size == left:
+                    self._summed(candidate, self._hasher.hexdigest())
                     self._hasher = None
             at += size
-            self._left -= size
+            self._left = left - size
             if not self._left:
-                self._at += 1
-                self._left = contents[self._at][0].size if self._at < len(contents) else 0
+                number = self._at = number + 1
         self._write(view[kept:])
 
-    def _summed(self, candidate: Candidate, found: str, keep: bool) -> None:
+    def _summed(self, candidate: Candidate, found: str) -> None:
         """One content has passed."""
         if candidate.sha256 and candidate.sha256 != found:
             candidate.refuse(DIGEST_MISMATCH, f"sha256 {candidate.sha256} was announced; what came has {found}")
         candidate.sha256 = found
-        if keep:
-            candidate.place = Place("", self._written, candidate.size)
-            self._written += candidate.size
 
     def _write(self, view: memoryview) -> None:
         if not view:
@@ -142,8 +139,3 @@ class Receiver:
         if self._into is None:
             self._into = self._packs.new()
         self._into.write(view)
-
-    def _name_places(self) -> None:
-        for candidate in self.candidates:
-            if candidate.place is not None:
-                candidate.place = Place(self.pack, candidate.place.offset, candidate.place.size)

@@ -66,15 +66,17 @@ class State:
 
     def put(self, sample: WorkingSample) -> None:
         """Adds or replaces it."""
-        if max(sample.offset, sample.bytes) > _LARGEST:
-            raise JournalDamaged(f"{sample.key[:80]!r} has a size that no sample can have")
-        self._drop(sample.key)
-        self._entries[sample.key] = self._entry(sample)
-        self.bytes += sample.bytes
-        self.revision = sample.seq
+        key, size, seq = sample.key, sample.bytes, sample.seq
+        if size > _LARGEST or sample.offset > _LARGEST:
+            raise JournalDamaged(f"{key[:80]!r} has a size that no sample can have")
+        if key in self._entries:
+            self._drop(key)
+        self._entries[key] = self._entry(sample)
+        self.bytes += size
+        self.revision = seq
         seqs, keys = self._lines
-        seqs.append(sample.seq)
-        keys.append(sample.key)
+        seqs.append(seq)
+        keys.append(key)
         if len(keys) > 2 * len(self._entries) + _SLACK:
             self._tidy()
 
@@ -106,16 +108,17 @@ class State:
             self.bytes -= _ENTRY.unpack_from(entry)[2]
 
     def _entry(self, sample: WorkingSample) -> bytes:
-        pack = _OWN if sample.object == sample.sha256 and not sample.offset else self._pack(sample.object)
-        common = self._common_number((sample.split, sample.label, sample.group, sample.by))
-        tail = b"" if sample.metadata is None else sample.metadata.encode()
+        _, sha256, name, offset, size, split, label, group, metadata, seq, time, by = sample
+        pack = _OWN if name == sha256 and not offset else self._pack(name)
+        common = self._common_number((split, label, group, by))
+        tail = b"" if metadata is None else metadata.encode()
         if common == _ALONE:
-            texts = (sample.split, sample.label, sample.group, sample.by, sample.metadata)
-            tail = b"\0".join(_NONE if text is None else text.encode() for text in texts)
-        if self._time[0] != sample.time:  # a batch has one time
-            self._time = (sample.time, _split_time(sample.time))
-        numbers = (pack, sample.offset, sample.bytes, sample.seq, *self._time[1], common)
-        return _ENTRY.pack(*numbers, bytes.fromhex(sample.sha256)) + tail
+            tail = b"\0".join(_NONE if text is None else text.encode() for text in (split, label, group, by, metadata))
+        if self._time[0] != time:  # a batch has one time
+            self._time = (time, _split_time(time))
+        seconds, milliseconds = self._time[1]
+        entry = _ENTRY.pack(pack, offset, size, seq, seconds, milliseconds, common, bytes.fromhex(sha256))
+        return entry + tail if tail else entry
 
     def _sample(self, key: str, entry: bytes) -> WorkingSample:
         pack, offset, size, seq, seconds, milliseconds, common, content = _ENTRY.unpack_from(entry)
