@@ -159,7 +159,8 @@ class Kube:
         def back() -> bool:
             pod = self.pod_of(component)
             state = container(pod)
-            if pod and "waiting" in state.get("state", {}):
+            waiting = state.get("state", {}).get("waiting") or {}
+            if pod and waiting.get("reason") == "CrashLoopBackOff":  # and not one that is only being made
                 self.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], "--wait=false")
             return bool(state.get("ready")) and state["containerID"] != killed
 
