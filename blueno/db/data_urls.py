@@ -61,6 +61,12 @@ def delete_data_urls_of(cursor: Cursor, dataset_uid: str, key: str) -> None:
     cursor.execute("DELETE FROM record.data_url WHERE dataset_uid = %s AND key_sum = %s", (dataset_uid, _sum(key)))
 
 
+def delete_data_url(cursor: Cursor, row: DataUrl) -> None:
+    """The address stands for nothing any more, unless it has come to stand for another upload meanwhile."""
+    found = (row.dataset_uid, _sum(row.url), row.upload)
+    cursor.execute("DELETE FROM record.data_url WHERE dataset_uid = %s AND url_sum = %s AND upload = %s", found)
+
+
 def select_fetched(cursor: Cursor, namespace: str, uri: str) -> list[tuple[str, str]]:
     """(Dataset, key) of the samples that were fetched from an address elsewhere, by the Sample objects that say so."""
     cursor.execute(_OF_OBJECTS, (namespace, uri))

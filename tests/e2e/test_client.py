@@ -121,7 +121,7 @@ def test_kubectl_finds_the_plugin_on_the_path(kube: Kube, web: Web, token: str, 
     subprocess.run(pip, check=True)
     given = {names.ENV_SERVER: web.url, names.ENV_TOKEN: token, names.ENV_ALLOW_HTTP: "1"}
     path = f"{place / 'bin'}:{os.environ['PATH']}"
-    env = {**os.environ, **given, "PATH": path, "HOME": str(tmp_path), "PYTHONPATH": str(place)}
+    env = {**os.environ, **given, "PATH": path, "XDG_CONFIG_HOME": str(tmp_path), "PYTHONPATH": str(place)}
     command = [str(TOP / "hack/cluster"), "kubectl", "blueno", "dataset", "ls", "-n", kube.namespace, "-o", "name"]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.split()) == (0, ["dataset.blueno.dev/birds"]), done.stderr

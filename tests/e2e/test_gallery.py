@@ -133,9 +133,10 @@ def test_the_data_server_holds_nothing_and_writes_to_nothing_sealed(kube: Kube, 
     assert not [volume for volume in pod["spec"]["volumes"] if "secret" in volume or "projected" in volume]
     mounts = {m["mountPath"]: m for m in pod["spec"]["containers"][0]["volumeMounts"]}
     root = mounts.pop(names.SERVED_ROOT)
-    assert kube.dataset("pictures")["metadata"]["uid"] in root["subPath"], "nobody else's directory"
+    uid = kube.dataset("pictures")["metadata"]["uid"]
+    assert root["subPath"] == f"{kube.namespace}/pictures-{uid[:8]}", "nobody else's directory"
     sealed = [names.STAGING_DIR, names.VERSIONS_DIR, names.WORKS_DIR]
-    assert {path: m["subPath"] for path, m in mounts.items() if m["name"] == root["name"] and m["readOnly"]} == {
+    assert {path: m["subPath"] for path, m in mounts.items() if m["name"] == root["name"] and m.get("readOnly")} == {
         f"{names.SERVED_ROOT}/{inner}": f"{root['subPath']}/{inner}" for inner in sealed
     }
     assert len([m for m in mounts.values() if m["name"] == root["name"]]) == len(sealed)

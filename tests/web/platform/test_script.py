@@ -118,3 +118,17 @@ async def test_data_without_a_sample(old: Client2019, data: WorkingServer, site:
     assert data.uploads == {}
     site.sql("DELETE FROM record.data_url")
     assert len((await old.ask("GET", f"/data/download?url={url}")).raw) == 1_800_000, "the samples say their addresses"
+
+
+async def test_purged_with_what_was_sent_again(old: Client2019, data: WorkingServer) -> None:
+    """A second `create_sample` of a name sends its data before it hears that there is a sample."""
+    await made(old, data)
+    url = "file://data/digits/a.png"
+    await old.upload(url, b"first")
+    assert (await old.register("digits", "a", url)).status == 200
+    await old.upload(url, b"again")
+    assert (await old.register("digits", "a", url)).status == 409
+    assert (await old.ask("GET", f"/data/download?url={url}")).raw == b"again"
+    assert (await old.ask("DELETE", "/datasets/digits/samples/a", {"purge": True})).status == 200
+    assert (await old.ask("GET", f"/data/download?url={url}")).status == 404
+    assert data.uploads == {}

@@ -9,9 +9,9 @@ import uuid
 from contextlib import aclosing
 from typing import Any
 
-from blueno.db.data_urls import DataUrl, delete_data_urls_of, put_data_url
+from blueno.db.data_urls import DataUrl, delete_data_url, delete_data_urls_of, put_data_url, select_data_url
 from webui.api.platform import elsewhere, homes, urls
-from webui.api.platform.contents import Content, locate, pull, sealed_sample
+from webui.api.platform.contents import Content, locate, pull, sealed_sample, url_of
 from webui.api.platform.homes import DATASET, SAMPLE, Found
 from webui.api.platform.records import Info, line, parse_info
 from webui.api.platform.storing import Stored, drop, patiently, put, record_of, store
@@ -94,6 +94,7 @@ async def remove(call: Call) -> Answer:
     key, purge, source = call.values["sample"], call.body["purge"], server_of(call, found.target)
     call.detail = {"key": key, "purge": purge}
     await call.intend()
+    before = await record_of(call, source, key) if purge else None
     known = await elsewhere.remove(call, found, key, purge=purge)
     request = Request(
         *("POST", "/removals"),
@@ -102,6 +103,8 @@ async def remove(call: Call) -> Answer:
     )
     answer = (await patiently(lambda: change(call, source, request))).value
     await call.services.database.write(delete_data_urls_of, found.target.uid, key)
+    if before is not None:
+        await _drop_sent_again(call, found, source, url_of(before, found.name))
     if not answer.get("removed") and not known:
         if await _is_sealed(call, found, key):
             detail = "this sample is part of a sealed version, which never changes: remove it at the source and refresh"
@@ -109,6 +112,14 @@ async def remove(call: Call) -> Answer:
         raise not_found(f"there is no sample {key[:64]!r} in {found.name[:64]!r}")
     call.outcome = {"revision": answer.get("revision")}
     return Answer({"id": _id(found, key)})
+
+
+async def _drop_sent_again(call: Call, found: Found, source: Source, url: str) -> None:
+    """Data that were sent to the address after the sample was made are the address's data, too."""
+    row = await call.read(select_data_url, found.target.uid, url)
+    if row is not None and row.upload is not None:
+        await call.services.database.write(delete_data_url, row)
+        await drop(call, source, row.upload)
 
 
 async def _is_sealed(call: Call, found: Found, key: str) -> bool:
