@@ -134,8 +134,8 @@ async def test_with_the_dataset_they_are_released_at_once(world: World) -> None:
     async with a_lab(world) as lab:
         for number in range(20):
             lab.add(f"s{number}", uri=lab.picture(f"{number}.png", number))
-        await world.until(lambda: len(lab.server.records) == 20, "all are in")
-        await world.settled(0.5)
+        for number in range(20):
+            await lab.until_said(f"s{number}", "Available")
         jobs = len(lab.pods.jobs)
         world.api.remove("Dataset", "mnist")
         for number in range(20):  # as the garbage collector does
