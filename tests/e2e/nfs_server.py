@@ -88,13 +88,20 @@ class NfsServer:
         """Unmount it; the server must not run."""
         subprocess.run(["umount", self.small], check=True)
 
-    def occupy_device(self) -> Callable[[], None]:
-        """Take the device that the next `plug_in` would get; the answer gives it back."""
+    def occupy_device(self, number: int) -> Callable[[], None]:
+        """Take the loop device that the small volume had (`st_dev`), so that the next `plug_in` gets another one; the
+        answer gives it back. Tests beside this one may have been quicker: then it is taken, too.
+        """
         path = self._place / "other"
         subprocess.run(["truncate", "-s", "1M", path], check=True)
-        command = ["losetup", "--find", "--show", path]
-        device = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-        return lambda: subprocess.run(["losetup", "--detach", device], check=True) and None
+        device = f"/dev/loop{os.minor(number)}"
+        taken = subprocess.run(["losetup", device, path], check=False, capture_output=True).returncode == 0
+
+        def give_back() -> None:
+            if taken:
+                subprocess.run(["losetup", "--detach", device], check=True)
+
+        return give_back
 
     def start(self, *, read_only: bool = False, squash: str = "No_Root_Squash") -> None:
         """Run until `kill` or `stop`; returns when both exports are served."""

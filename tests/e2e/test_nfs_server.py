@@ -70,7 +70,7 @@ def test_volume_that_comes_back_as_another_device(nfs_kube: Kube, outside: NfsSe
     before = outside.small.stat().st_dev
     outside.kill()
     outside.unplug()
-    other = outside.occupy_device()
+    other = outside.occupy_device(before)
     try:
         outside.plug_in()
         assert outside.small.stat().st_dev != before, "the fault fired"
