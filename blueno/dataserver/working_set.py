@@ -71,6 +71,9 @@ class WorkingSet:
                 self._thread = threading.Thread(target=self._run, name="working-set", daemon=True)
                 self._thread.start()
         future: Future[Any] = Future()
+        # A request that is cut off cancels what it awaits. What is in line is done all the same: contents that it will
+        # name must not be let go of before, and the writer's thread could not give its answer to a cancelled future.
+        future.set_running_or_notify_cancel()
         try:
             self._queue.put_nowait((task, future))
         except queue.Full:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from blueno.data import index as index_file
-from blueno.db.connect import Connection, connect
+from blueno.db.connect import Connection, connect, cut
 from blueno.db.ingest import STATEMENT_TIMEOUT_MS, IndexRefused, VersionMeta, drop_versions, load_version
 from blueno.db.listings import (
     Pending,
@@ -98,10 +98,9 @@ class Store:
     def close(self) -> None:
         """Ends what is under way: PostgreSQL rolls it back."""
         self._pool.close()
-        with self._lock:
-            loading = list(self._loading)
-        for connection in loading:
-            connection.cancel()
+        with self._lock:  # none of these is closed while it is held
+            for connection in self._loading:
+                cut(connection)
 
     def _connect(self) -> Connection:
         connection = connect(self._config, application=APPLICATION, statement_timeout_ms=STATEMENT_TIMEOUT_MS)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from blueno.db.config import DatabaseConfig
-from blueno.db.connect import Connection, connect
+from blueno.db.connect import Connection, connect, cut
 from blueno.db.migrate import check
 from blueno.db.pool import Pool
 from blueno.db.working import select_working_set
@@ -66,10 +66,9 @@ class WorkingStore:
     def close(self) -> None:
         """Ends what is under way: PostgreSQL rolls it back."""
         self._pool.close()
-        with self._lock:
-            writing = list(self._writing)
-        for connection in writing:
-            connection.cancel()
+        with self._lock:  # none of these is closed while it is held
+            for connection in self._writing:
+                cut(connection)
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
