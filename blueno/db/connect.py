@@ -88,7 +88,8 @@ def _limit(connection: Any) -> Any:
 def cut(connection: Connection) -> None:
     """Ends a call that another thread has under way, as if the server had gone; it sees that and rolls back.
 
-    Never waits, as `connection.cancel()` does, for a server that may be silent. Nobody may close it at the same time.
+    Never waits, as `connection.cancel()` does: for a server that may be silent, without a limit, and with the
+    interpreter's lock held (seen: the whole process stood still). Nobody may close the connection at the same time.
     """
     with suppress(psycopg2.Error):
         shut_down(connection.fileno())
