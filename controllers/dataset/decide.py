@@ -23,6 +23,7 @@ from controllers.dataset.storage import (
     server_is_not_ready,
     source_claim_is_missing,
     storage_is_not_allowed,
+    volume_is_binding,
     volume_is_lost,
     volume_is_missing,
     volume_is_stale,
@@ -40,6 +41,8 @@ def volume_was_replaced(case: Case) -> Step | None:
     """The claim is another one than the version was sealed on: restored, or new and empty. An attempt finds out."""
     if not case.data_is_gone:
         return None
+    if (waiting := volume_is_binding(case)) is not None:
+        return waiting
     step = _start(case, case.wanted.following())
     text = f"claim {claim_name(case.dataset, case.seen.storage)} was replaced: looking for the version on the new one"
     return replace(step, message=text, status={**step.status, **words.NO_VERSION})
@@ -218,6 +221,7 @@ RULES: tuple[Rule, ...] = (
     work_has_failed,
     dataset_is_suspended,
     source_claim_is_missing,
+    volume_is_binding,
     job_is_outdated,
     job_has_not_started,
     job_has_sealed,

@@ -121,6 +121,19 @@ def volume_is_lost(case: Case) -> Step | None:
     return Step(Reason.VOLUME_LOST, text, stalled=True, data_out_of_reach=True)
 
 
+def volume_is_binding(case: Case) -> Step | None:
+    """No Job before its claim is bound to the volume that was made with it: the scheduler puts a pod that comes sooner
+    aside, and may not look at it again for five minutes (kubernetes/kubernetes#87145).
+    """
+    claim, job = case.seen.claim, case.job
+    if not case.seen.storage.is_static or claim is None or claim.phase != "Pending":
+        return None
+    if job is not None and job.state == "active":
+        return None
+    waiting = claim_is_pending(case)
+    return replace(waiting, data_out_of_reach=case.dataset.holds_data) if waiting is not None else None
+
+
 def source_claim_is_missing(case: Case) -> Step | None:
     """A `claim` source reads from another claim, which may come later."""
     if case.dataset.source_kind != "claim" or case.seen.source_claim is not None:
