@@ -60,12 +60,12 @@ class Loader:
             if one.digest not in listed:
                 raise VersionUnusable(f"version {one.digest[:16]} is not on the volume, or cannot be read there")
             loaded = await self._stored(self._store.loaded, one.uid)
-            told = await self._load_missing(one, server, listed, loaded)
+            told, usable = await self._load_missing(one, server, listed, loaded)
             gone = [number for digest, (number, _) in loaded.items() if digest not in listed]
             if gone:
                 await self._stored(self._store.drop, gone)
                 self._metrics.dropped.inc(len(gone))
-            await self._stored(self._store.note_listing, one.uid, one.digest)
+            await self._stored(self._store.note_listing, one.uid, one.digest, usable)
             await self.working.along(one, server)
         return told
 
@@ -80,9 +80,12 @@ class Loader:
 
     async def _load_missing(
         self, one: Pending, server: DataServer, listed: dict[str, Version], loaded: dict[str, tuple[int, int]]
-    ) -> bool:
-        """The current version, then the others, newest first. One of those that is unusable is passed over."""
-        told = False
+    ) -> tuple[bool, list[str]]:
+        """The current version, then the others, newest first. One of those that is unusable is passed over.
+
+        Whether the operator was told that the current one is indexed, and the digests of all that are loaded now.
+        """
+        told, usable = False, []
         for version in sorted(listed.values(), key=lambda v: (v.digest != one.digest, -v.sequence)):
             known = loaded.get(version.digest)
             if known is None and version.digest == one.digest:
@@ -92,6 +95,7 @@ class Loader:
                     await self._load_version(one, server, version)
                 elif known[1] < version.sequence:
                     await self._stored(self._store.renumber, _meta(one, version, {}))
+                usable.append(version.digest)
             except VersionUnusable as error:
                 if version.digest == one.digest:
                     raise
@@ -99,7 +103,7 @@ class Loader:
                 self._metrics.failures.labels("version").inc()
             if version.digest == one.digest and (known is None or not one.indexed):
                 told = await self.tell(one, "Indexed", version.samples)
-        return told
+        return told, usable
 
     async def _load_version(self, one: Pending, server: DataServer, version: Version) -> None:
         manifest, index = await server.manifest(version.digest)

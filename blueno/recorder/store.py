@@ -6,6 +6,7 @@ Called by recorder.py and load.py, in threads. Raises errors of ours only (bluen
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,10 +59,10 @@ class Store:
         with self._pool.transaction(read_only=True) as cursor:
             return select_loaded(cursor, uid)
 
-    def note_listing(self, uid: str, digest: str) -> None:
-        """Everything that the volume held at this version is loaded."""
+    def note_listing(self, uid: str, digest: str, loaded: Sequence[str]) -> None:
+        """Everything that the volume held at this version is loaded, by digest, unless it was dropped meanwhile."""
         with self._pool.transaction() as cursor:
-            note_listing(cursor, uid, digest)
+            note_listing(cursor, uid, digest, loaded)
 
     def drop(self, ids: list[int]) -> None:
         """Versions and all their rows."""

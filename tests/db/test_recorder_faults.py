@@ -15,6 +15,7 @@ import pytest_asyncio
 from blueno.db import ingest
 from blueno.db.config import DatabaseConfig
 from blueno.recorder import dataserver
+from blueno.recorder.store import Store
 from tests import pg
 from tests.db.mirroring import uid_of
 from tests.db.recording import World, a_world, done, until
@@ -212,6 +213,21 @@ async def test_the_projection_dropped_while_it_is_loaded(world: World, slow_copy
         await done(world, A, digest)
         await done(world, B, other)
         assert (len(world.loaded(A)), len(world.loaded(B))) == (1, 1)
+
+
+async def test_what_was_loaded_before_the_drop_is_not_noted_after_it(world: World) -> None:
+    """Else the versions before the current one would be missing for good."""
+    world.dataset(A)
+    first, digest = world.seal(A, 3), world.seal(A, 4)
+    async with world.recorder():
+        await done(world, A, digest)
+    store = Store(world.config())
+    world.read("DELETE FROM projection.listing")
+    store.note_listing(A, digest, [digest, first, "0" * 64])
+    assert world.read("SELECT 1 FROM projection.listing") == []
+    store.note_listing(A, digest, [digest, first])
+    assert world.read("SELECT digest FROM projection.listing") == [(digest,)]
+    store.close()
 
 
 async def test_killed_at_any_moment_a_new_recorder_finishes(world: World) -> None:

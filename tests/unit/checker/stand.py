@@ -168,7 +168,7 @@ class Stand:
                 for directory in self.directories():
                     for pointer in directory.pointers.values() if directory.uid == one.uid else ():
                         self._load_version(store, one.uid, directory.version(pointer["digest"]), pointer)
-                store.note_listing(one.uid, one.digest)
+                store.note_listing(one.uid, one.digest, [one.digest])
                 self._tell(one.uid, one.digest)
         finally:
             store.close()
