@@ -93,7 +93,7 @@ class Kube:
         status = self.dataset(name).get("status") or {}
         return next((c for c in status.get("conditions") or () if c["type"] == kind), {})
 
-    def wait(self, what: str, holds: Callable[[], Any], seconds: float = 90, every: float = 0.5) -> Any:
+    def wait(self, what: str, holds: Callable[[], Any], seconds: float = 180, every: float = 0.5) -> Any:
         """The first truthy answer of `holds`; fails with the namespace's state when there is none in time."""
         deadline = time.monotonic() + seconds
         while True:
@@ -104,7 +104,7 @@ class Kube:
                 raise AssertionError(f"not within {seconds:.0f} s: {what}\n{self.picture()}")
             time.sleep(every)
 
-    def wait_ready(self, name: str, seconds: float = 120) -> dict[str, Any]:
+    def wait_ready(self, name: str, seconds: float = 240) -> dict[str, Any]:
         """The Dataset, once it is Ready and settled."""
 
         def settled() -> bool:
@@ -115,7 +115,7 @@ class Kube:
         self.wait(f"{name} Ready", settled, seconds)
         return self.dataset(name)
 
-    def wait_reason(self, name: str, reason: str, seconds: float = 90, kind: str = "Ready") -> dict[str, Any]:
+    def wait_reason(self, name: str, reason: str, seconds: float = 180, kind: str = "Ready") -> dict[str, Any]:
         """The condition, once it has this reason."""
 
         def matching() -> dict[str, Any] | None:
@@ -143,15 +143,15 @@ class Kube:
         def kills(pod: dict[str, Any]) -> bool:
             return self.kill_container(pod["metadata"]["uid"]) > 0
 
-        return str(self.wait(f"{component} to kill", killed, 90))
+        return str(self.wait(f"{component} to kill", killed))
 
     def rest(self, component: str) -> None:
         """A new pod in place of one that has died before, which the kubelet would let wait: 10 s, 20 s, 40 s …"""
-        pod = self.wait(f"{component} there", lambda: self.pod_of(component), 90)
+        pod = self.wait(f"{component} there", lambda: self.pod_of(component))
         if not container(pod).get("restartCount"):
             return
         self.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], "--wait=true")
-        self.wait(f"{component} ready", lambda: container(self.pod_of(component)).get("ready"), 90)
+        self.wait(f"{component} ready", lambda: container(self.pod_of(component)).get("ready"))
 
     def wait_back(self, component: str, killed: str) -> None:
         """Until another container than `killed` is ready. A crash loop's waiting time is cut short by a new pod."""
@@ -164,7 +164,7 @@ class Kube:
                 self.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], "--wait=false")
             return bool(state.get("ready")) and state["containerID"] != killed
 
-        self.wait(f"{component} back", back, 90)
+        self.wait(f"{component} back", back)
 
     def pod_of(self, component: str) -> dict[str, Any] | None:
         """A component's pod that is not on its way out; None while it is being replaced."""

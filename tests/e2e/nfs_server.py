@@ -28,7 +28,7 @@ from clusterlib.layout import cache_dir, cluster_name  # isort: skip
 LARGE, SMALL = "/exports/ml", "/exports/small"
 SMALL_MB = 60
 _READY = TOP / "deploy" / "images" / "nfs" / "ready.py"
-_START_SECONDS = 30
+_START_SECONDS = 120
 _PR_SET_PDEATHSIG = 1
 
 _CORE = """NFS_CORE_PARAM {{ Protocols = 3, 4; NFS_Port = 2049; MNT_Port = 20048; Bind_addr = {address};

@@ -16,7 +16,7 @@ sys.path.insert(0, str(TOP / "hack"))
 
 from demolib import examples, mirror  # noqa: E402
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 DIGITS = "examples/01-digits/dataset.yaml"
 MNIST = "examples/02-mnist/dataset.yaml"

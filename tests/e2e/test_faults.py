@@ -12,7 +12,7 @@ from tests.e2e.mirror import Mirror
 from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_path import claim, digest_of, volume_path
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 SEED = random.SystemRandom().randrange(10**6)
 KILLS = 4  # more of them in test_soak.py, one after every call in tests/loop

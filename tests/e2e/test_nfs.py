@@ -27,7 +27,7 @@ from tests.e2e.nfs_server import SMALL, NfsServer
 from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_path import digest_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 MB = 1 << 20
 

@@ -18,7 +18,7 @@ from tests.e2e.test_gallery import wait_indexed
 from tests.e2e.test_path import claim, digest_of
 from tests.e2e.web import Web
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 AWAY = 4.0  # seconds
 DELETED = 60.0  # seconds for a namespace with Datasets

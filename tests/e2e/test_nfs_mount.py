@@ -13,7 +13,7 @@ from tests.e2e.kube import Kube
 from tests.e2e.nfs_server import LARGE, NfsServer
 from tests.e2e.nfs_volumes import bound, pod
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 SELF_TEST = Path(__file__).with_name("nfs_selftest.py").read_text()
 

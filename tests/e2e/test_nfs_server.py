@@ -13,7 +13,7 @@ from tests.e2e.kube import Kube, container
 from tests.e2e.nfs_server import LARGE, SMALL, NfsServer
 from tests.e2e.nfs_volumes import PROBE, bound, pod, server, traffic, traffic_result
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 AWAY = 4.0  # seconds between the server's end and its next start
 

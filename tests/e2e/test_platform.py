@@ -21,7 +21,7 @@ from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_faults import running_pod
 from tests.e2e.test_path import claim, digest_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "rbac.txt"
 OPERATOR = "system:serviceaccount:blueno-system:blueno-operator"

@@ -13,7 +13,7 @@ from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
 from tests.e2e.sources import png
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 SAMPLES = "samples.blueno.dev"
 FIELDS = {"apiVersion": "blueno.dev/v1alpha1", "kind": "Sample"}

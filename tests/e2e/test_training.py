@@ -11,7 +11,7 @@ from tests.e2e.mirror import Mirror
 from tests.e2e.runs import a_run, condition, log_of, pods_of, run_of, status_of, wait_reason
 from tests.e2e.sources import archive_dataset, class_folders
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 READS = """
     import os, pathlib, blueno

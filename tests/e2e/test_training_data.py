@@ -13,7 +13,7 @@ from tests.e2e.runs import a_run, log_of, pods_of, status_of, wait_reason
 from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.web import Web
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 # Sixty steps of half a second with a checkpoint after each; then it says which it did.
 STEPS = """

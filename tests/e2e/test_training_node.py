@@ -18,7 +18,7 @@ from tests.e2e.kube import Kube
 from tests.e2e.runs import a_run, log_of, pods_of, status_of, wait_reason
 from tests.e2e.test_training_data import at_step, first_step
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 # Works until its node is given up; ten steps after its last checkpoint it is done.

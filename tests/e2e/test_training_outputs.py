@@ -16,7 +16,7 @@ from tests.e2e.kube import Kube
 from tests.e2e.runs import a_run, pods_of, status_of, wait_reason
 from tests.e2e.web import Answer, Web
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 SIZE = 5 << 20
 WRITES = f"""

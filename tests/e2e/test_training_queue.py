@@ -12,7 +12,7 @@ from tests.e2e.kueue import hold, kueue_installed, make_workload, say, suspend
 from tests.e2e.runs import status_of, wait_reason
 from tests.e2e.test_training_waits import WITHIN, healed, named
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 FULL = "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor a100, 2 more"
 AWAY = "Preempted to accommodate a workload (UID: 77) due to prioritization in the ClusterQueue"

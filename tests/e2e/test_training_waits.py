@@ -15,7 +15,7 @@ from tests.e2e.mirror import Mirror
 from tests.e2e.runs import a_run, condition, status_of, wait_reason
 from tests.e2e.sources import archive_dataset, class_folders
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 GPU = "nvidia.com/gpu"
 WITHIN = 15.0  # seconds: ten, and what the cluster itself takes under load

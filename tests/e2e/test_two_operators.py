@@ -104,7 +104,7 @@ def differences(before: Any, after: Any, path: str = "") -> list[str]:
 
 
 @pytest.mark.e2e
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1200)
 def test_two_operators_for_a_minute(kube: Kube, mirror: Mirror, twin: Callable[[], bool]) -> None:
     both_at_work(kube, mirror, 60, twin)
 

@@ -17,7 +17,7 @@ from tests.e2e.kube import Kube
 from tests.e2e.sources import png
 from tests.e2e.web import Web
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 TOP = Path(__file__).resolve().parents[2]
 EXAMPLE, README = "examples/04-upload/dataset.yaml", "examples/04-upload/README.md"
