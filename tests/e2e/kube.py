@@ -30,11 +30,15 @@ def installed() -> Kube:
 
 def reached() -> Kube:
     """The cluster of hack/cluster as it is."""
-    status = subprocess.run(["hack/cluster", "status", "--json"], cwd=TOP, capture_output=True, text=True, check=False)
-    known = json.loads(status.stdout) if status.returncode == 0 else {}
-    if not known.get("ready"):
-        pytest.fail("no cluster: run `hack/cluster up` first (make e2e does)", pytrace=False)
-    return Kube(TOP, known)
+    command, end = ["hack/cluster", "status", "--json"], time.monotonic() + 120
+    while True:
+        status = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+        known = json.loads(status.stdout) if status.returncode == 0 else {}
+        if known.get("ready"):
+            return Kube(TOP, known)
+        if not known.get("running") or time.monotonic() > end:  # one that runs may only be slow to answer
+            pytest.fail("no cluster: run `hack/cluster up` first (make e2e does)", pytrace=False)
+        time.sleep(1)
 
 
 class Kube:
@@ -75,6 +79,13 @@ class Kube:
     def apply(self, *manifests: Mapping[str, Any]) -> None:
         """kubectl apply, client side, as people do."""
         self.run("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
+
+    def no_difference(self, path: str, stdin: str | None = None) -> None:
+        """`kubectl diff` finds nothing. It is asked again: what the operator writes while it looks is one, too."""
+        end = time.monotonic() + 30
+        while said := self.run("diff", "-f", path, stdin=stdin, check=False):
+            assert time.monotonic() < end, said
+            time.sleep(0.5)
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """The object, or {} when there is none."""
