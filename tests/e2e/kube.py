@@ -161,7 +161,7 @@ class Kube:
         pod = self.wait(f"{component} there", lambda: self.pod_of(component))
         if not container(pod).get("restartCount"):
             return
-        self.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], "--wait=true")
+        self.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], "--wait=true", "--ignore-not-found")
         self.wait(f"{component} ready", lambda: container(self.pod_of(component)).get("ready"))
 
     def wait_back(self, component: str, killed: str) -> None:
@@ -172,7 +172,8 @@ class Kube:
             state = container(pod)
             waiting = state.get("state", {}).get("waiting") or {}
             if pod and waiting.get("reason") == "CrashLoopBackOff":  # and not one that is only being made
-                self.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], "--wait=false")
+                gone = ("--wait=false", "--ignore-not-found")
+                self.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], *gone)
             return bool(state.get("ready")) and state["containerID"] != killed
 
         self.wait(f"{component} back", back)

@@ -6,7 +6,9 @@ ledger (ledger.py) with the time until it had healed.
 
 from __future__ import annotations
 
+import contextlib
 import random
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,7 +74,13 @@ def control_plane(component: str) -> Callable[[Kube], Hit | None]:
     """SIGKILL of a part of Kubernetes; healed when the operator acts through it."""
 
     def fire(kube: Kube) -> Hit:
-        kube.hack("kill", component)
+        def killed() -> bool:
+            with contextlib.suppress(subprocess.CalledProcessError):  # on its way back from the fault before
+                kube.hack("kill", component)
+                return True
+            return False
+
+        kube.wait(f"{component} to kill", killed)
 
         def acts() -> bool:
             kube.wait("the API server", lambda: "ok" in kube.run("get", "--raw", "/readyz", check=False), PATIENCE, 0.1)

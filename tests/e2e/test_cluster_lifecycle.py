@@ -244,6 +244,7 @@ def test_gpus(before: dict[str, Any]) -> None:
 )
 def test_killed_component_returns(before: dict[str, Any], component: str) -> None:
     """Every component comes back by itself, and the pod does not notice."""
+    eventually(lambda: status()["components"][component] is not None, f"{component} after the kill before")
     old = status()["components"][component]
     cluster("kill", component)
     eventually(lambda: status()["components"][component] not in (None, old) and status()["ready"], component)

@@ -169,7 +169,14 @@ def test_disk_that_fills_in_the_middle(space: Kube, exports: NfsServer, mirror: 
     exports.empty()
     mirror.delay = 0.25  # seconds of download, in which another writer comes
     space.apply(archive_dataset("pictures", mirror.put("p.tar", content), content, storage=on(exports, SMALL)))
-    space.wait("the download", lambda: any(exports.small.rglob("staging/**/*")), 90, every=0.1)
+
+    def downloads() -> bool:
+        try:
+            return any(exports.small.rglob("staging/**/*"))
+        except FileNotFoundError:  # something that went while it was looked at
+            return False
+
+    space.wait("the download", downloads, every=0.1)
     filler = exports.fill(leave=0)
     try:
         mirror.delay = 0.0

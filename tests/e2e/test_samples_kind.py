@@ -114,7 +114,12 @@ def test_deleted_while_the_operator_is_away(scans: Kube, mirror: Mirror) -> None
 def test_thousands_in_one_go(scans: Kube, mirror: Mirror, count: int) -> None:
     urls = [mirror.put(f"{n}.png", png(n)) for n in range(100)]
     items = [a_sample(f"s{n:05}", uri=urls[n % 100], label=n) for n in range(count)]
-    scans.run("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    node = scans.list("nodes")[0]["metadata"]["name"]
+    scans.run("cordon", node)  # until all are there: a pod that has waited for more for three seconds ends
+    try:
+        scans.run("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    finally:
+        scans.run("uncordon", node)
     scans.wait("all are Available", lambda: reasons(scans).get("Available") == count, 900, every=5)
     jobs = [job for job in scans.list("jobs") if job["metadata"]["labels"].get("blueno.dev/role") == "ingest"]
     assert len(jobs) == 1
