@@ -118,7 +118,7 @@ def test_a_source_that_stays_down_is_unavailable_not_gone(
     pauses: list[float] = []
     monkeypatch.setattr(fetch, "time", SimpleNamespace(monotonic=lambda: sum(pauses), sleep=pauses.append))
     server.paths["/a.tar"] = Served(status=[503] * 1000)
-    outcome = place.failed(verified(server), "SourceUnavailable", retry_seconds=900)
+    outcome = place.failed(verified(server), "SourceUnavailable", retry_seconds=900, retry_step=60)
     assert not outcome.permanent
     assert len(server.requests) == len(pauses) + 1 > 2
     assert sum(pauses) <= 900
