@@ -79,6 +79,9 @@ class Incoming:
             if name not in used or (self._waits is not None and self._waits.exception() is not None):
                 with suppress(Problem):
                     self._to.discard(name)
+            else:
+                with suppress(Problem):
+                    self._to.released(name)
 
     def _take_upload(self, candidate: Candidate) -> None:
         """Its file becomes a pack, unless the sample is there already."""

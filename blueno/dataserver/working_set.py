@@ -84,6 +84,12 @@ class WorkingSet:
         """A pack that was written for nothing goes, unless somebody needs it after all."""
         self.submit(lambda opened: opened.discard(pack))
 
+    def released(self, pack: str) -> None:
+        """Nobody is about to name this pack any more: if it was to be purged meanwhile, it is now. Raises Problem."""
+        opened = self._opened
+        if opened is not None and pack in opened.state.due:
+            self.submit(lambda _: None)  # any turn tidies up
+
     def close(self) -> None:
         """Ends the thread once its turn comes."""
         if self._thread is not None:

@@ -15,7 +15,7 @@ from tests.e2e.kube import Kube
 from tests.e2e.sources import png
 from tests.e2e.web import Web
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 expect.set_options(timeout=60_000)
 

@@ -69,9 +69,9 @@ def runs(training_runs: ScratchKind) -> Iterator[ScratchKind]:
     try:
         training_runs.api.must("POST", POLICIES, policy, fieldValidation="Strict")
         training_runs.api.must("POST", BINDINGS, binding, fieldValidation="Strict")
-        editor, deadline = As(training_runs, training_runs.api.acting_as(EDITOR)), time.monotonic() + 30
+        editor, deadline = As(training_runs, training_runs.api.acting_as(EDITOR)), time.monotonic() + 90
         while editor.create(f"probe-{time.monotonic_ns()}", serviceAccountName="robot")[0] != 403:
-            assert time.monotonic() < deadline, "the policy is not in force after 30 s"
+            assert time.monotonic() < deadline, "the policy is not in force after 90 s"
             time.sleep(0.5)
         yield training_runs
     finally:

@@ -29,7 +29,7 @@ from tests.e2e.sources import png
 from tests.e2e.test_upload import READY, upload
 from tests.e2e.web import Web
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -80,7 +80,7 @@ def test_a_script_of_2019(kube: Kube, web: Web, token: str) -> None:
         assert client.delete_dataset(name) is True
     assert client.delete_dataset(name) is False
     default = kube.inside("default")
-    kube.wait("it is gone", lambda: name not in default.run("get", "datasets", "-o", "jsonpath={..displayName}"), 120)
+    kube.wait("it is gone", lambda: name not in default.run("get", "datasets", "-o", "jsonpath={..displayName}"), 240)
 
 
 def fill(client: blueno.PlatformClient, dataset: str) -> dict[str, bytes]:
@@ -113,7 +113,7 @@ def filtered(web: Web, dataset: str) -> None:
 def test_kubectl_finds_the_plugin_on_the_path(kube: Kube, web: Web, token: str, tmp_path: Path) -> None:
     """`pip install` puts kubectl-blueno beside blueno, and kubectl takes it for its own."""
     kube.apply(upload("birds"))
-    kube.run("wait", READY, "dataset/birds", "--timeout=180s")
+    kube.run("wait", READY, "dataset/birds", "--timeout=300s")
     source, place = tmp_path / "source", tmp_path / "place"
     shutil.copytree(TOP / "blueno", source / "blueno")
     for file in ("pyproject.toml", "README.md"):
@@ -131,7 +131,7 @@ def test_kubectl_finds_the_plugin_on_the_path(kube: Kube, web: Web, token: str, 
 @pytest.mark.parametrize("count", [100_000])
 def test_the_web_process_is_killed_while_many_files_are_sent(kube: Kube, web: Web, token: str, count: int) -> None:
     kube.apply(upload("many"))
-    kube.run("wait", READY, "dataset/many", "--timeout=180s")
+    kube.run("wait", READY, "dataset/many", "--timeout=300s")
     dice, killed = random.Random(20190401), 0
     done: list[Any] = []
     with blueno.Client(web.url, token) as client:
@@ -154,9 +154,12 @@ def test_the_web_process_is_killed_while_many_files_are_sent(kube: Kube, web: We
         (result,) = done
         assert isinstance(result, blueno.client.Uploaded), result
         assert (result.samples, result.refused) == (count, 0)
+        # What lists them follows what was acknowledged.
+        path = f"{web.dataset(kube, 'many')}/versions"
+        kube.wait("all in the database", lambda: (web.get(path)["working"]["revision"] or 0) >= count)
         there = {one.key: one.sha256 for one in samples.working()}
         assert there == {f"{n:06}.txt": hashlib.sha256(content(n)).hexdigest() for n in range(count)}
-        assert web.get(f"{web.dataset(kube, 'many')}/versions")["working"]["revision"] == count, "none came twice"
+        assert web.get(path)["working"]["revision"] == count, "none came twice"
 
 
 def files(count: int) -> Iterator[NewSample]:

@@ -39,7 +39,7 @@ DOCUMENTS = (
 # Run by the fixture below, and by make test itself.
 ELSEWHERE = ("make demo", "make demo-down", "make test", "make test-fast", "make check")
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 def run(command: str) -> str:

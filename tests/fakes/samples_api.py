@@ -242,4 +242,5 @@ def running(root: Path) -> Iterator[SamplesApi]:
 
 if __name__ == "__main__":
     stand_in = SamplesApi(Path(sys.argv[1]), *sys.argv[3:4])
-    web.run_app(app_of(stand_in), host="127.0.0.1", port=int(sys.argv[2]), print=lambda *_: print("ready", flush=True))
+    told = {"print": lambda *_: print("ready", flush=True)}
+    web.run_app(app_of(stand_in), host="127.0.0.1", port=int(sys.argv[2]), reuse_port=True, **told)

@@ -20,7 +20,6 @@ def serving(app: web.Application) -> Iterator[str]:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         address.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
-        ready.set()
 
     async def end() -> None:
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
@@ -31,6 +30,7 @@ def serving(app: web.Application) -> Iterator[str]:
     def serve() -> None:
         asyncio.set_event_loop(loop)
         loop.run_until_complete(start())
+        loop.call_soon(ready.set)  # told by the loop that `stop` is to end: one that comes earlier ends nothing
         loop.run_forever()
         loop.run_until_complete(runner.cleanup())
         loop.run_until_complete(end())
@@ -40,8 +40,8 @@ def serving(app: web.Application) -> Iterator[str]:
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         yield address[0]
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)

@@ -32,7 +32,7 @@ def type_in(arguments: list[str], environment: dict[str, str], answers: list[tup
     pid, terminal = pty.fork()
     if pid == 0:
         os.execvpe(sys.executable, [sys.executable, "-m", "blueno.cli", *arguments], environment)
-    shown, left, end = "", list(answers), time.monotonic() + 30
+    shown, left, end = "", list(answers), time.monotonic() + 120
     while time.monotonic() < end:
         if not select.select([terminal], [], [], 0.5)[0]:
             continue

@@ -14,8 +14,8 @@ from tests.fakes import samples_api
 from tests.fakes.runs_api import TOKEN, RunsApi, running
 from tests.fakes.samples_api import SamplesApi
 
-# Short, so that what is tested about time takes none.
-LIMITS = Limits(connect=2.0, wait=1.0, whole=2.0, pause=0.01)
+# A short pause: what is tried again takes no time. Patient otherwise: who gives up sooner has requests counted twice.
+LIMITS = Limits(connect=30.0, wait=30.0, whole=60.0, pause=0.01)
 
 
 @pytest.fixture(autouse=True)

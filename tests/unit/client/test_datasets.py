@@ -175,7 +175,7 @@ def test_changing_and_deleting(server: DatasetsApi, client: Client) -> None:
     assert client.datasets.change("digits", suspend=True, current_version=None).spec["suspend"] is True
     client.datasets.change("digits", display_name="D", description=None)
     client.datasets.delete("digits")
-    client.datasets.wait_deleted("digits", timeout=5)
+    client.datasets.wait_deleted("digits", timeout=60)
     assert [body for _, _, body in server.asked[:2]] == [
         {"currentVersion": None, "suspend": True},
         {"displayName": "D", "description": None},

@@ -59,7 +59,7 @@ async def test_the_twin(server: DatasetsApi) -> None:
     async with AsyncClient(server.url, TOKEN) as client:
         made = await client.datasets.create({"spec": {"source": {"upload": {}}}}, name="x")
         server.datasets["default", "x"]["ready"] = True
-        assert (await client.datasets.wait(made.name, timeout=5)).ready
+        assert (await client.datasets.wait(made.name, timeout=60)).ready
         assert [one.name async for one in client.datasets.iterate()] == ["x"]
         server.samples = [sample(row) for row in range(3)]
         assert [one.key async for one in client.samples("x").iterate(limit=2)] == ["0000.png", "0001.png"]
@@ -74,7 +74,7 @@ async def test_the_twin(server: DatasetsApi) -> None:
 
 async def test_the_twin_tries_again_and_gives_up_in_time(server: DatasetsApi) -> None:
     server.add(dataset())
-    http = AsyncHttp(server.url, TOKEN, Limits(wait=0.3, whole=5, pause=0.01))
+    http = AsyncHttp(server.url, TOKEN, Limits(pause=0.01))
     client = AsyncDatasets(http)
     server.misbehave = [away()] * 3
     assert (await client.get("digits")).name == "digits"
@@ -91,9 +91,11 @@ async def test_the_twin_tries_again_and_gives_up_in_time(server: DatasetsApi) ->
             await answer.write(b" " * 1_000_000)
         return answer
 
+    impatient = AsyncHttp(server.url, TOKEN, Limits(wait=0.3, pause=0.01))
     server.misbehave = [silent] * 4
     with pytest.raises(Unavailable, match="does not answer"):
-        await client.get("digits")
+        await AsyncDatasets(impatient).get("digits")
+    await impatient.close()
     server.misbehave = [endless]
     with pytest.raises(BluenoError, match="sends more than 32 MiB"):
         await client.get("digits")

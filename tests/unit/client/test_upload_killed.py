@@ -58,17 +58,25 @@ def files(tmp_path: Path) -> Path:
     return source
 
 
-def free_port() -> int:
+@contextmanager
+def kept_port() -> Iterator[int]:
+    """A port that is this test's while no server listens, too."""
     with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+        yield one.getsockname()[1]
 
 
 @contextmanager
 def server_that_dies(root: Path, deaths: list[str]) -> Iterator[tuple[str, list[int]]]:
     """Started again each time it dies, with the next of `deaths`; the exit codes so far."""
-    port, ends, over = free_port(), [], threading.Event()
+    with kept_port() as port:
+        yield from _dying(root, deaths, port)
+
+
+def _dying(root: Path, deaths: list[str], port: int) -> Iterator[tuple[str, list[int]]]:
+    ends: list[int] = []
+    over = threading.Event()
     now: list[subprocess.Popen[str]] = []
     ready = threading.Event()
 
@@ -140,7 +148,7 @@ def test_the_client_is_killed_and_run_again(tmp_path: Path, files: Path) -> None
             client = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
             server.always = killing(client, answers)
             with client:
-                assert client.wait(60) == -signal.SIGKILL
+                assert client.wait(120) == -signal.SIGKILL
         server.always = None
         there = len(server.samples)
         assert 0 < there < 301

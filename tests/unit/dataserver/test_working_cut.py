@@ -1,4 +1,4 @@
-"""Requests that are cut off while they wait for the writer, as when the web process before it is killed."""
+"""Requests that end late, or are cut off while they wait for the writer, as when the web process is killed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import threading
 from blueno.data.bundle import Entry, write_bundle
 from blueno.data.working import read_working_set
 from blueno.dataserver.working_bundle import Incoming
+from tests.fakes.full_volume import until
 from tests.fakes.working import contents, new_place
-from tests.unit.dataserver.test_working_model import Pair, put
+from tests.unit.dataserver.test_working_model import Pair, put, remove
 from tests.unit.prep.points import in_memory
 
 
@@ -40,4 +41,20 @@ async def test_the_writer_goes_on_and_names_nothing_that_was_let_go_of() -> None
         assert (await asyncio.to_thread(put, one, [("after", b"1", None)]))["created"] == 1
         assert set(read_working_set(pair.place.root).samples) == {"before", "cut", "after"}
         assert contents(pair.place.root) == {"before": b"0", "cut": b"bytes", "after": b"1"}
+        pair.close()
+
+
+def test_what_is_purged_while_its_own_request_has_not_ended_is_gone_once_it_has() -> None:
+    with in_memory() as top:
+        pair = Pair(new_place(top))
+        one, objects = pair.sets[0], pair.place.root / "objects"
+        body = write_bundle([(Entry("a", 6), b"secret")])
+        incoming = Incoming(one, len(body))
+        incoming.feed(body)
+        incoming.finish()
+        assert incoming.submit("t").result(30)["created"] == 1
+        remove(one, ["a"], purge=True)
+        assert [path.read_bytes() for path in objects.rglob("*") if path.is_file()] == [b"secret"]
+        incoming.close()
+        until(lambda: not [path for path in objects.rglob("*") if path.is_file()])
         pair.close()

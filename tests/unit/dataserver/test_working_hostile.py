@@ -182,7 +182,7 @@ async def expecting(working: Working, length: int) -> bytes:
     )
     reader, writer = await asyncio.open_connection("127.0.0.1", working.served.port)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             writer.write(head.encode())
             return await reader.readuntil(b"\r\n")
     finally:
@@ -217,12 +217,12 @@ async def test_a_slow_body_is_cut_and_disturbs_nobody(tmp_path: Path) -> None:
 
 
 async def cut(working: Working, pieces: AsyncIterator[bytes]) -> int:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return (await working.send("POST", "/bundles", pieces, **bundle_headers())).status  # type: ignore[arg-type]
 
 
 async def test_a_sender_that_goes_away_leaves_nothing(working: Working) -> None:
-    body = write_bundle([entry("a", b"x" * 100_000)])
+    body = write_bundle([entry("a", b"x" * (2 << 20))])  # more than is held in memory
     head = (
         f"POST /v1/working/bundles HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer(**WRITER)['Authorization']}\r\n"
         f"Content-Type: application/vnd.blueno.bundle\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -230,10 +230,12 @@ async def test_a_sender_that_goes_away_leaves_nothing(working: Working) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", working.served.port)
     writer.write(head.encode() + body[:-10])
     await writer.drain()
+    objects = working.place.root / "objects"
+    await asyncio.to_thread(until, lambda: [path for path in objects.rglob("*") if path.is_file()])
     writer.close()
     await gone(working)
     assert (await working.about())["samples"] == 0
-    assert (await working.bundle(entry("a", b"x" * 100_000)))["created"] == 1
+    assert (await working.bundle(entry("a", b"x" * (2 << 20))))["created"] == 1
 
 
 @pytest.fixture
