@@ -141,6 +141,13 @@ def _address_is_another(_: Case, server: NfsServerView) -> Step | None:
     return Step(Reason.WAITING_FOR_VOLUME, say.moved(server), reconciling=True, data_out_of_reach=True)
 
 
+def _has_no_address(_: Case, server: NfsServerView) -> Step | None:
+    """No volume without one: it would name nothing for ever. Who watches may hear of the pod before the Service."""
+    if server.address or server.own_address:
+        return None
+    return Step(Reason.WAITING_FOR_VOLUME, say.without_address(server), reconciling=True)
+
+
 def _is_away(case: Case, server: NfsServerView) -> Step | None:
     """Pods that have the volume mounted wait for it by themselves, so what they have done comes first."""
     if server.ready or case.dataset.suspend or case.wanted.outcome == "Failed" or _has_news(case):
@@ -252,4 +259,5 @@ _RULES: tuple[Callable[[Case, NfsServerView], Step | None], ...] = (
     _parts_are_going,
     _address_is_another,
     _is_away,
+    _has_no_address,
 )

@@ -68,6 +68,14 @@ def moved(server: NfsServerView) -> str:
     )
 
 
+def without_address(server: NfsServerView) -> str:
+    """A Service gets its address when it is made; one that somebody made headless never does."""
+    return (
+        f"its {server} has no address yet: if its Service stays without a clusterIP, delete the Service, which is made "
+        "again"
+    )
+
+
 def scaled_down(server: NfsServerView) -> str:
     """By somebody: the operator leaves it so, it may be on purpose."""
     again = f"kubectl scale statefulset -n {server.namespace} {server.name} --replicas=1"

@@ -23,7 +23,7 @@ from tests.checker.gather.volume import find_roots, gather_directory, gather_res
 from tests.e2e.kube import Kube
 from tests.e2e.web import database
 
-PATIENCE = 180.0  # seconds after a fault has healed within which everything has to be sound again
+PATIENCE = 60.0  # seconds after a fault has healed within which everything is sound again: docs/reliability.md
 EVERY = 2.0  # seconds between two looks
 
 

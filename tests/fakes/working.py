@@ -21,11 +21,11 @@ WRITER = {"actions": ("read", "write")}
 _LARGE = 1 << 20
 
 
-def new_place(top: Path) -> Place:
+def new_place(top: Path, uid: str = "uid-1") -> Place:
     """A data set's directory that nothing was sealed in yet."""
     place = Place(top)
     place.root.mkdir(parents=True)
-    (place.root / names.OWNER_FILE).write_text(json.dumps({"clusterUid": "", "datasetUid": "uid-1"}))
+    (place.root / names.OWNER_FILE).write_text(json.dumps({"clusterUid": "", "datasetUid": uid}))
     return place
 
 

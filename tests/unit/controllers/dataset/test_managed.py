@@ -120,6 +120,11 @@ ROWS = [
     Row("a volume of the CSI driver", (claim(), service("10.96.0.9"), runner(),
         volume(csi={"volumeAttributes": {"server": ADDRESS, "share": "/export"}})), "WaitingForVolume",
         says="the address 10.96.0.9"),
+    # _has_no_address
+    Row("its pod is heard of before its Service's address", (claim(), service(""), runner()), "WaitingForVolume",
+        says="has no address yet", reachable=True),
+    Row("a Service that somebody made headless", (claim(), service("None"), runner()), "WaitingForVolume",
+        says="has no address yet", reachable=True, dataset=FAILED),
     # _is_away
     Row("stopped by somebody", (claim(), service(), runner(ready=0, spec={"replicas": 0})), "WaitingForVolume",
         says=f"kubectl scale statefulset -n {PLACE} {NAME} --replicas=1"),
