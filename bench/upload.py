@@ -75,9 +75,7 @@ def one_by_one(stack: Stack, folder: Path, names_: Sequence[str]) -> float:
     return len(names_) / (time.perf_counter() - started)
 
 
-def _send(
-    stack: Stack, folder: Path, left: Iterator[str], lock: threading.Lock, errors: list[BaseException]
-) -> None:
+def _send(stack: Stack, folder: Path, left: Iterator[str], lock: threading.Lock, errors: list[BaseException]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=120)
     headers = {"Authorization": f"Bearer {stack.token}", "Content-Type": names.BUNDLE_TYPE}
     try:
