@@ -145,8 +145,8 @@ class Mirror:
             return self._write(session, batch[:half], copying) + self._write(session, batch[half:], copying)
 
     def _tell(self, state: str, why: str) -> None:
-        MIRROR_STATE.state(state)
         MIRROR_UP.set(1 if state == "working" else 0)
+        MIRROR_STATE.state(state)
         if why and why != self._told:
             log.warning("mirror waits: %s", why)
         self._told = why

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -14,6 +13,7 @@ from contextlib import suppress
 from blueno.recorder.config import RecorderConfig
 from tests.fakes.data_server import PUBLIC
 from tests.fakes.preparation import TOP, Place, environment
+from tests.ports import free_port
 
 
 class Served:
@@ -31,8 +31,7 @@ asyncio.run(serve(ServerConfig(Path(mount), Path(root), uid, json.loads(keys)), 
 """
 
     def __init__(self, place: Place, uid: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._place, self._uid = place, uid
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -198,7 +198,7 @@ async def test_a_data_set_deleted_while_it_is_loaded(world: World, slow_copy: No
         await until(lambda: world.loaded(A) == [])
         await done(world, B, other)
         assert world.read("SELECT count(*) FROM projection.sample") == [(6,)]
-        assert world.read("SELECT dataset_uid::text FROM projection.listing") == [(B,)]
+        await until(lambda: world.read("SELECT dataset_uid::text FROM projection.listing") == [(B,)])
 
 
 async def test_the_projection_dropped_while_it_is_loaded(world: World, slow_copy: None) -> None:

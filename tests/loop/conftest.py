@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import ssl
 import sys
 import time
@@ -24,6 +23,7 @@ from controllers.source import WATCHED
 from tests.fakes.api_server import ApiServer
 from tests.fakes.job_controller import JobController
 from tests.make import sealed_outcome
+from tests.ports import free_port
 
 TOP = Path(__file__).resolve().parents[2]
 KUBECONFIG = """\
@@ -103,7 +103,7 @@ class World:
     def _watches(self) -> int:
         return sum(1 for request in self.api.requests if request.verb == "WATCH")
 
-    async def until(self, true: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+    async def until(self, true: Callable[[], Any], what: str, seconds: float = 45) -> Any:
         """Wait for something; its value. Fails with the operators' logs."""
         end = time.monotonic() + seconds
         while not (value := true()):
@@ -208,13 +208,6 @@ async def jobs(world: World) -> AsyncIterator[JobController]:
     """Training Jobs of the fake cluster are played."""
     async with JobController(world.api).playing() as controller:
         yield controller
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def a_dataset_manifest(name: str = "mnist", **spec: Any) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from PIL import Image
 from blueno import names
 from tests.fakes.ingest_pods import IngestPods
 from tests.fakes.working_server import WorkingServer, working_server
-from tests.loop.conftest import Operator, World, free_port
+from tests.loop.conftest import Operator, World
+from tests.ports import free_port
 
 SAMPLE = names.SAMPLE_KIND
 WANTED = ("Available", "PartlyAvailable")

@@ -138,6 +138,7 @@ async def test_with_the_dataset_they_are_released_at_once(world: World) -> None:
             await lab.until_said(f"s{number}", "Available")
         jobs = len(lab.pods.jobs)
         world.api.remove("Dataset", "mnist")
+        await world.settled(0.5)  # else a Sample's end may be heard before the Dataset's
         for number in range(20):  # as the garbage collector does
             world.api.remove(SAMPLE, f"s{number}")
         await lab.until_gone(*(f"s{n}" for n in range(20)))

@@ -65,8 +65,12 @@ async def test_pods_killed_and_jobs_deleted_in_the_middle(world: World) -> None:
     chance = random.Random(seed)
     async with a_lab(world) as lab:
         add_some(lab, 60)
+
+        def all_ready() -> bool:
+            return all(lab.said(f"s{n}")[0] == "True" for n in range(60))
+
         for _ in range(3):
-            await world.until(lambda: lab.pods.running, "a pod runs", 60)
+            await world.until(lambda: lab.pods.running or all_ready(), "a pod runs", 60)
             await asyncio.sleep(chance.random())
             if chance.random() < 0.5:
                 lab.pods.kill()
@@ -74,7 +78,7 @@ async def test_pods_killed_and_jobs_deleted_in_the_middle(world: World) -> None:
                 for job in lab.pods.jobs:
                     if ("Job", "lab", job) in world.api.objects:
                         world.api.remove("Job", job)
-            if all(lab.said(f"s{n}")[0] == "True" for n in range(60)):
+            if all_ready():
                 break
         await all_in(lab, 60)
         assert lab.server.seq == 60

@@ -21,7 +21,7 @@ from webui.dataservers import Addresses, Place
 from webui.passwords import hashed
 
 PASSWORD = "a password for tests"
-SECONDS = 10.0
+SECONDS = 40.0
 
 
 @dataclass

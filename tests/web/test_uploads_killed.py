@@ -8,7 +8,6 @@ import asyncio
 import itertools
 import json
 import random
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from blueno.db import people
 from blueno.db.config import DatabaseConfig
 from tests.fakes.access import AccessServer, Rule
 from tests.fakes.working_set_server import WorkingServer, a_bundle
+from tests.ports import free_port
 from tests.web.mirrored import Mirrored
 from tests.web.site import eventually
 from tests.web.test_process import TOP, Program, environment, kube_config
@@ -71,9 +71,7 @@ class Web:
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        found: int = free.getsockname()[1]
-        return found
+    return free_port()
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from blueno.dataserver.config import OutputsConfig, ServerConfig
 from blueno.errors import InvalidSpec
 from tests.fakes.data_server import PUBLIC
 from tests.fakes.preparation import TOP, Place, environment
+from tests.ports import free_port
 
 GOOD = {
     names.ENV_ROOT: "ns/set",
@@ -79,8 +80,8 @@ from blueno.dataserver.__main__ import settings
 from blueno.dataserver.config import OutputsConfig, ServerConfig
 import json
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-mount, root, keys = sys.argv[1:]
-asyncio.run(serve(ServerConfig(Path(mount), Path(root), "uid-1", json.loads(keys)), 0))
+mount, root, keys, port = sys.argv[1:]
+asyncio.run(serve(ServerConfig(Path(mount), Path(root), "uid-1", json.loads(keys)), int(port)))
 heavy = {"pyarrow", "PIL", "kubernetes", "psycopg2", "kopf", "tensorflow_datasets"} & sys.modules.keys()
 print("loaded:", sorted(heavy))
 """
@@ -88,7 +89,8 @@ print("loaded:", sorted(heavy))
 
 def test_a_real_process_serves_and_ends_when_asked(digits: Place) -> None:
     """Neither pyarrow nor Pillow is loaded before something needs it: a woken server answers soon."""
-    arguments = [str(digits.volume), str(digits.root), json.dumps(PUBLIC)]
+    port = free_port()  # 0 would be another one for IPv6 than for IPv4
+    arguments = [str(digits.volume), str(digits.root), json.dumps(PUBLIC), str(port)]
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE, *arguments], cwd=TOP, env=environment(), stdout=subprocess.PIPE, text=True
     )
@@ -96,7 +98,7 @@ def test_a_real_process_serves_and_ends_when_asked(digits: Place) -> None:
         assert process.stdout is not None
         while "serving" not in (line := process.stdout.readline()):
             assert line, "it has ended"
-        with urllib.request.urlopen(f"http://127.0.0.1:{line.split()[-1]}/readyz", timeout=60) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=60) as answer:
             assert answer.read() == b"ok"
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=60)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests.fakes.access import AccessServer, Rule
 from tests.fakes.working_set_server import WorkingServer
+from tests.ports import free_port
 from tests.web.mirrored import Mirrored
 from tests.web.platform.client import EDITORS, Client2019, made
 from tests.web.site import Site, eventually
@@ -25,8 +25,7 @@ async def test_a_data_server_that_wakes(
 ) -> None:
     """Clients of 2019 wait seconds between attempts: the request waits for them."""
     await made(old, data)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     site.data_server_url = f"http://127.0.0.1:{port}"
     asked = asyncio.create_task(old.upload("file://data/digits/a", b"1" * 2_000_000))
     await eventually(lambda: any("no answer" in line for line in log_lines()))
