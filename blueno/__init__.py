@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from blueno import checkpoint
-    from blueno.client import Client
+    from blueno.client import AsyncClient, Client, PlatformClient, PlatformError
     from blueno.data.dataset import open_dataset
     from blueno.reporting import report
 
 __version__ = "0.1.0"
-__all__ = ["Client", "checkpoint", "open_dataset", "report"]
+__all__ = ["AsyncClient", "Client", "PlatformClient", "PlatformError", "checkpoint", "open_dataset", "report"]
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the reader (numpy, pyarrow), the client (httpx, PyYAML) and the others only when somebody asks for them."""
+    """Loads the reader (numpy, pyarrow), the clients (httpx, PyYAML) and the others only when they are asked for."""
     if name == "open_dataset":
         from blueno.data.dataset import open_dataset
 
         return open_dataset
-    if name == "Client":
-        return _client()
+    if name in ("AsyncClient", "Client", "PlatformClient", "PlatformError"):
+        return _of_client(name)
     if name == "report":
         from blueno.reporting import report
 
@@ -36,9 +36,9 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'blueno' has no attribute {name!r}")
 
 
-def _client() -> Any:
+def _of_client(name: str) -> Any:
     try:
-        from blueno.client import Client
+        from blueno import client
     except ModuleNotFoundError as error:
         raise ImportError(f"the client needs {error.name}: pip install 'blueno[client]'", name=error.name) from None
-    return Client
+    return getattr(client, name)

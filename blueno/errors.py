@@ -4,7 +4,12 @@ from __future__ import annotations
 
 
 class BluenoError(Exception):
-    """Base of every error of ours. Its text is meant for a person: what, why, how to fix."""
+    """Base of every error of ours. Its text is meant for a person: what, why, how to fix.
+
+    `code` is the stable word of the web process's answer, when the error comes from one.
+    """
+
+    code: str = ""
 
 
 class InvalidSpec(BluenoError):

@@ -25,6 +25,7 @@ from blueno.errors import BluenoError
 Issuer = Literal["web", "recorder", "operator"]
 ISSUERS: Final = ("web", "recorder", "operator")
 READ: Final = "read"
+WRITE: Final = "write"  # change the working set
 
 MAX_TTL: Final = 300  # seconds: what ends later is refused, so that a stolen grant is soon worth nothing
 TTL: Final = 120  # seconds that a signer should ask for: leaves room for clocks that differ

@@ -16,7 +16,9 @@ DATASET_KIND: Final = "Dataset"
 DATASETS: Final = "datasets"
 TRAINING_RUN_KIND: Final = "TrainingRun"
 TRAINING_RUNS: Final = "trainingruns"
-KINDS: Final = (DATASET_KIND, TRAINING_RUN_KIND)
+SAMPLE_KIND: Final = "Sample"
+SAMPLES: Final = "samples"
+KINDS: Final = (DATASET_KIND, TRAINING_RUN_KIND, SAMPLE_KIND)
 CLAIM_KIND: Final = "PersistentVolumeClaim"  # owns the data server of what runs have written to it
 
 # Labels and annotations -------------------------------------------------------------------------
@@ -26,10 +28,12 @@ OWNER_UID: Final = f"{GROUP}/owner-uid"
 OWNER_LABELS: Final = {  # the owner's name
     DATASET_KIND: f"{GROUP}/dataset",
     TRAINING_RUN_KIND: f"{GROUP}/training-run",
+    SAMPLE_KIND: f"{GROUP}/sample",
     CLAIM_KIND: f"{GROUP}/claim",
 }
 DATASET_LABEL: Final = OWNER_LABELS[DATASET_KIND]
-# "prepare", "erase" or "train" on Jobs, "data" on claims and volumes, "serve" on data servers, "nfs" on NFS servers:
+# "prepare", "erase", "ingest" or "train" on Jobs, "data" on claims and volumes, "serve" on data servers, "nfs" on NFS
+# servers:
 ROLE_LABEL: Final = f"{GROUP}/role"
 WORK_LABEL: Final = f"{GROUP}/work"
 ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
@@ -40,6 +44,7 @@ PINNED: Final = f"{GROUP}/datasets"  # annotation of a training Job: JSON, data 
 TENANT_NAMESPACE: Final = f"{GROUP}/tenant-namespace"  # on a managed NFS server's objects: whose Datasets it serves
 ASKED_SIZE: Final = f"{GROUP}/asked-size"  # on such a server's claim: the size it was last asked to grow to
 REQUESTED_AT: Final = f"{GROUP}/requested-at"
+REQUEST_KEY: Final = f"{GROUP}/request-key"  # sum of the Idempotency-Key that an object was made under
 REPORT_CA: Final = f"{GROUP}/report-ca"  # pod annotation, read through the downward API
 
 # Other people's: by these it is known who keeps an object as it is in a repository.
@@ -51,6 +56,7 @@ FLUX_LABELS: Final = ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.i
 
 ROLE_PREPARE: Final = "prepare"
 ROLE_ERASE: Final = "erase"
+ROLE_INGEST: Final = "ingest"  # brings Samples into the working set, and takes them out
 ROLE_DATA: Final = "data"
 ROLE_SERVE: Final = "serve"
 ROLE_TRAIN: Final = "train"
@@ -101,6 +107,7 @@ ENV_ADOPT_FROM: Final = "BLUENO_ADOPT_FROM"  # uid of a Dataset seen gone, whose
 ENV_REPORT_URL: Final = "BLUENO_REPORT_URL"
 VOLUME_MOUNT: Final = "/volume"  # the data set's claim, read-write
 SOURCE_MOUNT: Final = "/source"  # a `claim` source's claim, read-only
+SERVED_ROOT: Final = f"{VOLUME_MOUNT}/dataset"  # the data set's own directory, in a data server that takes samples
 TOKEN_FILE: Final = "/var/run/blueno/token"
 REPORT_CA_FILE: Final = "/var/run/blueno-info/report-ca.crt"
 TERMINATION_LOG: Final = "/dev/termination-log"
@@ -108,7 +115,19 @@ TERMINATION_LOG: Final = "/dev/termination-log"
 # What a data server is told: see blueno/dataserver ---------------------------------------------------
 ENV_GRANT_KEYS: Final = "BLUENO_GRANT_KEYS"  # JSON: issuer → PEM of its Ed25519 public key
 ENV_OUTPUTS_CLAIM: Final = "BLUENO_OUTPUTS_CLAIM"  # namespace/name: it serves what runs wrote there, not a data set
+SUBJECT_HEADER: Final = "Blueno-Subject"  # for whom a request is made: goes into the journal of the working set
+UPLOAD_OFFSET: Final = "Upload-Offset"  # header: how much of a large file is there
+BUNDLE_TYPE: Final = "application/vnd.blueno.bundle"  # media type: many samples in one body, blueno/data/bundle.py
+REVISION: Final = "Blueno-Revision"  # header: up to where the working set is that an answer tells of
 DATA_PORT: Final = 8080  # of the data server's pod; its Service listens on 80
+
+# What an ingest pod is told: see blueno/ingest -------------------------------------------------------
+ENV_INGEST: Final = "BLUENO_INGEST"  # JSON of the IngestOptions
+ENV_DATA_SERVER: Final = "BLUENO_DATA_SERVER"  # address of the data set's data server
+SECRET_MOUNTS: Final = "/var/run/blueno-secrets"  # below it one directory for each Secret that a Sample names
+CONFIG_MOUNTS: Final = "/var/run/blueno-manifests"  # the same of ConfigMaps that hold manifests
+INGEST_WORK_PATH: Final = "/v1/ingest/work"  # of the report endpoint
+INGEST_GRANT_PATH: Final = "/v1/ingest/grant"
 
 # What a training pod finds -----------------------------------------------------------------------------
 DATASET_MOUNTS: Final = "/workspace/dataset"  # below it one directory per data set, named like the Dataset
@@ -145,6 +164,9 @@ OWNER_FILE: Final = "owner.json"
 VERSIONS_DIR: Final = "versions"
 WORKS_DIR: Final = "works"
 STAGING_DIR: Final = "staging"
+OBJECTS_DIR: Final = "objects"  # bytes of the working set
+WORKING_DIR: Final = "working"  # its journals
+UPLOADS_DIR: Final = "uploads"  # large files that are still being sent
 MANIFEST_FILE: Final = "manifest.json"
 INDEX_FILE: Final = "index.arrow"
 
@@ -182,6 +204,16 @@ def prep_job_name(name: str, uid: str, work: str, attempt: int) -> str:
 def erase_job_name(name: str, uid: str) -> str:
     """Name of the Job that erases a Dataset's directory."""
     return f"{_stem(name, 24)}-{uid8(uid)}-erase"
+
+
+def ingest_job_name(name: str, uid: str, number: int) -> str:
+    """Name of a Dataset's ingest Job; `number` grows from one to the next that is there at the same time."""
+    return f"{_stem(name, 24)}-{uid8(uid)}-ingest-{number}"
+
+
+def sample_author(uid: str) -> str:
+    """Who put a sample into the working set, when it was a Sample: `by` in its journal."""
+    return f"sample:{uid}"
 
 
 def data_server_name(name: str, uid: str) -> str:

@@ -1,4 +1,4 @@
-"""One POST of JSON to the operator's report endpoint. Called by blueno/reporting.py and blueno/prep/progress.py.
+"""One POST of JSON to the operator's report endpoint. Called by blueno/reporting.py, prep/progress.py and ingest.
 
 Standard library only: it runs in images of users. The token and the CA are read for every call: both are rotated.
 """
@@ -29,14 +29,14 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, what the other side said (at most 4 KiB), and the seconds after which it wants to be asked again."""
+    """Status, what the other side said (its beginning), and the seconds after which it wants to be asked again."""
 
     status: int
     text: str
     retry_after: float
 
 
-def post(endpoint: Endpoint, body: Mapping[str, Any]) -> Answer:
+def post(endpoint: Endpoint, body: Mapping[str, Any], answer_bytes: int = ANSWER_BYTES) -> Answer:
     """Raises OSError, ValueError or http.client.HTTPException when there is no answer."""
     url = urlsplit(endpoint.url)
     headers = {"Content-Type": "application/json"}
@@ -52,7 +52,7 @@ def post(endpoint: Endpoint, body: Mapping[str, Any]) -> Answer:
     try:
         connection.request("POST", url.path or "/", json.dumps(body), headers)
         answer = connection.getresponse()
-        text = answer.read(ANSWER_BYTES).decode(errors="replace")
+        text = answer.read(answer_bytes).decode(errors="replace")
         after = answer.headers.get("Retry-After", "")
         return Answer(answer.status, text, float(after[:6]) if after.isascii() and after.isdecimal() else 0.0)
     finally:

@@ -213,7 +213,7 @@ class Engine:
         if step.in_use is wanted:
             await self._mark_in_use(kind, body, wanted)
         if step.finalizer is wanted:
-            await self._writer.set_finalizer(kind.resource, body, wanted)
+            await self._writer.set_finalizer(kind.resource, body, wanted, owner=step.owner)
 
     async def _hold(self, refs: Sequence[Ref]) -> None:
         """Put `blueno.dev/in-use` on these Datasets. Raises Conflict when one of them is going: plan anew."""

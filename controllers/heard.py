@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from blueno.resources.indexing import IndexReport
+from blueno.resources.ingest import Result
 from blueno.resources.outcome import Progress
 from blueno.resources.training_report import TrainingReport
 from blueno.resources.workload import Admission
@@ -23,6 +24,7 @@ class Heard:
     serve_until: datetime | None = None  # the data server is wanted till then
     training: TrainingReport | None = None  # of a run's pods, of the latest attempt that was heard
     admission: Admission | None = None  # of Kueue, about a Job that is held: only when a Step has asked for it
+    ingest: Result | None = None  # of the ingest pod, about a Sample
 
 
 NOTHING = Heard()

@@ -42,6 +42,7 @@ class ReportKeys:
     certificate: bytes
     key: bytes
     grants: Mapping[str, str]  # issuer: public key by which its grants are known
+    grant_key: bytes = b""  # the operator's own, with which it signs grants
 
 
 async def ensure_keys(cluster: Cluster, namespace: str, report_url: str) -> ReportKeys:
@@ -55,7 +56,7 @@ async def ensure_keys(cluster: Cluster, namespace: str, report_url: str) -> Repo
         secret["data"] = {key: base64.b64encode(value).decode() for key, value in want.items()}
         await cluster.replace(SECRETS, secret)
     grants = {granter: want[f"{granter}.pub"].decode() for granter in GRANTERS}
-    return ReportKeys(want[CA_CERT], want[SERVER_CERT], want[SERVER_KEY], grants)
+    return ReportKeys(want[CA_CERT], want[SERVER_CERT], want[SERVER_KEY], grants, want["operator.key"])
 
 
 def complete(have: Mapping[str, bytes], hosts: tuple[str, ...], now: datetime) -> dict[str, bytes]:

@@ -31,12 +31,15 @@ from controllers.demand import Demand
 from controllers.engine import Engine
 from controllers.fleet import Fleet
 from controllers.holds import Holds
+from controllers.ingests import Ingests
 from controllers.kueue import Workloads
 from controllers.lease import Lease
 from controllers.mirror import Mirror
 from controllers.outputs.kind import OutputsKind
 from controllers.queue import WorkQueue
 from controllers.reports import Reports
+from controllers.sample.kind import SampleKind
+from controllers.sample.roster import Roster
 from controllers.source import Source
 from controllers.streams import Streams
 from controllers.sweep import Sweep
@@ -45,6 +48,8 @@ from controllers.world import World
 from controllers.writer import Writer
 
 log = logging.getLogger("blueno")
+
+START_AGAIN = 5.0  # seconds after a start that failed, by a right that is missing or an API server that does not answer
 
 
 @dataclass
@@ -87,11 +92,12 @@ def register(registry: kopf.OperatorRegistry) -> None:
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         config = OperatorConfig.from_env(os.environ)
         quiet.configure(settings)
+        operator = await _start(config)
         for resource, selector in source.watched(config):
             if selector:
                 settings.watching.label_selectors[resource.group, resource.version, resource.plural] = selector
         source.watch(registry, current, source.watched(config))
-        running.append(await _start(config))
+        running.append(operator)
 
     async def stop(**_: Any) -> None:
         while running:
@@ -108,7 +114,20 @@ def register(registry: kopf.OperatorRegistry) -> None:
 
 
 async def _start(config: OperatorConfig) -> Operator:
+    """A start that fails leaves nothing behind: kopf tries again, and needs the same ports."""
     operator = Operator(config, await Cluster.connect())
+    try:
+        await _bring_up(operator)
+    except BaseException as error:
+        await _stop(operator)
+        if isinstance(error, BluenoError):
+            raise kopf.TemporaryError(f"the operator cannot start yet: {error}", delay=START_AGAIN) from error
+        raise
+    return operator
+
+
+async def _bring_up(operator: Operator) -> None:
+    config = operator.config
     operator.listeners.append(await http.serve_health(config.http_port, operator.alive))
     lease = operator.lease = Lease(operator.cluster, config.namespace, config.identity)
     await lease.acquire()
@@ -118,10 +137,17 @@ async def _start(config: OperatorConfig) -> Operator:
 
     queue = WorkQueue(asyncio.get_running_loop().time)
     demand = Demand(config.serve_seconds)
-    reports = Reports(operator.cluster, operator.cache, queue, demand, config.namespace)
     holds = Holds()
     cache, workloads = operator.cache, Workloads(operator.cluster)
-    kinds = (DatasetKind(world, cache, holds), TrainingRunKind(world, cache), OutputsKind(world, cache))
+    roster = Roster(cache)  # before whatever asks it when a Sample changes
+    own = (DatasetKind(world, cache, holds), TrainingRunKind(world, cache), SampleKind(world, cache, roster))
+    kinds = (*own, OutputsKind(world, cache))
+
+    def news(kind: str, uid: str) -> None:
+        queue.add((kind, uid))
+
+    ingests = Ingests(operator.cluster, cache, roster, demand, news, report_keys.grant_key)
+    reports = Reports(operator.cluster, cache, queue, demand, config.namespace, ingests)
     writer = Writer(operator.cluster, cache)
     engine = Engine(cache, queue, writer, reports.latest, holds, workloads)
     for kind in kinds:
@@ -143,7 +169,6 @@ async def _start(config: OperatorConfig) -> Operator:
     for number in range(config.workers):
         operator.spawn(f"worker-{number}", engine.work(), fatal=True)
     log.info("operator %s is at work", config.identity)
-    return operator
 
 
 async def _stop(operator: Operator) -> None:

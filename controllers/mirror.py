@@ -1,4 +1,4 @@
-"""Datasets and TrainingRuns as rows in PostgreSQL, for people and for search. No decision of the operator rests on it.
+"""Our kinds as rows in PostgreSQL, for people and for search. No decision of the operator rests on it.
 
 What `observer` gives is called by the cache on the event loop and only notes the newest state of an object (see
 pending.py); one thread of its own writes (blueno/db/mirror.py). While PostgreSQL is away nothing piles up: when it is
@@ -24,6 +24,7 @@ from controllers.cache import Body, Observer
 from controllers.dataset import project as datasets
 from controllers.metrics import MIRROR_LAG, MIRROR_ROWS, MIRROR_STATE, MIRROR_UP
 from controllers.pending import BATCH, Changes, Pending
+from controllers.sample import project as samples
 from controllers.training_run import project as training_runs
 
 log = logging.getLogger("blueno.mirror")
@@ -37,6 +38,7 @@ STATEMENT_TIMEOUT_MS = 10_000
 PROJECTIONS: Mapping[str, Callable[[Body], dict[str, Any]]] = {
     names.DATASET_KIND: datasets.project_row,
     names.TRAINING_RUN_KIND: training_runs.project_row,
+    names.SAMPLE_KIND: samples.project_row,
 }
 
 
@@ -143,8 +145,8 @@ class Mirror:
             return self._write(session, batch[:half], copying) + self._write(session, batch[half:], copying)
 
     def _tell(self, state: str, why: str) -> None:
-        MIRROR_STATE.state(state)
         MIRROR_UP.set(1 if state == "working" else 0)
+        MIRROR_STATE.state(state)
         if why and why != self._told:
             log.warning("mirror waits: %s", why)
         self._told = why

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from blueno import names
 from blueno.kube import Cluster
+from blueno.resources.dataset import holds_data
 from blueno.resources.indexing import IndexReport, dataset_of
 from blueno.resources.outcome import Progress
 from controllers.answers import problem, read_body
@@ -26,6 +27,7 @@ from controllers.cache import Body, Cache
 from controllers.callers import Callers
 from controllers.demand import Demand
 from controllers.heard import Heard
+from controllers.ingests import Ingests
 from controllers.outputs.observe import is_for_outputs, observe
 from controllers.outputs.serving import why_not
 from controllers.owners import find_owner
@@ -43,12 +45,21 @@ UNREADABLE_SECONDS = 30  # when the recorder may ask again for a data set that c
 class Reports:
     """The latest of everything that was said, in memory: after a restart of ours everybody says it again."""
 
-    def __init__(self, cluster: Cluster, cache: Cache, queue: WorkQueue, demand: Demand, namespace: str) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        cache: Cache,
+        queue: WorkQueue,
+        demand: Demand,
+        namespace: str,
+        ingests: Ingests | None = None,
+    ) -> None:
         self._cluster = cluster
         self._cache = cache
         self._queue = queue
         self._demand = demand
         self._namespace = namespace  # ours, and of the ServiceAccounts that we know by name
+        self._ingests = ingests
         self._callers = Callers(cluster)
         self._progress: dict[str, Progress] = {}
         self._index: dict[str, IndexReport] = {}
@@ -58,11 +69,22 @@ class Reports:
     def latest(self, uid: str) -> Heard:
         """What was last said about a Dataset or a TrainingRun."""
         until = self._demand.until(uid, datetime.now(UTC))
-        return Heard(self._progress.get(uid), self._index.get(uid), until, self._training.latest(uid))
+        ingest = self._ingests.latest(uid) if self._ingests is not None else None
+        said = self._training.latest(uid)
+        return Heard(self._progress.get(uid), self._index.get(uid), until, said, ingest=ingest)
 
     def routes(self) -> list[web.RouteDef]:
         """Everything the endpoint answers."""
+        routes = (
+            []
+            if self._ingests is None
+            else [
+                web.post(names.INGEST_WORK_PATH, self.ingest_work),
+                web.post(names.INGEST_GRANT_PATH, self.ingest_grant),
+            ]
+        )
         return [
+            *routes,
             web.post("/v1/progress", self.progress),
             web.post("/v1/looked", self.looked),
             web.post("/v1/index", self.index),
@@ -125,7 +147,7 @@ class Reports:
         if isinstance(asked, web.Response):
             return asked
         uid, dataset = asked
-        readable = dataset["status"].get("version") and not dataset["metadata"].get("deletionTimestamp")
+        readable = holds_data(dataset["status"]) and not dataset["metadata"].get("deletionTimestamp")
         now = datetime.now(UTC)
         wait = UNREADABLE_SECONDS
         if readable:
@@ -170,6 +192,20 @@ class Reports:
         if caller is None or not caller.pod_uid:
             return problem(401, NO_POD)
         return await self._training.report(request, caller)
+
+    async def ingest_work(self, request: web.Request) -> web.Response:
+        """An ingest pod: what it has done, and what next. 401; else see Ingests.work."""
+        caller = await self._callers.identify(request)
+        if caller is None or not caller.pod_uid or self._ingests is None:
+            return problem(401, NO_POD)
+        return await self._ingests.work(request, caller)
+
+    async def ingest_grant(self, request: web.Request) -> web.Response:
+        """An ingest pod: a permit for the data server. 401; else see Ingests.grant."""
+        caller = await self._callers.identify(request)
+        if caller is None or not caller.pod_uid or self._ingests is None:
+            return problem(401, NO_POD)
+        return await self._ingests.grant(request, caller)
 
     async def points(self, request: web.Request) -> web.Response:
         """The recorder: what did training runs say since? 200, perhaps after a while; 400, 401."""

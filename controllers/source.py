@@ -21,6 +21,7 @@ from blueno.resources.api import (
     DEPLOYMENTS,
     JOBS,
     PODS,
+    SAMPLES,
     SERVICES,
     STATEFUL_SETS,
     TRAINING_RUNS,
@@ -36,7 +37,7 @@ Interested = Callable[[str, Body], Iterable[Key]]
 OURS = f"{names.MANAGED}=true"
 Watched = tuple[Resource, str]  # resource, label selector
 WATCHED: tuple[Watched, ...] = (
-    *((DATASETS, ""), (TRAINING_RUNS, ""), (JOBS, OURS), (PODS, OURS), (CLAIMS, "")),
+    *((DATASETS, ""), (TRAINING_RUNS, ""), (SAMPLES, ""), (JOBS, OURS), (PODS, OURS), (CLAIMS, "")),
     *((DEPLOYMENTS, OURS), (SERVICES, OURS)),
 )
 # ^ Claims are watched whole: users bring their own.

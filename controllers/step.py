@@ -52,6 +52,7 @@ class Step:
     queue: Ref | None = None  # a Job that is held: what Kueue says of it says more than `message` does
     warning: tuple[str, str] | None = None  # reason and message of a Warning Event of our own
     finalizer: bool | None = None  # blueno.dev/erase on this object
+    owner: Mapping[str, Any] | None = None  # ownerReference that comes with `finalizer`, in the same write
     in_use: bool | None = None  # blueno.dev/in-use on this object
     hold: tuple[Ref, ...] = ()  # Datasets that must carry blueno.dev/in-use before anything of `apply` is made
     confirm: Ref | None = None  # a Job: ask the API server, not the cache, that it and its pods have no more to say

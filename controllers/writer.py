@@ -118,19 +118,31 @@ class Writer:
         return shorten(mounts.in_words(str(mounts.pick(events).get("message", ""))), EVENT_WORDS)
 
     async def set_finalizer(
-        self, resource: Resource, body: Mapping[str, Any], wanted: bool, name: str = names.ERASE_FINALIZER
+        self,
+        resource: Resource,
+        body: Mapping[str, Any],
+        wanted: bool,
+        name: str = names.ERASE_FINALIZER,
+        owner: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Put a finalizer of ours on `body`'s object or take it off; says whether anything was to do.
+        """Put a finalizer of ours on `body`'s object or take it off; says whether anything was to do. With `owner`, an
+        ownerReference, in the same write: others stay, and one to an earlier owner of the same name goes.
 
         The resourceVersion in the patch makes it a compare-and-swap: other people's finalizers are never lost.
         """
         meta = body["metadata"]
         present = list(meta.get("finalizers") or ())
-        if (name in present) == wanted:
+        references = meta.get("ownerReferences") or ()
+        owned = owner is None or any(reference["uid"] == owner["uid"] for reference in references)
+        if (name in present) == wanted and owned:
             return False
         kept = [other for other in present if other != name]
         after = [*kept, name] if wanted else kept
-        patch = {"metadata": {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"], "finalizers": after}}
+        change = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"], "finalizers": after}
+        if owner is not None and not owned:
+            others = [reference for reference in references if _named(reference) != _named(owner)]
+            change["ownerReferences"] = [*others, dict(owner)]
+        patch = {"metadata": change}
         made = await self._cluster.merge(resource, meta["namespace"], meta["name"], patch)
         API_WRITES.labels("patch", resource.kind).inc()
         self._cache.upsert(resource.kind, made)
@@ -173,6 +185,10 @@ class Writer:
             await self._cluster.create(EVENTS, event)
         except Exception as error:
             log.warning("event %s on %s/%s not written: %s", reason, meta["namespace"], meta["name"], error)
+
+
+def _named(reference: Mapping[str, Any]) -> tuple[str, str]:
+    return reference["kind"], reference["name"]
 
 
 def _moment(event: Mapping[str, Any]) -> tuple[str, int]:

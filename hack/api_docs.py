@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 # After the path is set: this runs without an installation.
 from blueno.resources.reasons import DATASET_REASONS, ReasonDoc  # noqa: E402
 from blueno.resources.run_reasons import RUN_REASONS  # noqa: E402
+from blueno.resources.sample_reasons import SAMPLE_REASONS  # noqa: E402
 
 Schema = Mapping[str, Any]
 
@@ -31,12 +32,14 @@ The same texts are in the cluster: `kubectl explain dataset.spec --recursive`.
 General rules:
 
 - Blueno never writes into `spec`, so `kubectl diff` is empty right after `kubectl apply`.
-- `kubectl wait --for=condition=Ready dataset/NAME` waits until a version can be used.
+- `kubectl wait --for=condition=Ready dataset/NAME` waits until a version can be used; with source `upload`, until
+  samples can be uploaded.
 - Tools that wait by themselves (`helm --wait`, GitOps controllers) read `Reconciling` and `Stalled`: `Stalled` is True
   when a person must act first.
 - To ask again without changing the spec, set an annotation to the time:
   `kubectl annotate dataset NAME --overwrite blueno.dev/requested-at=$(date -u +%FT%TZ)`.
-  While stalled this tries the same work again with what was done so far; otherwise the source is read again.
+  While stalled this tries the same work again with what was done so far; otherwise the source is read again, and the
+  samples that people have added are sealed with it into a new version.
   Once acted on, the value stands in `status.lastHandledRequest`.
 """
 
@@ -53,8 +56,15 @@ The reason of the `Succeeded` condition, and the STATUS column of `kubectl get t
 renamed. **Stalled**: the run is over and has failed. **Heals**: it goes on by itself.
 """
 
+SAMPLE_REASONS_INTRO = """\
+The reason of the `Ready` condition, and the STATUS column of `kubectl get samples`. More may come; none is renamed.
+**Stalled**: nothing goes on until a person acts. **Heals**: Blueno tries again by itself, with growing pauses. What all
+Samples of a data set wait for is said by the first ten in line; the others are `Pending`.
+"""
+
 REASONS: Mapping[str, tuple[str, Mapping[Any, ReasonDoc]]] = {
     "Dataset": (REASONS_INTRO, DATASET_REASONS),
+    "Sample": (SAMPLE_REASONS_INTRO, SAMPLE_REASONS),
     "TrainingRun": (RUN_REASONS_INTRO, RUN_REASONS),
 }
 
@@ -77,7 +87,7 @@ def type_text(schema: Schema) -> str:
         return " | ".join(f"`{value}`" for value in schema["enum"])
     if schema.get("x-kubernetes-int-or-string"):
         return "quantity"
-    kind: str = schema.get("type", "")
+    kind: str = schema.get("type", "any JSON")
     if kind == "string":
         return "time" if schema.get("format") == "date-time" else f"text ≤ {schema['maxLength']}"
     if kind == "integer":

@@ -59,10 +59,15 @@ def walk(schema: Schema, path: str = "", in_list: bool = False) -> Iterator[Node
         yield from walk(schema["additionalProperties"], f"{path}{{}}", in_list)
 
 
+def is_any_json(schema: Schema) -> bool:
+    """A value of whatever type: nothing but its description can be said of it."""
+    return set(schema) == {"x-kubernetes-preserve-unknown-fields", "description"}
+
+
 def check_structure(node: Node) -> Iterator[str]:
     """Every node has a type; nothing that a structural schema forbids."""
     schema = node.schema
-    if "type" not in schema and not schema.get("x-kubernetes-int-or-string"):
+    if "type" not in schema and not (schema.get("x-kubernetes-int-or-string") or is_any_json(schema)):
         yield "has no type"
     for word in ("$ref", "anyOf", "oneOf", "allOf", "not", "nullable", "uniqueItems", "definitions"):
         if word in schema:
@@ -85,6 +90,7 @@ def check_bounds(node: Node) -> Iterator[str]:
     if kind == "array" and "x-kubernetes-list-type" not in schema:
         yield "is a list without x-kubernetes-list-type"
     is_map = "additionalProperties" in schema or schema.get("x-kubernetes-preserve-unknown-fields")
+    is_map = is_map and not is_any_json(schema)  # parse bounds it (blueno/resources/sample.py)
     if is_map and "maxProperties" not in schema:
         yield "is a map without maxProperties"
     if kind == "integer" and "format" not in schema:

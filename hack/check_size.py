@@ -22,7 +22,10 @@ MAX_PARAMETERS = 6
 SKIPPED = {"node_modules", "build", "dist", "__pycache__", "static"}
 
 # path, or path:function → why it may be larger. Empty is how it should be; an entry that is not needed is a finding.
-ALLOWED: Mapping[str, str] = {}
+ALLOWED: Mapping[str, str] = {
+    "blueno/client/platform.py:create_sample": "the signature of 2019: scripts call it by position",
+    "blueno/client/platform.py:register_sample": "the signature of 2019: scripts call it by position",
+}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -28,6 +28,8 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 UID = "0a1b2c3d-1111-4222-8333-444455556666"
 SOURCE: Mapping[str, Any] = {"tfds": {"name": "mnist"}}
 WORK = Work(SOURCE, {"type": "auto"})
+UPLOAD: Mapping[str, Any] = {"upload": {}}
+OPENING = Work(UPLOAD, {"type": "auto"})  # of a Dataset that takes uploads: its first work
 OTHER = Work({"tfds": {"name": "mnist", "version": "3.0.1"}}, {"type": "auto"})  # another work of the same Dataset
 IMAGE = "example.org/prep:1"
 GRANT_KEYS = '{"operator": "PEM 3", "recorder": "PEM 2", "web": "PEM 1"}'
@@ -88,6 +90,11 @@ def a_status(outcome: str = "", attempt: int = 1, work: Work = WORK, **more: Any
         done["requestedAt"] = work.requested_at
     version = {"version": dict(VERSION), "samples": VERSION["samples"]} if outcome == "Sealed" else {}
     return {"observedGeneration": 1, "work": done, **version, **more}
+
+
+def an_open_status(work: Work = OPENING, attempt: int = 1, **more: Any) -> dict[str, Any]:
+    """Status of a Dataset that takes uploads and has no version yet."""
+    return a_status("Open", attempt, work, working={"accepts": True}, **more)
 
 
 def stalled(reason: str, message: str) -> dict[str, Any]:
@@ -163,9 +170,9 @@ def a_pod(name: str = "pod-1", **changes: Any) -> PodView:
 
 def an_ended_pod(outcome: Outcome | None = None, name: str = "pod-1", **changes: Any) -> PodView:
     """A pod that ended with `outcome`, or without a word."""
-    sealed = outcome is not None and outcome.sealed
-    given = {"exit_code": 0 if sealed else 1} | changes
-    return a_pod(name, phase="Succeeded" if sealed else "Failed", outcome=outcome, **given)
+    done = outcome is not None and outcome.done
+    given = {"exit_code": 0 if done else 1} | changes
+    return a_pod(name, phase="Succeeded" if done else "Failed", outcome=outcome, **given)
 
 
 def a_job(attempt: int = 1, work: Work = WORK, name: str = "", **changes: Any) -> JobView:
@@ -233,6 +240,12 @@ def sealed_outcome(**changes: Any) -> Outcome:
         capacity_bytes=10 << 30,
         free_bytes=9 << 30,
     )
+    return replace(outcome, **changes)
+
+
+def open_outcome(**changes: Any) -> Outcome:
+    """A volume that is ready for samples."""
+    outcome = Outcome(sealed=False, opened=True, writable=True, capacity_bytes=10 << 30, free_bytes=9 << 30)
     return replace(outcome, **changes)
 
 

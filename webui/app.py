@@ -28,6 +28,7 @@ from webui.looked import Looked
 from webui.metrics import Metrics
 from webui.passwords import Passwords
 from webui.pipeline import Pipeline
+from webui.quotas import Quotas
 from webui.routes import Registry
 from webui.server import Server
 from webui.services import Services
@@ -95,6 +96,7 @@ def _services(
         cursors=Cursors(keys.cursor),
         data_servers=DataServers(keys.web, addresses),
         looked=Looked(config, metrics),
+        quotas=Quotas(config.upload_rate),
         hub=Hub(metrics),
         metrics=metrics,
         static=Static(config.static),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from aiohttp import web
 
-from blueno.db import people
+from blueno.db import audit
 from blueno.db.connect import Cursor
 from webui.auth import Identity
 from webui.problems import Problem
@@ -35,10 +36,17 @@ class Call:
     resource: str = ""  # of the audit row, when it is not the path's
     subject: str = ""  # name in the audit row, when it is not the path's
     detail: dict[str, Any] = field(default_factory=dict)  # for the audit row
+    outcome: dict[str, Any] = field(default_factory=dict)  # for the audit row, known when it is done
     audited: bool = False
     intent: int | None = None  # id of the audit row that was written before the deed
     headers: dict[str, str] = field(default_factory=dict)  # for the answer
     began: float = field(default_factory=time.monotonic)
+    moment: datetime = field(default_factory=lambda: datetime.now(UTC))  # the same for the same Idempotency-Key
+
+    @property
+    def is_of_2019(self) -> bool:
+        """Whether a client of 2019 may be waiting for the answer."""
+        return self.route is not None and self.route.is_of_2019
 
     @property
     def person(self) -> Identity:
@@ -57,7 +65,7 @@ class Call:
 
         def both(cursor: Cursor) -> T:
             done = work(cursor, *args, **kwargs)
-            people.insert_audit(cursor, row)
+            audit.insert_audit(cursor, row)
             return done
 
         result = await self.services.database.write(both)
@@ -68,12 +76,12 @@ class Call:
         """To be called right before a write that is no transaction of the database: whatever becomes of this process,
         the audit table says that it was about to happen. Raises Problem when that cannot be written down.
         """
-        self.intent = await self.services.database.write(people.insert_audit, self.audit_row("intended"))
+        self.intent = await self.services.database.write(audit.insert_audit, self.audit_row("intended"))
 
-    def audit_row(self, outcome: str, **detail: Any) -> people.AuditRow:
+    def audit_row(self, outcome: str, **detail: Any) -> audit.AuditRow:
         """Who tried what on this request."""
         assert self.route is not None  # noqa: S101  # only routes are audited
-        return people.AuditRow(
+        return audit.AuditRow(
             actor=self.identity.email if self.identity else "",
             verb=self.route.audit,
             resource=self.resource or _resource(self.route),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ class WebConfig:
     http_port: int = 8080  # BLUENO_HTTP_PORT
     metrics_port: int = 9090  # BLUENO_METRICS_PORT
     public_url: str = ""  # BLUENO_PUBLIC_URL, for example https://blueno.example.org
+    upload_rate: int = 256 << 20  # BLUENO_UPLOAD_MIB_PER_SECOND, of one person; 0: as fast as it goes
+    upload_limit: int = 64 << 30  # BLUENO_UPLOAD_LIMIT_GIB, of one file
+    default_namespace: str = "default"  # BLUENO_DEFAULT_NAMESPACE: where clients of 2019 are whose user may enter all
     proxies: Proxies = field(default_factory=Proxies)  # BLUENO_TRUSTED_PROXIES: whose X-Forwarded-For is believed
 
     @property
@@ -55,6 +59,9 @@ class WebConfig:
             http_port=_port(env, "BLUENO_HTTP_PORT", cls.http_port),
             metrics_port=_port(env, "BLUENO_METRICS_PORT", cls.metrics_port),
             public_url=_url(env, "BLUENO_PUBLIC_URL"),
+            upload_rate=_whole(env, "BLUENO_UPLOAD_MIB_PER_SECOND", cls.upload_rate >> 20) << 20,
+            upload_limit=max(1, _whole(env, "BLUENO_UPLOAD_LIMIT_GIB", cls.upload_limit >> 30)) << 30,
+            default_namespace=_namespace(env, "BLUENO_DEFAULT_NAMESPACE", cls.default_namespace),
             proxies=Proxies(parse_networks(env.get("BLUENO_TRUSTED_PROXIES", ""), "BLUENO_TRUSTED_PROXIES")),
         )
 
@@ -71,6 +78,20 @@ def _port(env: Mapping[str, str], key: str, default: int) -> int:
     if not (value.isascii() and value.isdecimal()) or int(value[:6]) > 65535:
         raise InvalidSpec(key, f"must be a port from 0 (any free one) to 65535, not {value[:40]!r}")
     return int(value)
+
+
+def _whole(env: Mapping[str, str], key: str, default: int) -> int:
+    value = env.get(key) or str(default)
+    if not (value.isascii() and value.isdecimal()) or len(value) > 6:
+        raise InvalidSpec(key, f"must be a whole number from 0 to 999999, not {value[:40]!r}")
+    return int(value)
+
+
+def _namespace(env: Mapping[str, str], key: str, default: str) -> str:
+    value = env.get(key) or default
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", value):
+        raise InvalidSpec(key, f"must be the name of a namespace, not {value[:80]!r}")
+    return value
 
 
 def _url(env: Mapping[str, str], key: str) -> str:

@@ -14,16 +14,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
 
 from blueno import names
-from blueno.db.datasets import DatasetRow
 from blueno.grants import READ, TTL, Grant, outputs_of, sign
 from webui.headers import secured
 from webui.problems import Problem, later
+from webui.quotas import AT_ONCE as UPLOADS_AT_ONCE
 
 log = logging.getLogger("blueno.web.dataservers")
 
@@ -34,6 +35,7 @@ ORIGINALS_AT_ONCE = 16  # apart from pictures: a download may take long
 WAIT_SECONDS = 10.0
 ANSWER_LIMIT = 64 << 20  # bytes of a picture; originals may be of any size
 CONNECT_SECONDS = 2.0
+KEPT_SECONDS = 5.0  # idle connections: less than the data server keeps them, or one is used that closes in this moment
 SILENCE_SECONDS = 20.0
 WRITE_SECONDS = 30.0  # for one chunk to reach the client
 GRACE_SECONDS = 60.0  # for an answer, and one second more for every RATE bytes
@@ -47,10 +49,21 @@ _PASSED_ON = ("If-None-Match", "If-Range", "Range")
 _PASSED_BACK = ("Content-Length", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified", "Blueno-Sheet")
 
 
+class Place(Protocol):
+    """A data set: its row, or anything else that tells one."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+
+
 class Addresses:
     """Where the operator's Services are; tests have others."""
 
-    def dataset(self, row: DatasetRow) -> str:
+    def dataset(self, row: Place) -> str:
         """Of a data set's data server."""
         return names.data_server_url(row.namespace, row.name, row.uid)
 
@@ -88,18 +101,20 @@ class DataServers:
     def __init__(self, key: bytes, addresses: Addresses | None = None) -> None:
         self._key = key
         self._addresses = addresses or Addresses()
-        self._grants: OrderedDict[tuple[str, str], tuple[float, str]] = OrderedDict()
+        self._grants: OrderedDict[tuple[str, str, str], tuple[float, str]] = OrderedDict()
         self._slots = {False: asyncio.Semaphore(AT_ONCE), True: asyncio.Semaphore(ORIGINALS_AT_ONCE)}
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=AT_ONCE + ORIGINALS_AT_ONCE, ttl_dns_cache=10),
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=AT_ONCE + ORIGINALS_AT_ONCE + UPLOADS_AT_ONCE, ttl_dns_cache=10, keepalive_timeout=KEPT_SECONDS
+            ),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
     async def close(self) -> None:
-        await self._session.close()
+        await self.session.close()
 
-    def of_dataset(self, row: DatasetRow) -> Source:
+    def of_dataset(self, row: Place) -> Source:
         """A data set's own server."""
         return Source(self._addresses.dataset(row), row.uid, f"{row.namespace}/{row.name}", "the data set's")
 
@@ -125,12 +140,12 @@ class DataServers:
         source = wanted.source
         url = source.url + wanted.path + (f"?{urlencode(wanted.query)}" if wanted.query else "")
         headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
-        headers["Authorization"] = f"Bearer {self._grant(source.grant, subject)}"
+        headers["Authorization"] = f"Bearer {self.grant(source.grant, subject)}"
         headers["Accept-Encoding"] = "identity"
         method = "HEAD" if request.method == "HEAD" else "GET"
         try:
             limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
-            async with self._session.request(
+            async with self.session.request(
                 method, url, headers=headers, allow_redirects=False, timeout=limits
             ) as answer:
                 await _refuse(answer, source.whose)
@@ -146,13 +161,16 @@ class DataServers:
                 502, "data_server_failed", f"{source.whose} server gave an answer that makes no sense"
             ) from None
 
-    def _grant(self, about: str, subject: str) -> str:
-        until, text = self._grants.get((about, subject), (0.0, ""))
+    def grant(self, about: str, subject: str, action: str = READ) -> str:
+        """A grant for one action on this data set or directory, used again for a while."""
+        known = (about, subject, action)
+        until, text = self._grants.get(known, (0.0, ""))
         if until > time.monotonic():
             return text
-        text = sign(Grant("web", about, (READ,), int(time.time()) + TTL, subject), self._key)
-        self._grants[about, subject] = (time.monotonic() + GRANT_SECONDS, text)
-        self._grants.move_to_end((about, subject))
+        actions = (READ,) if action == READ else (READ, action)  # whoever may change may look
+        text = sign(Grant("web", about, actions, int(time.time()) + TTL, subject), self._key)
+        self._grants[known] = (time.monotonic() + GRANT_SECONDS, text)
+        self._grants.move_to_end(known)
         while len(self._grants) > GRANTS_KEPT:
             self._grants.popitem(last=False)
         return text
@@ -162,7 +180,7 @@ async def _refuse(answer: aiohttp.ClientResponse, whose: str) -> None:
     """Raises the Problem that an error of the data server is for our client."""
     if answer.status in (200, 206, 304):
         return
-    code, detail = _said(await answer.content.read(4096))
+    code, detail = said(await answer.content.read(4096))
     if answer.status == 416:
         headers = {"Content-Range": answer.headers["Content-Range"]} if "Content-Range" in answer.headers else {}
         raise Problem(416, "range_not_satisfiable", "there are no such bytes", headers=headers)
@@ -176,7 +194,7 @@ async def _refuse(answer: aiohttp.ClientResponse, whose: str) -> None:
     raise Problem(502, "data_server_failed", f"{whose} server could not make this; its log says why")
 
 
-def _said(raw: bytes) -> tuple[str, str]:
+def said(raw: bytes) -> tuple[str, str]:
     """(code, detail) of a problem; empty where the answer is something else."""
     try:
         body = json.loads(raw)

@@ -16,6 +16,7 @@ _WHOLE = re.compile(r"-?[0-9]{1,40}")
 _REAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?")
 _ROWS = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})?(,[0-9]{1,9}(-[0-9]{1,9})?)*")
 MISSING: Any = object()
+LEFT_OUT: Any = object()  # as default: a field that was not given is not there, unlike one that is null
 
 
 class Wrong(Exception):
@@ -159,6 +160,22 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Optional:
+    """Null, or a value of a kind; of bodies only."""
+
+    kind: Kind
+
+    def parse(self, text: str) -> Any:
+        return self.kind.parse(text)
+
+    def check(self, value: Any) -> Any:
+        return None if value is None else self.kind.check(value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [self.kind.schema(), {"type": "null"}]}
+
+
+@dataclass(frozen=True)
 class ListOf:
     """A JSON list of values of one kind."""
 
@@ -189,7 +206,7 @@ class ListOf:
 
 @dataclass(frozen=True)
 class Field:
-    """A member of an Object. `default` stands in when it is left out; without one it is required."""
+    """A member of an Object. `default` stands in when it is left out; without one it is required. See LEFT_OUT."""
 
     kind: Kind
     default: Any = MISSING
@@ -213,7 +230,8 @@ class Object:
             if name not in value:
                 if known.default is MISSING:
                     errors.append(FieldError(f".{name}", "is missing"))
-                taken[name] = known.default
+                if known.default is not LEFT_OUT:
+                    taken[name] = known.default
                 continue
             try:
                 taken[name] = known.kind.check(value[name])

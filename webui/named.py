@@ -1,7 +1,7 @@
-"""What a TrainingRun's spec gives its pod access to: each is reviewed for the person before the run is made. Pure.
+"""What a spec gives pods access to: each is reviewed for the person before the object is made. Pure.
 
-Called by api/training_run_writes.py. The operator makes the pod with its own rights: without the review, whoever may
-create runs could read every Secret and claim of the namespace through one.
+Called by api/reviewed.py for TrainingRuns and Datasets. The operator makes the pod with its own rights: without the
+review, whoever may create such objects could read every Secret and claim of the namespace through one.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ _REFERENCES: Final[Mapping[str, Resource]] = {  # {name} or a list of such
     "imagePullSecrets": SECRETS,
     "configMapRef": CONFIG_MAPS,
     "configMapKeyRef": CONFIG_MAPS,
+    "existingClaim": CLAIMS,  # of a Dataset's storage
+    "claim": CLAIMS,  # a Dataset's source
 }
 _NAMES: Final[Mapping[str, Resource]] = {
     "secretName": SECRETS,
@@ -36,7 +38,7 @@ _NAMES: Final[Mapping[str, Resource]] = {
     "claimName": CLAIMS,
     "serviceAccountName": SERVICE_ACCOUNTS,
 }
-_FREE: Final = ("parameters", "nodeSelector")  # their keys are the person's own words
+_FREE: Final = ("parameters", "nodeSelector", "metadata")  # their keys are the person's own words
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def _walk(place: str, key: str, value: Any) -> Iterator[Named]:
     if key in _REFERENCES:
         for where, name in _names(value, place):
             yield Named(where, _REFERENCES[key], name)
-    elif key in _NAMES and isinstance(value, str):
+    if key in _NAMES and isinstance(value, str):
         yield Named(place, _NAMES[key], value)
         if _NAMES[key] is SERVICE_ACCOUNTS:
             # The program runs with that account's rights, which is as much as making a pod of one's own.

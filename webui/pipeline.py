@@ -14,10 +14,10 @@ from typing import Any
 
 from aiohttp import HttpVersion10, web
 
-from blueno.db.people import insert_audit, settle_audit
-from webui import requests
+from blueno.db.audit import insert_audit, settle_audit
+from webui import idempotency, requests
 from webui.access import CONTENT
-from webui.auth import COOKIE, COOKIE_SECONDS
+from webui.auth import COOKIE, COOKIE_SECONDS, SAFE
 from webui.call import Call
 from webui.headers import OPENER_POLICY, secured
 from webui.limits import Buckets
@@ -33,7 +33,12 @@ AT_ONCE = 256  # requests in hand, streams not counted
 ANSWER_SECONDS = 60.0
 _NOT_AUDITED = (400, 408, 413, 415, 417, 422, 429)
 DATA = (Permission.LIST, Permission.READ, Permission.CONTENT)
-_WRITES = {Permission.CREATE: "create", Permission.CHANGE: "patch", Permission.DELETE: "delete"}
+_WRITES = {
+    Permission.CREATE: "create",
+    Permission.CHANGE: "patch",
+    Permission.WRITE: "update",
+    Permission.DELETE: "delete",
+}
 
 
 class Pipeline:
@@ -52,14 +57,14 @@ class Pipeline:
         try:
             answer = await self._bounded(call)
         except Problem as problem:
-            answer = problem.response(call.id)
+            answer = problem.response(call.id, for_2019=call.is_of_2019)
             await self._audit_failure(call, problem)
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
             log.exception("an error that nobody caught", extra={"request": call.id, "path": request.path})
             mistake = Problem(500, "internal", "something went wrong here; the log says what, under this request's id")
-            answer = mistake.response(call.id)
+            answer = mistake.response(call.id, for_2019=call.is_of_2019)
             await self._audit_failure(call, mistake)
         if answer.status >= 400 and request.writer.output_size > 0:  # an answer had begun
             if request.transport is not None:
@@ -96,9 +101,9 @@ class Pipeline:
         segments = requests.segments(request.rel_url.raw_path)
         if not segments or {".", ".."} & set(segments):
             raise not_found()
-        if segments[0] not in ("api", "healthz", "readyz"):
-            return self._static(call, segments)
         route, raw, allowed = self._services.registry.find(request.method, segments)
+        if _is_a_page(request, segments, route, allowed):
+            return self._static(call, segments)
         if route is None:
             if not allowed:
                 raise not_found()
@@ -109,6 +114,7 @@ class Pipeline:
         values = requests.path_values(route, raw)
         if values is None:
             raise not_found()
+        values |= requests.header_values(route, request)
         call.values = values | requests.query_values(route, request.rel_url.raw_query_string)
         call.body = await requests.body_value(route, request)
         await self._permit(call, route)
@@ -116,12 +122,12 @@ class Pipeline:
             limit.reschedule(None)
             self._in_hand -= 1
         try:
-            answer = await route.handler(call)
+            answer = await idempotency.answered(call) if route.keyed else await route.handler(call)
         finally:
             if route.streams:
                 self._in_hand += 1
         if route.audit and not call.audited:
-            await self._audit(call, "ok")
+            await self._audit(call, "ok", **call.outcome)
         return answer if isinstance(answer, web.StreamResponse) else self._made(call, answer)
 
     async def _admit(self, call: Call, route: Route) -> None:
@@ -147,7 +153,7 @@ class Pipeline:
                 call.headers["Blueno-Stale-Seconds"] = str(int(age))
         access, about, name = self._services.access, route.about, ""
         if route.permission is Permission.CREATE:
-            call.values = {**call.values, "namespace": call.body["namespace"], "name": call.body["name"]}
+            call.values = {"namespace": call.body.get("namespace"), **call.values, "name": call.body["name"] or ""}
         elif route.permission in OF_AN_OBJECT:
             name, sub = call.values["name"], CONTENT if route.permission is Permission.CONTENT else ""
             if not await access.may(call.person, "get", about, call.values["namespace"], name, sub):
@@ -238,3 +244,16 @@ class Pipeline:
         }
         quiet = route in ("/healthz", "/readyz") and answer.status < 400
         access_log.log(logging.DEBUG if quiet else logging.INFO, "answered", extra=extra)
+
+
+def _is_a_page(
+    request: web.BaseRequest, segments: tuple[str, ...], route: Route | None, allowed: tuple[str, ...]
+) -> bool:
+    """Whether the front end answers: it shares the root with the paths of 2019, and a browser that goes to a page says
+    that it wants HTML."""
+    if segments[0] in ("api", "healthz", "readyz"):
+        return False
+    if route is None and not allowed:
+        return True
+    wants_page = "text/html" in request.headers.get("Accept", "").lower() and "Authorization" not in request.headers
+    return request.method in SAFE and wants_page

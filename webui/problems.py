@@ -15,7 +15,7 @@ from blueno import names
 from blueno.resources.api import Resource
 
 MEDIA_TYPE = "application/problem+json"
-_WORDS = {names.DATASET_KIND: "data set", names.TRAINING_RUN_KIND: "training run"}
+_WORDS = {names.DATASET_KIND: "data set", names.SAMPLE_KIND: "sample", names.TRAINING_RUN_KIND: "training run"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Problem(Exception):
     errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     close: bool = False  # the connection cannot be used any more (a body that was not read …)
+    more: Mapping[str, Any] = field(default_factory=dict)  # further members, by name
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.detail}"
@@ -52,11 +53,12 @@ class Problem(Exception):
         }
         if self.errors:
             body["errors"] = [{"field": error.field, "message": error.message} for error in self.errors]
-        return body
+        return {**self.more, **body}
 
-    def response(self, request_id: str) -> web.Response:
-        """The whole answer."""
-        text = json.dumps(self.body(request_id), ensure_ascii=False)
+    def response(self, request_id: str, *, for_2019: bool = False) -> web.Response:
+        """The whole answer. Clients of 2019 read a member `message`."""
+        body = self.body(request_id)
+        text = json.dumps(body | {"message": self.detail} if for_2019 else body, ensure_ascii=False)
         answer = web.Response(status=self.status, text=text, content_type=MEDIA_TYPE, headers=self.headers)
         if self.close:
             answer.force_close()

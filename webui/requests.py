@@ -5,7 +5,6 @@ Nothing that comes out of here holds NUL, half surrogate pairs, NaN, or a key tw
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -14,23 +13,16 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
+from webui.bodies import BODY_LIMIT, Incoming, Patience, UploadPatience
 from webui.kinds import Wrong
 from webui.problems import FieldError, Problem, invalid
-from webui.routes import Route
+from webui.routes import Param, Route, Stream
 
-BODY_LIMIT = 64 << 10  # bytes
+__all__ = ("BODY_LIMIT", "Patience", "body_value", "header_values", "parse_json", "path_values", "query_values")
+
 QUERY_LIMIT = 6144  # characters
 DEPTH_LIMIT = 32  # of JSON in JSON
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_WHOLE = re.compile(r"[0-9]{1,18}")
-
-
-class Patience:
-    """How long a body may take: a few seconds, then at least so many bytes a second."""
-
-    first_seconds = 5.0
-    rate = 1024.0  # bytes a second
-    total_seconds = 60.0
 
 
 def segments(raw_path: str) -> tuple[str, ...]:
@@ -58,13 +50,38 @@ def query_values(route: Route, raw_query: str) -> dict[str, Any]:
     for name, param in known.items():
         values[param.key or name] = param.default
         if name in given:
-            try:
-                values[param.key or name] = param.kind.parse(given[name])
-            except Wrong as error:
-                errors += [FieldError(f"query.{name}{e.field}", e.message) for e in error.errors]
+            errors += _take(values, param, given[name], "query")
+        elif param.required:
+            errors.append(FieldError(f"query.{name}", "is missing"))
     if errors:
         raise invalid(errors[:20])
     return values
+
+
+def header_values(route: Route, request: web.BaseRequest) -> dict[str, Any]:
+    """Request headers that a route declares, with defaults. Raises Problem 422 for missing, repeated and bad ones."""
+    values: dict[str, Any] = {}
+    errors: list[FieldError] = []
+    for param in route.headers:
+        given = request.headers.getall(param.name, [])
+        values[param.key or param.name] = param.default
+        if len(given) > 1:
+            errors.append(FieldError(f"header.{param.name}", "stands more than once"))
+        elif given:
+            errors += _take(values, param, given[0], "header")
+        elif param.required:
+            errors.append(FieldError(f"header.{param.name}", "is missing"))
+    if errors:
+        raise invalid(errors)
+    return values
+
+
+def _take(values: dict[str, Any], param: Param, text: str, where: str) -> list[FieldError]:
+    try:
+        values[param.key or param.name] = param.kind.parse(text)
+    except Wrong as error:
+        return [FieldError(f"{where}.{param.name}{e.field}", e.message) for e in error.errors]
+    return []
 
 
 def path_values(route: Route, raw: Mapping[str, str]) -> dict[str, Any] | None:
@@ -76,47 +93,39 @@ def path_values(route: Route, raw: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 async def body_value(route: Route, request: web.BaseRequest) -> Any:
-    """The JSON body a route wants, checked; None for routes without one, which get none."""
+    """The body a route wants: JSON that was checked, or an Incoming to be read; None for routes that get none."""
+    if route.stream is not None:
+        return _stream(route.stream, request)
     if route.body is None:
         _refuse_body(request)
         return None
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Problem(415, "unsupported_encoding", "send the body as it is, without Content-Encoding", close=True)
+    if route.may_be_empty and not _has_body(request):
+        return route.body.check({})
+    _refuse_encoding(request)
     if request.content_type != "application/json":
         raise Problem(415, "unsupported_media_type", "send JSON, with Content-Type: application/json", close=True)
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
         raise Problem(415, "unsupported_media_type", "send JSON in UTF-8", close=True)
-    value = parse_json(await read_body(request))
+    value = parse_json(await Incoming(request, BODY_LIMIT).whole())
     try:
         return route.body.check(value)
     except Wrong as error:
         raise invalid([FieldError(f"body{e.field}", e.message) for e in error.errors]) from None
 
 
-async def read_body(request: web.BaseRequest, patience: type[Patience] = Patience) -> bytes:
-    """At most BODY_LIMIT bytes, in bounded time. Raises Problem 413, 408, 400, 417."""
-    length = request.headers.get("Content-Length", "0")
-    if not _WHOLE.fullmatch(length):
-        raise Problem(400, "bad_request", "Content-Length is not a number", close=True)
-    if int(length) > BODY_LIMIT:
-        raise _too_large()
-    await _continue(request)
-    loop = asyncio.get_running_loop()
-    start, body = loop.time(), bytearray()
-    while True:
-        allowed = min(patience.first_seconds + len(body) / patience.rate, patience.total_seconds)
-        try:
-            async with asyncio.timeout_at(start + allowed):
-                chunk, _ = await request.content.readchunk()
-        except TimeoutError:
-            raise Problem(408, "body_too_slow", "the body did not arrive in time", close=True) from None
-        except (web.RequestPayloadError, ConnectionError, ValueError) as error:
-            raise Problem(400, "bad_request", f"the body broke off: {type(error).__name__}", close=True) from None
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            raise _too_large()
-        if not chunk and request.content.at_eof():
-            return bytes(body)
+def _stream(wanted: Stream, request: web.BaseRequest) -> Incoming:
+    """Nothing of it is read yet."""
+    _refuse_encoding(request)
+    if request.content_type != wanted.media and not wanted.any_media:
+        raise Problem(415, "unsupported_media_type", f"send it with Content-Type: {wanted.media}", close=True)
+    if not _has_body(request):
+        raise Problem(400, "bad_request", "there is no body", close=True)
+    return Incoming(request, wanted.limit, UploadPatience)
+
+
+def _refuse_encoding(request: web.BaseRequest) -> None:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Problem(415, "unsupported_encoding", "send the body as it is, without Content-Encoding", close=True)
 
 
 def parse_json(raw: bytes) -> Any:
@@ -166,24 +175,13 @@ def _depth(text: str) -> int:
     return deepest
 
 
+def _has_body(request: web.BaseRequest) -> bool:
+    return request.body_exists and request.headers.get("Content-Length", "") != "0"
+
+
 def _refuse_body(request: web.BaseRequest) -> None:
-    if request.body_exists and request.headers.get("Content-Length", "") != "0":
+    if _has_body(request):
         raise Problem(413, "no_body_wanted", "this request takes no body", close=True)
-
-
-async def _continue(request: web.BaseRequest) -> None:
-    """Answers `Expect: 100-continue`, now that the body is wanted."""
-    expected = request.headers.get("Expect")
-    if expected is None:
-        return
-    if expected.lower() != "100-continue":
-        raise Problem(417, "expectation_failed", "only Expect: 100-continue is understood", close=True)
-    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    request.writer.output_size = 0  # or the answer proper would count as sent already
-
-
-def _too_large() -> Problem:
-    return Problem(413, "body_too_large", f"a body has at most {BODY_LIMIT} bytes", close=True)
 
 
 def _decoded(text: str, where: str) -> str:

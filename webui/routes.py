@@ -34,21 +34,36 @@ class Permission(enum.Enum):
     CONTENT = "content"  # get datasets/content {namespace}/{name}: pixels and bytes
     CREATE = "create"  # create {namespace}/{name}, which the body names
     CHANGE = "change"  # get and patch {namespace}/{name}
+    WRITE = "write"  # get and update {namespace}/{name}: its samples
     DELETE = "delete"  # get and delete {namespace}/{name}
 
 
-OF_AN_OBJECT = (Permission.READ, Permission.CONTENT, Permission.CHANGE, Permission.DELETE)
+OF_AN_OBJECT = (Permission.READ, Permission.CONTENT, Permission.CHANGE, Permission.WRITE, Permission.DELETE)
 
 
 @dataclass(frozen=True)
 class Param:
-    """A query parameter; it may stand once. Handlers find it under `key`, or under its name when that is empty."""
+    """A query parameter or header; it may stand once. Handlers find it under `key`, or under its name when that is
+    empty.
+    """
 
     name: str
     kind: Kind
     default: Any = None
     about: str = ""
     key: str = ""
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A body that is passed on as it comes and never held whole: its media type, and how many bytes it may have."""
+
+    media: str
+    limit: int
+    about: str = ""
+    any_media: bool = False  # what the caller calls it does not matter
+    schema: Mapping[str, Any] = field(default_factory=dict)  # for the document
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,7 @@ class Reply:
     schema: str = ""
     media: str = ""
     about: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)  # name: what it says
 
 
 @dataclass(frozen=True)
@@ -85,12 +101,21 @@ class Route:
     summary: str
     replies: tuple[Reply, ...]
     query: tuple[Param, ...] = ()
+    headers: tuple[Param, ...] = ()
     body: Object | None = None
+    stream: Stream | None = None  # instead of `body`
+    may_be_empty: bool = False  # no body at all stands for an empty object
+    keyed: bool = False  # an Idempotency-Key is honoured: idempotency.py
     kinds: Mapping[str, Kind] = field(default_factory=dict)  # of the path's parameters
     audit: str = ""
     streams: bool = False  # may answer for longer than a minute
     served: bool = False  # by a data server, whose refusals are passed on
     about: Resource = DATASETS
+
+    @property
+    def is_of_2019(self) -> bool:
+        """At the root, where the pages are, too: api/platform/ has them."""
+        return self.path.split("/")[1] in ("login", "datasets", "data")
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -116,10 +141,12 @@ class Registry:
                 raise TypeError(f"{route.method} {route.path}: its parameters and their kinds differ")
             if route.permission in OF_AN_OBJECT and route.names[:2] != ("namespace", "name"):
                 raise TypeError(f"{route.method} {route.path}: its permission is about a namespace and a name")
-            if route.permission is Permission.CREATE and not {"namespace", "name"} <= set(_fields(route)):
+            if route.permission is Permission.CREATE and not _names_its_object(route):
                 raise TypeError(f"{route.method} {route.path}: its body must name what is created")
+            if route.stream is not None and (route.body is not None or not route.streams):
+                raise TypeError(f"{route.method} {route.path}: a stream is the whole body and lasts")
             # Or a query could name another object than the one whose permission is asked for.
-            if set(route.names) & {param.key or param.name for param in route.query}:
+            if set(route.names) & {param.key or param.name for param in (*route.query, *route.headers)}:
                 raise TypeError(f"{route.method} {route.path}: a query parameter would hide one of the path")
             if (route.method, route.path) in seen:
                 raise TypeError(f"{route.method} {route.path} is declared twice")
@@ -133,24 +160,31 @@ class Registry:
         """
         wanted = "GET" if method == "HEAD" else method
         known: list[str] = []
+        fewest = len(segments)  # parameters of the routes in `known`: a path that is spelled out speaks for itself
         for route in self._by_length.get(len(segments), ()):
             values = _match(route.segments, segments)
             if values is None:
                 continue
             if route.method == wanted:
                 return route, values, ()
-            known += ["GET", "HEAD"] if route.method == "GET" else [route.method]
+            if len(values) < fewest:
+                known, fewest = [], len(values)
+            if len(values) == fewest:
+                known += ["GET", "HEAD"] if route.method == "GET" else [route.method]
         return None, {}, tuple(known)
 
 
-def _fields(route: Route) -> tuple[str, ...]:
-    return tuple(route.body.fields) if route.body is not None else ()
+def _names_its_object(route: Route) -> bool:
+    fields = set(route.body.fields) if route.body is not None else set()
+    return "name" in fields and ("namespace" in fields or route.names == ("namespace",))
 
 
 def _match(pattern: tuple[str, ...], segments: tuple[str, ...]) -> dict[str, str] | None:
     values = {}
     for wanted, given in zip(pattern, segments, strict=True):
         if wanted.startswith("{"):
+            if not given:
+                return None
             values[wanted[1:-1]] = given
         elif wanted != given:
             return None

@@ -2,115 +2,95 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from blueno.resources.run_row import STATES
+from webui.pixel_schemas import ABOUT
+from webui.schema_parts import ANY, BOOL, TEXT, TIME, WHOLE, Schema, list_of, maybe, obj, ref
+from webui.working_schemas import WORKING_SCHEMAS
+from webui.working_set_schemas import WORKING_SET_SCHEMAS, WORKING_SUMMARY
 
-Schema = dict[str, Any]
+__all__ = ("SCHEMAS", "ref")
 
-_TEXT: Final[Schema] = {"type": "string"}
-_BOOL: Final[Schema] = {"type": "boolean"}
-_WHOLE: Final[Schema] = {"type": "integer"}
-_TIME: Final[Schema] = {"type": "string", "format": "date-time"}
-_ANY: Final[Schema] = {"type": "object"}
-
-
-def obj(**fields: Schema) -> Schema:
-    """An object with exactly these fields."""
-    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
-
-
-def maybe(schema: Schema) -> Schema:
-    """Or null."""
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def list_of(schema: Schema) -> Schema:
-    return {"type": "array", "items": schema}
-
-
-def ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-_VERSION = obj(digest=_TEXT, sequence=_WHOLE)
-_COUNT = obj(name=_TEXT, samples=_WHOLE)
-_PROGRESS = obj(stage=maybe(_TEXT), percentage=_WHOLE, estimatedRemainingSeconds=maybe(_WHOLE))
+_VERSION = obj(digest=TEXT, sequence=WHOLE)
+_COUNT = obj(name=TEXT, samples=WHOLE)
+_PROGRESS = obj(stage=maybe(TEXT), percentage=WHOLE, estimatedRemainingSeconds=maybe(WHOLE))
 _SUMMARY: Schema = {
-    "uid": _TEXT,
-    "namespace": _TEXT,
-    "name": _TEXT,
-    "displayName": maybe(_TEXT),
-    "ready": _BOOL,
-    "reconciling": _BOOL,
-    "stalled": _BOOL,
-    "reason": _TEXT,
-    "message": _TEXT,
+    "uid": TEXT,
+    "namespace": TEXT,
+    "name": TEXT,
+    "displayName": maybe(TEXT),
+    "ready": BOOL,
+    "reconciling": BOOL,
+    "stalled": BOOL,
+    "reason": TEXT,
+    "message": TEXT,
     "progress": maybe(_PROGRESS),
-    "samples": maybe(_WHOLE),
-    "bytes": maybe(_WHOLE),
-    "classes": maybe(_WHOLE),
+    "samples": maybe(WHOLE),
+    "bytes": maybe(WHOLE),
+    "classes": maybe(WHOLE),
     "version": maybe(_VERSION),
-    "indexed": _BOOL,
-    "managedBy": maybe(_TEXT),
-    "createdAt": _TIME,
-    "changedAt": _TIME,
+    "indexed": BOOL,
+    "managedBy": maybe(TEXT),
+    "createdAt": TIME,
+    "changedAt": TIME,
 }
 _DETAIL: Schema = {
-    "description": maybe(_TEXT),
-    "license": maybe(_TEXT),
-    "citation": maybe(_TEXT),
-    "homepage": maybe(_TEXT),
-    "metadata": maybe(_ANY),
-    "source": _TEXT,
+    "description": maybe(TEXT),
+    "license": maybe(TEXT),
+    "citation": maybe(TEXT),
+    "homepage": maybe(TEXT),
+    "metadata": maybe(ANY),
+    "source": TEXT,
     "splits": list_of(_COUNT),
-    "shapes": list_of(_TEXT),
-    "badSamples": maybe(_ANY),
-    "conditions": list_of(_ANY),
-    "volume": maybe(_ANY),
-    "spec": _ANY,
+    "shapes": list_of(TEXT),
+    "badSamples": maybe(ANY),
+    "conditions": list_of(ANY),
+    "volume": maybe(ANY),
+    "lastHandledRequest": maybe(TEXT),  # of seal, retry and refresh: which the operator has acted on
+    "spec": ANY,
 }
 
 _RUN_SUMMARY: Schema = {
-    "uid": _TEXT,
-    "namespace": _TEXT,
-    "name": _TEXT,
+    "uid": TEXT,
+    "namespace": TEXT,
+    "name": TEXT,
     "state": {"type": "string", "enum": list(STATES)},
-    "reason": _TEXT,
-    "message": _TEXT,
-    "stalled": _BOOL,
-    "suspended": _BOOL,
-    "progress": maybe(obj(percentage=_WHOLE, estimatedRemainingSeconds=maybe(_WHOLE))),
-    "metrics": list_of(obj(name=_TEXT, value=_TEXT)),
-    "objective": maybe(obj(name=_TEXT, direction=_TEXT)),
-    "datasets": list_of(obj(name=_TEXT, digest=maybe(_TEXT))),
-    "parameters": {"type": "object", "additionalProperties": _TEXT},
-    "gpus": _WHOLE,
-    "nodes": list_of(_TEXT),
-    "numNodes": _WHOLE,
-    "gpuSeconds": _WHOLE,
-    "attempt": _WHOLE,
-    "restarts": _WHOLE,
-    "queue": maybe(_TEXT),
-    "startedAt": maybe(_TIME),
-    "endedAt": maybe(_TIME),
-    "managedBy": maybe(_TEXT),
-    "createdAt": _TIME,
-    "changedAt": _TIME,
+    "reason": TEXT,
+    "message": TEXT,
+    "stalled": BOOL,
+    "suspended": BOOL,
+    "progress": maybe(obj(percentage=WHOLE, estimatedRemainingSeconds=maybe(WHOLE))),
+    "metrics": list_of(obj(name=TEXT, value=TEXT)),
+    "objective": maybe(obj(name=TEXT, direction=TEXT)),
+    "datasets": list_of(obj(name=TEXT, digest=maybe(TEXT))),
+    "parameters": {"type": "object", "additionalProperties": TEXT},
+    "gpus": WHOLE,
+    "nodes": list_of(TEXT),
+    "numNodes": WHOLE,
+    "gpuSeconds": WHOLE,
+    "attempt": WHOLE,
+    "restarts": WHOLE,
+    "queue": maybe(TEXT),
+    "startedAt": maybe(TIME),
+    "endedAt": maybe(TIME),
+    "managedBy": maybe(TEXT),
+    "createdAt": TIME,
+    "changedAt": TIME,
 }
 _RUN_DETAIL: Schema = {
-    "pending": maybe(obj(reason=_TEXT, message=_TEXT, since=maybe(_TEXT))),
-    "conditions": list_of(_ANY),
-    "image": _TEXT,
-    "imageDigest": maybe(_TEXT),
-    "codeRevision": maybe(_TEXT),
-    "command": list_of(_TEXT),
-    "args": list_of(_TEXT),
-    "outputs": maybe(obj(claimName=_TEXT, path=_TEXT)),
-    "checkpoint": maybe(obj(path=_TEXT, step=maybe(_WHOLE), time=maybe(_TEXT))),
-    "failure": maybe(obj(reason=_TEXT, exitCode=maybe(_WHOLE), pod=maybe(_TEXT), lastLines=list_of(_TEXT))),
-    "jobName": maybe(_TEXT),
-    "spec": _ANY,
+    "pending": maybe(obj(reason=TEXT, message=TEXT, since=maybe(TEXT))),
+    "conditions": list_of(ANY),
+    "image": TEXT,
+    "imageDigest": maybe(TEXT),
+    "codeRevision": maybe(TEXT),
+    "command": list_of(TEXT),
+    "args": list_of(TEXT),
+    "outputs": maybe(obj(claimName=TEXT, path=TEXT)),
+    "checkpoint": maybe(obj(path=TEXT, step=maybe(WHOLE), time=maybe(TEXT))),
+    "failure": maybe(obj(reason=TEXT, exitCode=maybe(WHOLE), pod=maybe(TEXT), lastLines=list_of(TEXT))),
+    "jobName": maybe(TEXT),
+    "spec": ANY,
 }
 _POINT: Schema = {  # [step or null, time, value or null]; no prefixItems, which tools of OpenAPI still stumble over
     "type": "array",
@@ -123,112 +103,122 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Problem": {
         "type": "object",
         "properties": {
-            "type": _TEXT,
-            "title": _TEXT,
-            "status": _WHOLE,
-            "detail": _TEXT,
-            "code": _TEXT,
-            "requestId": _TEXT,
-            "errors": list_of(obj(field=_TEXT, message=_TEXT)),
+            "type": TEXT,
+            "title": TEXT,
+            "status": WHOLE,
+            "detail": TEXT,
+            "code": TEXT,
+            "requestId": TEXT,
+            "errors": list_of(obj(field=TEXT, message=TEXT)),
+            "needed": WHOLE,  # bytes; of no_space
+            "free": WHOLE,
+            "limit": WHOLE,  # bytes; of too_large
+            "message": TEXT,  # the detail once more, for clients of 2019
         },
         "required": ["type", "title", "status", "detail", "code", "requestId"],
         "additionalProperties": False,
     },
-    "Setup": obj(needed=_BOOL),
-    "Person": obj(email=_TEXT, role=_TEXT, namespaces=list_of(_TEXT)),
-    "Session": obj(email=_TEXT, role=_TEXT, namespaces=list_of(_TEXT), server=obj(version=_TEXT)),
-    "User": obj(email=_TEXT, role=_TEXT, namespaces=list_of(_TEXT), createdAt=_TIME),
+    "Setup": obj(needed=BOOL),
+    "Person": obj(email=TEXT, role=TEXT, namespaces=list_of(TEXT)),
+    "Session": obj(email=TEXT, role=TEXT, namespaces=list_of(TEXT), server=obj(version=TEXT)),
+    "User": obj(email=TEXT, role=TEXT, namespaces=list_of(TEXT), createdAt=TIME),
+    "Password": obj(password=TEXT),
     "Users": obj(items=list_of(ref("User"))),
-    "Token": obj(id=_WHOLE, name=_TEXT, createdAt=_TIME, usedAt=maybe(_TIME), expiresAt=maybe(_TIME)),
-    "NewToken": obj(id=_WHOLE, name=_TEXT, createdAt=_TIME, usedAt=maybe(_TIME), expiresAt=maybe(_TIME), token=_TEXT),
+    "Token": obj(id=WHOLE, name=TEXT, createdAt=TIME, usedAt=maybe(TIME), expiresAt=maybe(TIME)),
+    "NewToken": obj(id=WHOLE, name=TEXT, createdAt=TIME, usedAt=maybe(TIME), expiresAt=maybe(TIME), token=TEXT),
     "Tokens": obj(items=list_of(ref("Token"))),
     "DatasetSummary": obj(**_SUMMARY),
     "Dataset": obj(**_SUMMARY, **_DETAIL),
-    "Datasets": obj(items=list_of(ref("DatasetSummary")), next=maybe(_TEXT)),
+    "Datasets": obj(items=list_of(ref("DatasetSummary")), next=maybe(TEXT)),
+    "Requested": obj(requestedAt=TIME),
+    "Deleting": obj(uid=TEXT),
+    **WORKING_SCHEMAS,
     "Versions": obj(
         items=list_of(
             obj(
-                digest=_TEXT,
-                sequence=_WHOLE,
-                sealedAt=_TIME,
-                samples=_WHOLE,
-                bytes=_WHOLE,
-                current=_BOOL,
-                dense=maybe(_ANY),
-                classes=list_of(_TEXT),
-                depth=_BOOL,
+                digest=TEXT,
+                sequence=WHOLE,
+                sealedAt=TIME,
+                samples=WHOLE,
+                bytes=WHOLE,
+                current=BOOL,
+                dense=maybe(ANY),
+                classes=list_of(TEXT),
+                depth=BOOL,
             )
-        )
+        ),
+        working=WORKING_SUMMARY,
     ),
     "History": obj(
-        items=list_of(obj(at=_TIME, condition=_TEXT, status=_TEXT, reason=_TEXT, message=_TEXT)), next=maybe(_TEXT)
+        items=list_of(obj(at=TIME, condition=TEXT, status=TEXT, reason=TEXT, message=TEXT)), next=maybe(TEXT)
     ),
     "Facets": obj(
-        total=_WHOLE,
+        total=WHOLE,
         splits=list_of(_COUNT),
-        labels=list_of(obj(label=maybe(_TEXT), text=_TEXT, samples=_WHOLE)),
-        moreLabels=_BOOL,
+        labels=list_of(obj(label=maybe(TEXT), text=TEXT, samples=WHOLE)),
+        moreLabels=BOOL,
     ),
     "Sample": obj(
-        idx=_WHOLE,
-        row=_WHOLE,
-        key=_TEXT,
-        split=_TEXT,
-        label=maybe(_TEXT),
-        labelText=_TEXT,
-        group=maybe(_TEXT),
-        bytes=_WHOLE,
-        width=_WHOLE,
-        height=_WHOLE,
-        depth=_WHOLE,
-        channels=_WHOLE,
-        dtype=_TEXT,
-        format=_TEXT,
-        sha256=_TEXT,
+        idx=WHOLE,
+        row=WHOLE,
+        key=TEXT,
+        split=TEXT,
+        label=maybe(TEXT),
+        labelText=TEXT,
+        group=maybe(TEXT),
+        bytes=WHOLE,
+        width=WHOLE,
+        height=WHOLE,
+        depth=WHOLE,
+        channels=WHOLE,
+        dtype=TEXT,
+        format=TEXT,
+        sha256=TEXT,
         metadata={},
     ),
     "Samples": obj(
         items=list_of(ref("Sample")),
-        total=_WHOLE,
-        position=_WHOLE,
-        next=maybe(_TEXT),
-        previous=maybe(_TEXT),
+        total=WHOLE,
+        position=WHOLE,
+        next=maybe(TEXT),
+        previous=maybe(TEXT),
         version=_VERSION,
     ),
     "RunSummary": obj(**_RUN_SUMMARY),
     "Run": obj(**_RUN_SUMMARY, **_RUN_DETAIL),
-    "Runs": obj(items=list_of(ref("RunSummary")), next=maybe(_TEXT)),
-    "RunMetrics": obj(names=list_of(_TEXT), series=list_of(obj(name=_TEXT, points=list_of(_POINT)))),
+    "Runs": obj(items=list_of(ref("RunSummary")), next=maybe(TEXT)),
+    "RunMetrics": obj(names=list_of(TEXT), series=list_of(obj(name=TEXT, points=list_of(_POINT)))),
     "RunLogs": obj(
         parts=list_of(
             obj(
-                attempt=_WHOLE,
-                pod=_TEXT,
-                bytes=_WHOLE,
-                complete=_BOOL,
-                gap=maybe(obj(**{"from": _WHOLE, "to": _WHOLE})),
+                attempt=WHOLE,
+                pod=TEXT,
+                bytes=WHOLE,
+                complete=BOOL,
+                gap=maybe(obj(**{"from": WHOLE, "to": WHOLE})),
             )
         ),
-        attempt=maybe(_WHOLE),
-        pod=maybe(_TEXT),
-        text=_TEXT,
-        first=_WHOLE,
-        next=_WHOLE,
-        complete=_BOOL,
+        attempt=maybe(WHOLE),
+        pod=maybe(TEXT),
+        text=TEXT,
+        first=WHOLE,
+        next=WHOLE,
+        complete=BOOL,
     ),
     "Outputs": obj(
-        path=_TEXT,
+        path=TEXT,
         items=list_of(
             obj(
-                name=_TEXT,
+                name=TEXT,
                 kind={"type": "string", "enum": ["file", "directory", "link", "other"]},
-                bytes=maybe(_WHOLE),
-                modified=maybe(_TIME),
+                bytes=maybe(WHOLE),
+                modified=maybe(TIME),
             )
         ),
-        next=maybe(_TEXT),
+        next=maybe(TEXT),
     ),
-    "About": _ANY,
-    "Health": obj(status=_TEXT),
-    "Document": _ANY,
+    **WORKING_SET_SCHEMAS,
+    "About": ABOUT,
+    "Health": obj(status=TEXT),
+    "Document": ANY,
 }

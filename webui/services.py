@@ -16,6 +16,7 @@ from webui.keys import Keys
 from webui.looked import Looked
 from webui.metrics import Metrics
 from webui.passwords import Passwords
+from webui.quotas import Quotas
 from webui.static import Static
 from webui.stream import Hub
 
@@ -37,6 +38,7 @@ class Services:
     cursors: Cursors
     data_servers: DataServers
     looked: Looked
+    quotas: Quotas
     hub: Hub
     metrics: Metrics
     static: Static

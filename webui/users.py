@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO, TypeVar
 
-from blueno.db import people
+from blueno.db import audit, people
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import Cursor
 from blueno.db.pool import Pool
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add(pool: Pool, options: argparse.Namespace, stdin: TextIO) -> str:
     email = _checked(EMAIL, options.email, "the address").lower()
-    namespaces = sorted(set(_checked(NAMESPACES, options.namespace, "namespaces")))
+    namespaces = list(dict.fromkeys(_checked(NAMESPACES, options.namespace, "namespaces")))
     password, said = _password(stdin)
     stored = hashed(password)
     _write(pool, "create", email, lambda cursor: people.insert_person(cursor, email, stored, options.role, namespaces))
@@ -104,7 +104,7 @@ def _write(pool: Pool, verb: str, email: str, work: Callable[[Cursor], T]) -> T:
     """With an audit row: `kubectl exec` does not say who it was."""
     with pool.transaction() as cursor:
         done = work(cursor)
-        people.insert_audit(cursor, people.AuditRow("", verb, "users", "ok", name=email, detail={"by": "command line"}))
+        audit.insert_audit(cursor, audit.AuditRow("", verb, "users", "ok", name=email, detail={"by": "command line"}))
     return done
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from blueno.db.datasets import DatasetRow, HistoryRow
 from blueno.db.people import Person, TokenRow
+from blueno.resources.conditions import parse_time
+from blueno.resources.dataset_row import dataset_columns
+from blueno.resources.row import identity
 
 SOURCE_CHARACTERS = 256
 
@@ -71,8 +74,24 @@ def detail(row: DatasetRow, document: Mapping[str, Any]) -> dict[str, Any]:
         "badSamples": status.get("badSamples"),
         "conditions": [dict(condition) for condition in _mappings(status.get("conditions"))],
         "volume": status.get("volume"),
+        "lastHandledRequest": _text(status.get("lastHandledRequest")),
         "spec": spec,
     }
+
+
+def detail_of_body(body: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Dataset, of an object that the API server has just answered: the mirror may not have its row yet."""
+    known = identity(body)
+    row = DatasetRow(
+        uid=known["uid"],
+        namespace=known["namespace"],
+        name=known["name"],
+        created_at=parse_time(known["created_at"]) or now,
+        changed_at=now,
+        managed_by=known["managed_by"],
+        **dataset_columns(body.get("spec") or {}, body.get("status") or {}),
+    )
+    return detail(row, json.loads(known["document"]))
 
 
 def history(row: HistoryRow) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The person's own kubectl, and with it kubeconfig, context and rights. Used by storage.py.
+"""The person's own kubectl, and with it kubeconfig, context and rights. Used by storage.py
+and doctor.py.
 
 `pip install blueno` brings no Kubernetes client, and the web process holds no right on what is asked for here. Requests
 are raw (`kubectl get --raw`): one path, no discovery, JSON whatever kubectl's version.
@@ -31,6 +32,16 @@ class Kubectl:
         path = resource.path(None if namespace is None else quote(namespace, safe=""))
         query = f"?{urlencode({'labelSelector': labels})}" if labels else ""
         return list(self._json("get", "--raw", path + query).get("items") or ())
+
+    def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
+        """One object. Raises NotFound, or BluenoError with kubectl's own words."""
+        return dict(self._json("get", "--raw", resource.path(quote(namespace, safe=""), quote(name, safe=""))))
+
+    def version(self) -> str:
+        """Of the API server, like v1.34.3. Raises BluenoError when it is not reached."""
+        from blueno.client.words import plain
+
+        return plain(str(self._json("get", "--raw", "/version").get("gitVersion") or "of an unknown version"), 60)
 
     def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
         """This very object; one that took its name since is left alone. Gone already is as good."""

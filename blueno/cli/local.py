@@ -51,6 +51,16 @@ def local(
         return shell.Exit.LOCAL
 
 
+def spelled_out(arguments: list[str]) -> list[str]:
+    """What follows `run`, with `--local FILE` as `local FILE`. Called by lazy.py."""
+    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    first_is_option = bool(arguments) and arguments[0].startswith("-")
+    if first_is_option and any(text == "--local" or text.startswith("--local=") for text in before):
+        rest = [text.removeprefix("--local=") for text in arguments if text != "--local"]
+        return ["local", *rest]
+    return arguments
+
+
 def _run(
     body: Mapping[str, Any], beside: Path, datasets: Mapping[str, str], env: tuple[str, ...], start_over: bool
 ) -> int:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import platform
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
-from blueno.cli import shell
+from blueno import names
+from blueno.cli import known, shell
+
+if TYPE_CHECKING:
+    from blueno.client.settings import Settings
 
 API = "/api/v1"
 
@@ -28,32 +32,59 @@ def log_in(
     token_stdin: Annotated[
         bool, typer.Option("--token-stdin", help="Read a token of the page Tokens instead of a password.")
     ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", metavar="NAME", help="Of the context that keeps it; else the server's.", show_default=False
+        ),
+    ] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option("-n", "--namespace", metavar="NAME", help="That is meant later where no -n stands."),
+    ] = None,
 ) -> None:
-    """Log in to a server, once; later commands use the token that this saves."""
-    from blueno.client import settings
+    """Log in to a server, once; later commands use the token that this saves.
+
+    Each server is a context of its own, and the last login is the current one: `blueno config ls`.
+    """
+    from blueno.client import contexts, settings
 
     address = settings.checked_server(server or _known_server(), shell.variables())
+    if name is not None:
+        contexts.checked_name(name)
     if token_stdin:
         token, number = sys.stdin.readline(4096).strip(), None
     else:
         token, number = _token_for_password(address, email, days)
     person = _person(address, token)
-    file = settings.save(settings.Settings(address, token, number), shell.variables())
+    file = settings.save(settings.Settings(address, token, number, namespace, name, person), shell.variables())
     shell.out(f"logged in to {address} as {person}; the token is in {file}")
 
 
 @shell.command
-def log_out() -> None:
+def log_out(
+    server: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SERVER]",
+            help="Address or context; else the current one.",
+            show_default=False,
+            autocompletion=known.contexts,
+        ),
+    ] = None,
+) -> None:
     """Forget the saved token, and make it useless on the server."""
     from blueno.client import settings
     from blueno.client.http import Http
-    from blueno.errors import BluenoError
+    from blueno.errors import BluenoError, NotFound
 
-    saved = settings.load(shell.variables())
+    saved = _saved(server)
     if saved is None:
         shell.say("nobody is logged in")
         return
-    settings.forget(shell.variables())
+    if saved.context is None:
+        raise NotFound(f"no login of {saved.server} is saved here")
+    settings.forget(shell.variables(), saved.context)
     if saved.token_id is not None:
         http = Http(saved.server, saved.token)
         try:
@@ -65,8 +96,16 @@ def log_out() -> None:
     shell.out(f"logged out of {saved.server}")
 
 
+def _saved(server: str | None) -> Settings | None:
+    """The login of a server, without what the environment says."""
+    from blueno.client import settings
+
+    if server is None:
+        return settings.load(shell.variables())
+    return settings.resolve(server, None, {k: v for k, v in shell.variables().items() if k != names.ENV_TOKEN})
+
+
 def _known_server() -> str:
-    from blueno import names
     from blueno.client import settings
 
     named = shell.variables().get(names.ENV_SERVER)
@@ -113,10 +152,18 @@ def _person(address: str, token: str) -> str:
     from blueno.client.http import Http
     from blueno.client.reading import Fields
     from blueno.client.words import plain
+    from blueno.errors import Rejected
 
     http = Http(address, token)
     try:
-        answer = http.get(f"{API}/session")
+        try:
+            answer = http.get(f"{API}/session")
+        except Rejected as error:
+            if error.status == 401:
+                raise Rejected(
+                    "the server does not know this token: copy it again, from the page Tokens", 401
+                ) from None
+            raise
         return plain(Fields(answer.body, "session").text("email"), 200)
     finally:
         http.close()

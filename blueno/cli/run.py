@@ -8,14 +8,13 @@ from typing import Annotated
 import typer
 
 from blueno.cli import shell
-from blueno.cli.options import File, Format, Name, Namespace, Set
+from blueno.cli.options import Everywhere, File, Format, Name, Set, Watch
 from blueno.cli.shell import Output
 
 
-@shell.command
+@shell.placed
 def submit(
     file: File,
-    namespace: Namespace = None,
     parameters: Set = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The server checks everything and makes nothing.")] = False,
     output: Format = Output.NAME,
@@ -26,11 +25,13 @@ def submit(
     `--dry-run -o yaml` prints what to keep in Git, with --set filled in.
     """
     from blueno.cli import printing, watching
-    from blueno.client import export
+    from blueno.client import export, specfile
 
     chosen = shell.pairs(parameters or (), "--set KEY=VALUE")
     with shell.client() as client:
-        run = client.runs.submit(file, namespace=shell.namespace_of(namespace), parameters=chosen, dry_run=dry_run)
+        source = specfile.read(file)
+        place = shell.here(source.namespace)
+        run = client.runs.submit(source.body(), namespace=place, parameters=chosen, dry_run=dry_run)
         if output is Output.YAML:
             shell.out(export.to_yaml(run.name, run.namespace, run.spec).rstrip("\n"))
         elif output is Output.JSON:
@@ -43,17 +44,16 @@ def submit(
     return None
 
 
-@shell.command
+@shell.placed
 def ls(
-    namespace: Namespace = None,
-    everywhere: Annotated[bool, typer.Option("-A", "--all-namespaces", help="Of all that you may see.")] = False,
+    everywhere: Everywhere = False,
     state: Annotated[
         str | None,
         typer.Option("--state", metavar="STATE", help="pending, running, suspended, succeeded or failed."),
     ] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", metavar="NAME", help="Those that read it.")] = None,
     output: Format = Output.TABLE,
-    watch: Annotated[bool, typer.Option("-w", "--watch", help="Go on until Ctrl-C.")] = False,
+    watch: Watch = False,
 ) -> int | None:
     """List runs, newest first, with the GPU hours they have used."""
     from blueno.cli import printing, watching
@@ -63,19 +63,20 @@ def ls(
         raise typer.BadParameter(f"{state!r} is none of {', '.join(STATES)}", param_hint="--state")
     if watch and output is not Output.TABLE:
         raise typer.BadParameter("goes with the table only", param_hint="--watch")
-    place = None if everywhere else shell.namespace_of(namespace) or "default"
+    place = None if everywhere else shell.here()
     with shell.client() as client:
         if watch:
             return watching.watch(
                 lambda: client.runs.list(namespace=place, state=state, dataset=dataset, limit=500),
-                with_namespace=everywhere,
+                watching.runs(with_namespace=everywhere),
             )
         runs = client.runs.list(namespace=place, state=state, dataset=dataset)
     if output is Output.TABLE:
         if not runs:
             shell.say(f"no runs in {place or 'any namespace'}")
             return None
-        for line in watching.table(runs, with_namespace=everywhere, colours=shell.has_colours(sys.stdout)):
+        view = watching.runs(with_namespace=everywhere)
+        for line in watching.table(runs, view, colours=shell.has_colours(sys.stdout)):
             shell.out(line)
     elif output is Output.NAME:
         for run in runs:
@@ -85,10 +86,9 @@ def ls(
     return None
 
 
-@shell.command
+@shell.placed
 def wait(
     name: Name,
-    namespace: Namespace = None,
     timeout: Annotated[
         float | None, typer.Option("--timeout", metavar="SECONDS", min=0, help="Then give up with 8; the run goes on.")
     ] = None,
@@ -97,4 +97,4 @@ def wait(
     from blueno.cli import watching
 
     with shell.client() as client:
-        return watching.wait(client, name, shell.namespace_of(namespace) or "default", timeout)
+        return watching.wait(client, name, shell.here(), timeout)

@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 from blueno.cli import shell
-from blueno.cli.options import Name, Namespace
+from blueno.cli.options import Name
 
 
-@shell.command
-def suspend(name: Name, namespace: Namespace = None) -> None:
+@shell.placed
+def suspend(name: Name) -> None:
     """Stop a run, with time to write a checkpoint; `resume` lets it go on."""
-    _change("suspend", name, namespace, "stops; go on with: blueno run resume")
+    _change("suspend", name, "stops; go on with: blueno run resume")
 
 
-@shell.command
-def resume(name: Name, namespace: Namespace = None) -> None:
+@shell.placed
+def resume(name: Name) -> None:
     """Let a suspended run go on, from its last checkpoint if it has one."""
-    _change("resume", name, namespace, "goes on")
+    _change("resume", name, "goes on")
 
 
-@shell.command
-def cancel(name: Name, namespace: Namespace = None) -> None:
+@shell.placed
+def cancel(name: Name) -> None:
     """End a run for good; its log and outputs stay."""
-    _change("cancel", name, namespace, "ends")
+    _change("cancel", name, "ends")
 
 
-@shell.command
-def delete(name: Name, namespace: Namespace = None) -> None:
+@shell.placed
+def delete(name: Name) -> None:
     """Remove a run; its outputs on the claim stay."""
-    place = shell.namespace_of(namespace) or "default"
+    place = shell.here()
     with shell.client() as client:
         client.runs.delete(name, place)
     shell.out(f"{place}/{name} is removed")
 
 
-def _change(what: str, name: str, namespace: str | None, outcome: str) -> None:
+def _change(what: str, name: str, outcome: str) -> None:
     from blueno.client.words import plain
 
-    place = shell.namespace_of(namespace) or "default"
+    place = shell.here()
     with shell.client() as client:
         run = getattr(client.runs, what)(name, place)
     shell.out(f"{place}/{name} {outcome}" + (f" {name} -n {place}" if outcome.endswith("resume") else ""))

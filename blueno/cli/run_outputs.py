@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from blueno.cli import shell
-from blueno.cli.options import Format, Name, Namespace
+from blueno.cli import saving, shell
+from blueno.cli.options import Format, Name
 from blueno.cli.shell import Output
 
-Told = Callable[[int, int | None], None]
 
-
-@shell.command
+@shell.placed
 def outputs(
     name: Name,
     path: Annotated[
         str, typer.Argument(metavar="[PATH]", help="A directory below the run's own.", show_default=False)
     ] = "",
-    namespace: Namespace = None,
     output: Format = Output.TABLE,
 ) -> None:
     """List what a run has written, also after its pods are gone.
@@ -35,8 +29,8 @@ def outputs(
     from blueno.cli import printing, text
 
     with shell.client() as client:
-        place = shell.namespace_of(namespace) or "default"
-        found = list(client.runs.outputs(name, path, namespace=place, waiting=_starting()))
+        place = shell.here()
+        found = list(client.runs.outputs(name, path, namespace=place, waiting=saving.starting()))
     if output is Output.TABLE:
         if not found:
             shell.say("nothing was written here yet")
@@ -51,7 +45,7 @@ def outputs(
         printing.data([dict(entry.raw) for entry in found], output)
 
 
-@shell.command
+@shell.placed
 def download(
     name: Name,
     path: Annotated[
@@ -62,42 +56,12 @@ def download(
         Path | None,
         typer.Option("-o", "--output", metavar="TARGET", help="A file, which is replaced, or a directory; else here."),
     ] = None,
-    namespace: Namespace = None,
 ) -> None:
     """Save a file that a run has written, or a directory as a tar (/ is all of it).
 
     What breaks off is gone on with, also by the same command later. Prints where it lies.
     """
-    with shell.client() as client, _bar(path) as progress:
-        place = shell.namespace_of(namespace) or "default"
-        saved = client.runs.download(name, path, target, namespace=place, progress=progress, waiting=_starting())
+    with shell.client() as client, saving.bar(path) as progress:
+        place = shell.here()
+        saved = client.runs.download(name, path, target, namespace=place, progress=progress, waiting=saving.starting())
     shell.out(str(saved))
-
-
-def _starting() -> Callable[[str], None]:
-    """Says once that the server of outputs has to start."""
-    said: list[str] = []
-
-    def tell(message: str) -> None:
-        if not said:
-            shell.say(message)
-        said.append(message)
-
-    return tell
-
-
-@contextmanager
-def _bar(path: str) -> Iterator[Told | None]:
-    if not shell.is_terminal(sys.stderr):
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    from blueno.client.words import plain
-
-    console = Console(stderr=True, no_color=not shell.has_colours(sys.stderr))
-    parts = (TextColumn("{task.description}", markup=False), BarColumn(20), DownloadColumn(binary_units=True))
-    with Progress(*parts, TransferSpeedColumn(), TimeRemainingColumn(), console=console, transient=True) as progress:
-        task = progress.add_task(plain(path, 40), total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -9,17 +9,17 @@ from typing import Annotated
 import typer
 
 from blueno.cli import shell
-from blueno.cli.options import Format, Name, Namespace
+from blueno.cli.options import Format, Name
 from blueno.cli.shell import Output
 
 
-@shell.command
-def describe(name: Name, namespace: Namespace = None, output: Format = Output.TABLE) -> None:
+@shell.placed
+def describe(name: Name, output: Format = Output.TABLE) -> None:
     """Say everything about a run: why it waits, how it goes, how it ended."""
     from blueno.cli import printing, text
 
     with shell.client() as client:
-        run = client.runs.get(name, shell.namespace_of(namespace) or "default")
+        run = client.runs.get(name, shell.here())
     if output is Output.TABLE:
         for line in text.describe(run, datetime.now(UTC)):
             shell.out(line)
@@ -29,10 +29,9 @@ def describe(name: Name, namespace: Namespace = None, output: Format = Output.TA
         printing.data(run.raw, output)
 
 
-@shell.command
+@shell.placed
 def logs(
     name: Name,
-    namespace: Namespace = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Until the run has ended.")] = False,
     attempt: Annotated[int | None, typer.Option("--attempt", min=1, metavar="N", help="Else the latest.")] = None,
     pod: Annotated[str | None, typer.Option("--pod", metavar="POD", help="Else the one that began last.")] = None,
@@ -42,25 +41,27 @@ def logs(
     from blueno.cli import text
 
     with shell.client() as client:
-        place = shell.namespace_of(namespace) or "default"
+        place = shell.here()
         pieces = client.runs.logs(name, place, attempt=attempt, pod=pod, follow=follow, tail=tail)
-        last = "\n"
+        last, anything = "\n", False
         encoding = sys.stdout.encoding or "utf-8"
         for piece in text.harmless(pieces) if shell.is_terminal(sys.stdout) else pieces:
             sys.stdout.write(piece.encode(encoding, "replace").decode(encoding))
             sys.stdout.flush()
             last = piece[-1:] or last
+            anything = True
+        if not anything:
+            shell.say(f"{place}/{name} has written nothing (yet)")
         if last != "\n" and shell.is_terminal(sys.stdout):
             shell.out("")
 
 
-@shell.command
+@shell.placed
 def metrics(
     name: Name,
     metric: Annotated[
         list[str] | None, typer.Argument(metavar="METRIC", help="Only these.", show_default=False)
     ] = None,
-    namespace: Namespace = None,
     points: Annotated[int, typer.Option("--points", min=2, max=5000, help="At most so many of each.")] = 500,
     output: Format = Output.TABLE,
 ) -> None:
@@ -69,7 +70,7 @@ def metrics(
     from blueno.client.words import plain
 
     with shell.client() as client:
-        place = shell.namespace_of(namespace) or "default"
+        place = shell.here()
         found = client.runs.metrics(name, place, names=metric or None, points=points)
     if output is Output.NAME:
         for one in found.names:
@@ -90,8 +91,8 @@ def metrics(
             shell.out(line)
 
 
-@shell.command
-def export(name: Name, namespace: Namespace = None) -> None:
+@shell.placed
+def export(name: Name) -> None:
     """Print a run as YAML for Git: without defaults and status, always in the same order."""
     with shell.client() as client:
-        shell.out(client.runs.export(name, shell.namespace_of(namespace) or "default").rstrip("\n"))
+        shell.out(client.runs.export(name, shell.here()).rstrip("\n"))

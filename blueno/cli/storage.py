@@ -15,7 +15,7 @@ import typer
 
 from blueno import names
 from blueno.cli import shell
-from blueno.cli.options import Format
+from blueno.cli.options import Context, Format, Kubeconfig
 from blueno.cli.shell import Output
 from blueno.errors import BluenoError, Conflict, InvalidSpec, NotFound, Rejected
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 PATIENCE = 60.0  # seconds that a claim may take to go: its pod has to stop first
 LOOK = 1.0
 
-Context = Annotated[str | None, typer.Option("--context", metavar="NAME", help="Of the kubeconfig; else its current.")]
-Kubeconfig = Annotated[str | None, typer.Option("--kubeconfig", metavar="FILE", help="Else as kubectl finds it.")]
 Place = Annotated[
     str,
     typer.Option(

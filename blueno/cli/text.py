@@ -17,9 +17,9 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-def row(run: RunSummary, now: datetime, *, with_namespace: bool) -> tuple[str, ...]:
+def row(run: RunSummary, now: datetime) -> tuple[str, ...]:
     """One line of `run ls`."""
-    cells = (
+    return (
         plain(run.name, 253),
         plain(run.state, 20),
         plain(run.reason, 64),
@@ -30,12 +30,6 @@ def row(run: RunSummary, now: datetime, *, with_namespace: bool) -> tuple[str, .
         str(run.restarts),
         age(run.created_at, now),
     )
-    return (plain(run.namespace, 63), *cells) if with_namespace else cells
-
-
-def head(*, with_namespace: bool) -> tuple[str, ...]:
-    """The first line of `run ls`."""
-    return ("NAMESPACE", *HEAD) if with_namespace else HEAD
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -44,10 +38,14 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in rows]
 
 
-def coloured(line: str, state: str) -> str:
-    """`line` with its state in colour."""
-    number = COLOURS.get(state)
-    return line.replace(f" {state} ", f" \x1b[{number}m{state}\x1b[0m ", 1) if number else line
+def fields(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """`Name:  value` below each other; empty ones are left out."""
+    return [f"{key + ':':13} {plain(value)}" for key, value in pairs if value]
+
+
+def coloured(line: str, word: str, colour: int) -> str:
+    """`line` with its first `word` in colour; 0: none."""
+    return line.replace(f" {word} ", f" \x1b[{colour}m{word}\x1b[0m ", 1) if colour and word else line
 
 
 def gpu_hours(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Waiting in the terminal: a bar where a person looks, lines where a program reads. Called by run.py."""
+"""Waiting in the terminal: a bar where a person looks, lines where a program reads. Called by the commands."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Generic, TypeVar
 
 from blueno.cli import shell, text
 from blueno.client import Client, Run, RunSummary
+from blueno.client.words import plain
+
+T = TypeVar("T")
 
 EVERY = 2.0  # seconds
 
@@ -65,10 +70,42 @@ def _lines() -> Callable[[Run], None]:
     return show
 
 
-def watch(look: Callable[[], Sequence[RunSummary]], *, with_namespace: bool) -> int:
-    """`run ls --watch`: the table, again and again; where no person looks, each row that is new or has changed."""
+@dataclass(frozen=True)
+class View(Generic[T]):
+    """How a list is shown: `row` takes an item and the time, `colour` gives a word of it and its colour's number.
+
+    `place`: its namespace, when there is a column for it. The last column is an age, which changes always.
+    """
+
+    head: Sequence[str]
+    row: Callable[[T, datetime], tuple[str, ...]]
+    colour: Callable[[T], tuple[str, int]]
+    place: Callable[[T], str] | None = None
+
+    def titles(self) -> tuple[str, ...]:
+        """The first line."""
+        return tuple(self.head) if self.place is None else ("NAMESPACE", *self.head)
+
+    def cells(self, item: T, now: datetime) -> tuple[str, ...]:
+        """One line."""
+        row = self.row(item, now)
+        return row if self.place is None else (plain(self.place(item), 63), *row)
+
+
+def runs(*, with_namespace: bool) -> View[RunSummary]:
+    """Of `run ls`."""
+    return View(
+        head=text.HEAD,
+        row=text.row,
+        colour=lambda run: (run.state, text.COLOURS.get(run.state, 0)),
+        place=(lambda run: run.namespace) if with_namespace else None,
+    )
+
+
+def watch(look: Callable[[], Sequence[T]], view: View[T]) -> int:
+    """`ls --watch`: the table, again and again; where no person looks, each row that is new or has changed."""
     if not shell.is_terminal(sys.stdout):
-        return _watch_lines(look, with_namespace)
+        return _watch_lines(look, view)
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -76,32 +113,29 @@ def watch(look: Callable[[], Sequence[RunSummary]], *, with_namespace: bool) -> 
     console = Console(no_color=not shell.has_colours(sys.stdout))
     with Live(console=console, auto_refresh=False, screen=False) as live:
         while True:
-            lines = table(look(), with_namespace=with_namespace, colours=shell.has_colours(sys.stdout))
+            lines = table(look(), view, colours=shell.has_colours(sys.stdout))
             live.update(Text.from_ansi("\n".join(lines[: max(2, console.height - 1)]), no_wrap=True), refresh=True)
             time.sleep(EVERY)
 
 
-def _watch_lines(look: Callable[[], Sequence[RunSummary]], with_namespace: bool) -> int:
-    shell.out("   ".join(text.head(with_namespace=with_namespace)))
-    known: dict[tuple[str, str], tuple[str, ...]] = {}
+def _watch_lines(look: Callable[[], Sequence[T]], view: View[T]) -> int:
+    shell.out("   ".join(view.titles()))
+    known: set[tuple[str, ...]] = set()
     while True:
-        now = {}
-        for run in look():
-            cells = text.row(run, datetime.now(UTC), with_namespace=with_namespace)
-            key = (run.namespace, run.name)
-            now[key] = cells[:-1]  # the age changes always
-            if known.get(key) != now[key]:
+        now = datetime.now(UTC)
+        rows = [view.cells(item, now) for item in look()]
+        for cells in rows:
+            if cells[:-1] not in known:
                 shell.out("   ".join(cell or "-" for cell in cells))
-        known = now
+        known = {cells[:-1] for cells in rows}
         sys.stdout.flush()
         time.sleep(EVERY)
 
 
-def table(runs: Sequence[RunSummary], *, with_namespace: bool, colours: bool) -> list[str]:
-    """Lines of `run ls`."""
+def table(items: Sequence[T], view: View[T], *, colours: bool) -> list[str]:
+    """All lines."""
     now = datetime.now(UTC)
-    rows = [text.head(with_namespace=with_namespace)] + [text.row(r, now, with_namespace=with_namespace) for r in runs]
-    lines = text.columns(rows)
+    lines = text.columns([view.titles(), *(view.cells(item, now) for item in items)])
     if colours:
-        lines[1:] = [text.coloured(line, run.state) for line, run in zip(lines[1:], runs, strict=True)]
+        lines[1:] = [text.coloured(line, *view.colour(item)) for line, item in zip(lines[1:], items, strict=True)]
     return lines

@@ -1,6 +1,6 @@
-"""A run as YAML for Git: what a person wrote, without defaults and status, always in the same order. Pure.
+"""Objects as YAML for Git: what a person wrote, without defaults and status, always in the same order. Pure.
 
-Called by runs.py (`export`) and blueno/cli (`run submit --dry-run -o yaml`, `run export`).
+Called by runs.py (`export`) and blueno/cli (`export`, and `--dry-run -o yaml`, of runs and data sets).
 """
 
 from __future__ import annotations
@@ -33,6 +33,20 @@ ORDER = (
     *("image", "command", "args", "workingDir", "code", "env", "envFrom", "parameters", "datasets", "output"),
     *("checkpoint", "metrics", "gpus", "numNodes", "resources"),
 )
+DATASET_DEFAULTS: Mapping[str, Any] = {  # of crds/dataset.yaml
+    "reclaimPolicy": "Retain",
+    "prepare.parallelism": 1,
+    "prepare.gpus.resourceName": "nvidia.com/gpu",
+    "prepare.onBadSample": "Skip",
+    "prepare.maxBadSamples": 100,
+    "prepare.backoffLimit": 3,
+    "prepare.ttlSecondsAfterFinished": 3600,
+    "suspend": False,
+}
+DATASET_ORDER = (
+    *("displayName", "description", "license", "citation", "homepage", "metadata", "source", "layout", "storage"),
+    *("reclaimPolicy", "prepare", "currentVersion", "suspend"),
+)
 FIRST = ("name", "key", "count", "url", "claimName")
 # Texts that YAML (1.1, and what Kubernetes makes of it) would take for something else without quotation marks.
 _NO_TEXT = re.compile(r"[-+.0-9~=<]|(?:y|n|yes|no|on|off|true|false|null)$", re.IGNORECASE)
@@ -40,7 +54,7 @@ _NO_TEXT = re.compile(r"[-+.0-9~=<]|(?:y|n|yes|no|on|off|true|false|null)$", re.
 
 def clean_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     """`spec` without defaults, nulls and what is empty then."""
-    return _without_defaults(spec, "")
+    return _without_defaults(spec, "", DEFAULTS)
 
 
 def to_yaml(name: str, namespace: str | None, spec: Mapping[str, Any]) -> str:
@@ -50,19 +64,30 @@ def to_yaml(name: str, namespace: str | None, spec: Mapping[str, Any]) -> str:
     return dump({**head, "spec": _ordered(clean_spec(spec), ORDER)})
 
 
+def dataset_yaml(body: Mapping[str, Any]) -> str:
+    """The object of kind Dataset as YAML; of `body` only metadata that a person writes, and the spec."""
+    metadata = {
+        key: body["metadata"][key] for key in ("name", "namespace", "labels", "annotations") if key in body["metadata"]
+    }
+    head = {"apiVersion": names.API_VERSION, "kind": names.DATASET_KIND, "metadata": metadata}
+    # What a source is called stays, however empty: `upload: {}`.
+    cleaned = _without_defaults(body["spec"], "", DATASET_DEFAULTS) | {"source": body["spec"].get("source", {})}
+    return dump({**head, "spec": _ordered(cleaned, DATASET_ORDER)})
+
+
 def dump(value: Any) -> str:
     """Any JSON value as YAML, keys in the order they have."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False)
 
 
-def _without_defaults(value: Mapping[str, Any], path: str) -> dict[str, Any]:
+def _without_defaults(value: Mapping[str, Any], path: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, item in value.items():
         where = f"{path}.{key}" if path else key
-        if item is None or (where in DEFAULTS and DEFAULTS[where] == item and type(DEFAULTS[where]) is type(item)):
+        if item is None or (where in defaults and defaults[where] == item and type(defaults[where]) is type(item)):
             continue
         if isinstance(item, Mapping):
-            cleaned = _without_defaults(item, where)
+            cleaned = _without_defaults(item, where, defaults)
             if not cleaned and item:
                 continue
             item = cleaned

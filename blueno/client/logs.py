@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from blueno.client.driving import Transport
 from blueno.client.reading import Fields
 from blueno.client.values import Part
 from blueno.errors import BluenoError
@@ -14,7 +14,7 @@ from blueno.errors import BluenoError
 PIECE = 256 * 1024  # bytes asked for at once
 PAUSE = 1.0  # seconds between looks at a log that grows
 
-Ask = Callable[[Mapping[str, Any]], Any]
+Ask = Callable[[Mapping[str, Any]], Awaitable[Any]]
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,16 @@ class Wanted:
     follow: bool
 
 
-def read(ask: Ask, ended: Callable[[], bool], wanted: Wanted) -> Iterator[str]:
+async def read(
+    transport: Transport, ask: Ask, ended: Callable[[], Awaitable[bool]], wanted: Wanted
+) -> AsyncIterator[str]:
     """Pieces of text. With `follow` until the run has ended; a gap in what was kept is said in its place.
 
     Raises BluenoError, also for a server that sends the same place again and again.
     """
     place, over = wanted, False
     while True:
-        piece = Piece.parse(ask(_query(place)))
+        piece = Piece.parse(await ask(_query(place)))
         if place.after is not None and piece.text:
             if piece.next <= place.after:
                 raise BluenoError("the server repeats a part of the log instead of going on: this is a fault of its")
@@ -79,9 +81,9 @@ def read(ask: Ask, ended: Callable[[], bool], wanted: Wanted) -> Iterator[str]:
             return
         else:
             # One more look after the end, for what was written between the two answers.
-            over = ended()
+            over = await ended()
             if not over:
-                time.sleep(PAUSE)
+                await transport.pause(PAUSE)
         if piece.attempt is not None:
             pod = piece.pod if piece.pod is not None else place.pod
             place = replace(place, attempt=piece.attempt, pod=pod, after=max(piece.next, place.after or 0))

@@ -18,7 +18,7 @@ class Fields:
     """One JSON object. Each method raises BluenoError when the field is of another type."""
 
     def __init__(self, value: Any, where: str) -> None:
-        self._where = where
+        self.where = where
         if not isinstance(value, dict):
             raise self._wrong("", "an object")
         self.raw: Mapping[str, Any] = value
@@ -110,7 +110,7 @@ class Fields:
         return value or []
 
     def _path(self, key: str) -> str:
-        return f"{self._where}.{key}" if key else self._where
+        return f"{self.where}.{key}" if key else self.where
 
     def _wrong(self, key: str, wanted: str) -> BluenoError:
         return BluenoError(

@@ -1,26 +1,23 @@
 """Which server and which token: arguments, else BLUENO_SERVER and BLUENO_TOKEN, else the file of `blueno login`.
 
-Called by client.py and blueno/cli. A token goes only to the server it was given with: the file's token is not used for
-another address, and no token travels unencrypted except to this machine.
+Called by client.py and blueno/cli; calls contexts.py. A token goes only to the server it was given with: the file's
+token is not used for another address, and no token travels unencrypted except to this machine.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from blueno import names
+from blueno.client import contexts
+from blueno.client.contexts import Context, Contexts
 from blueno.client.words import plain
 from blueno.errors import BluenoError
-
-MOST = 64 * 1024  # bytes of the file; it has a few hundred
 
 
 @dataclass(frozen=True)
@@ -30,34 +27,44 @@ class Settings:
     server: str  # scheme://host[:port][/path], without a slash at the end
     token: str | None = field(repr=False)
     token_id: int | None = None  # its number on the server, by which `blueno logout` removes it
+    namespace: str | None = None  # that is meant when none is named
+    context: str | None = None  # name in the file; None when it is not from there
+    person: str | None = None  # email
 
 
 def path(environ: Mapping[str, str] = os.environ) -> Path:
     """The file of `blueno login`."""
-    base = environ.get("XDG_CONFIG_HOME") or ""
-    folder = Path(base) if Path(base).is_absolute() else Path(environ.get("HOME") or Path.home()) / ".config"
-    return folder / "blueno" / "config.json"
+    return contexts.path(environ)
 
 
 def resolve(server: str | None, token: str | None, environ: Mapping[str, str] = os.environ) -> Settings:
-    """What a client is to use. Raises BluenoError: no server, a bad address, a file that others can read."""
+    """What a client is to use; `server` is an address, or the name of a context in the file.
+
+    Raises BluenoError: no server, a bad address, a file that others can read; NotFound: no such context.
+    """
     named = server or environ.get(names.ENV_SERVER)
     given = token or environ.get(names.ENV_TOKEN)
-    saved = None if named and given else load(environ)
-    if named:
+    if named and given and "://" in named:
+        return Settings(checked_server(named, environ), _checked_token(given))
+    saved = every(environ)
+    if not named:
+        found = saved.now
+        if found is None:
+            raise BluenoError(
+                "no server is known: run `blueno login https://…`, or set BLUENO_SERVER (and BLUENO_TOKEN), "
+                "or give it: blueno.Client(server=…, token=…)"
+            )
+    elif "://" in named:
         address = checked_server(named, environ)
-        if given is None and saved is not None and saved.server == address:
-            return saved
-    elif saved is not None:
-        address = saved.server
-        if given is None:
-            return saved
+        found = saved.of_server(address) or Context("", address, None)
     else:
-        raise BluenoError(
-            "no server is known: run `blueno login https://…`, or set BLUENO_SERVER (and BLUENO_TOKEN), "
-            "or give it: blueno.Client(server=…, token=…)"
-        )
-    return Settings(address, None if given is None else _checked_token(given))
+        found = saved.find(named)
+        if found is None and not saved.every:
+            checked_server(named, environ)  # says how an address is written
+        found = saved.named(named)
+    settings = _of(found, environ)
+    # What comes with another token is not that person's login.
+    return settings if given is None else Settings(settings.server, _checked_token(given), None, settings.namespace)
 
 
 def checked_server(text: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -82,55 +89,45 @@ def checked_server(text: str, environ: Mapping[str, str] = os.environ) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
+def every(environ: Mapping[str, str] = os.environ) -> Contexts:
+    """All that `blueno login` saved. Raises BluenoError when the file cannot be used."""
+    return contexts.read(environ)
+
+
 def load(environ: Mapping[str, str] = os.environ) -> Settings | None:
-    """What `blueno login` saved, or None. Raises BluenoError when the file cannot be used."""
-    file = path(environ)
-    try:
-        with file.open("rb") as opened:
-            mode = os.fstat(opened.fileno()).st_mode
-            raw = opened.read(MOST + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise BluenoError(f"{file} cannot be read: {error.strerror}") from None
-    if mode & 0o077:
-        raise BluenoError(f"{file} holds a token and others may read it: run chmod 600 {file}, and log in anew")
-    try:
-        if len(raw) > MOST:
-            raise ValueError
-        saved: dict[str, Any] = json.loads(raw)
-        number = saved.get("tokenId")
-        server, token = saved["server"], saved["token"]
-        if not isinstance(server, str) or not isinstance(token, str) or not isinstance(number, int | None):
-            raise TypeError
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise BluenoError(f"{file} is damaged: run `blueno login` again") from None
-    return Settings(checked_server(server, environ), _checked_token(token), number)
+    """The current context, or None. Raises BluenoError when the file cannot be used."""
+    found = every(environ).now
+    return None if found is None else _of(found, environ)
 
 
 def save(settings: Settings, environ: Mapping[str, str] = os.environ) -> Path:
-    """Writes the file, for its owner's eyes, all or nothing. Raises BluenoError."""
-    file = path(environ)
-    content = {"server": settings.server, "token": settings.token, "tokenId": settings.token_id}
+    """Makes this login the current context and writes the file. Raises BluenoError.
+
+    A context without a name is called after its server, and takes the place of an earlier login there.
+    """
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        number, temporary = tempfile.mkstemp(dir=file.parent, prefix=".config-")  # 0600 from the start
-        try:
-            with os.fdopen(number, "w") as opened:
-                json.dump(content, opened, indent=2)
-                opened.write("\n")
-            Path(temporary).replace(file)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise BluenoError(f"{file} cannot be written: {error.strerror}; set BLUENO_SERVER and BLUENO_TOKEN") from None
-    return file
+        saved = every(environ)
+    except contexts.Damaged:
+        saved = Contexts()
+    earlier = saved.find(settings.context) if settings.context else saved.of_server(settings.server)
+    name = settings.context or (earlier.name if earlier is not None else saved.free(contexts.name_of(settings.server)))
+    namespace = settings.namespace or (earlier.namespace if earlier is not None else None)
+    one = Context(name, settings.server, settings.token, settings.token_id, namespace, settings.person)
+    return contexts.write(saved.put(one).used(name), environ)
 
 
-def forget(environ: Mapping[str, str] = os.environ) -> None:
-    """Removes the file."""
-    path(environ).unlink(missing_ok=True)
+def forget(environ: Mapping[str, str] = os.environ, name: str | None = None) -> None:
+    """Removes the current context, or that of a name; the file goes with the last."""
+    saved = every(environ)
+    gone = name or saved.current
+    if gone is not None and saved.find(gone) is not None:
+        contexts.write(saved.without(gone), environ)
+
+
+def _of(one: Context, environ: Mapping[str, str]) -> Settings:
+    server = checked_server(one.server, environ)
+    token = None if one.token is None else _checked_token(one.token)
+    return Settings(server, token, one.token_id, one.namespace, one.name or None, one.person)
 
 
 def _checked_token(token: str) -> str:

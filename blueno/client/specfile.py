@@ -16,7 +16,7 @@ import yaml
 
 from blueno import names
 from blueno.client.words import plain
-from blueno.errors import BluenoError, InvalidSpec
+from blueno.errors import InvalidSpec
 
 MOST = 1 << 20  # bytes; etcd takes 1.5 MiB
 NODES = 100_000  # values in one file, with what its aliases repeat
@@ -50,7 +50,12 @@ class RunFile:
 
 
 def read(source: str | Path) -> RunFile:
-    """From a file, or standard input for "-". Raises BluenoError and InvalidSpec."""
+    """From a file, or standard input for "-". Raises InvalidSpec."""
+    return parse(document(source))
+
+
+def document(source: str | Path, kind: str = names.TRAINING_RUN_KIND) -> Any:
+    """The one YAML document of a file, or of standard input for "-"; it should be a `kind`. Raises InvalidSpec."""
     where = "standard input" if str(source) == "-" else str(source)
     try:
         if str(source) == "-":
@@ -60,27 +65,28 @@ def read(source: str | Path) -> RunFile:
                 raw = file.read(MOST + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "its name is not a path"
-        raise BluenoError(f"{plain(where, 200)} cannot be read: {why}") from None
+        raise InvalidSpec(plain(where, 200), f"cannot be read: {why}") from None
     if len(raw) > MOST:
-        raise BluenoError(f"{plain(where, 200)} is larger than {MOST >> 20} MiB: that is no TrainingRun")
-    return parse(load(raw, plain(where, 200)))
+        raise InvalidSpec(plain(where, 200), f"is larger than {MOST >> 20} MiB: that is no {kind}")
+    return load(raw, plain(where, 200), kind)
 
 
-def load(raw: bytes, where: str) -> Any:
-    """The one YAML document. Raises BluenoError with line and column."""
+def load(raw: bytes, where: str, kind: str = names.TRAINING_RUN_KIND) -> Any:
+    """The one YAML document. Raises InvalidSpec with line and column."""
     try:
         documents = [one for one in yaml.load_all(raw, _Loader) if one is not None]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise BluenoError(f"{where}{place} is not YAML: {plain(error.problem or 'it cannot be read', 200)}") from None
+        why = plain(error.problem or "it cannot be read", 200)
+        raise InvalidSpec(f"{where}{place}", f"is not YAML: {why}") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise BluenoError(f"{where} is not YAML: {plain(str(error), 200)}") from None
+        raise InvalidSpec(where, f"is not YAML: {plain(str(error), 200)}") from None
     except RecursionError:
-        raise BluenoError(f"{where} is nested too deeply") from None
+        raise InvalidSpec(where, "is nested too deeply") from None
     if len(documents) != 1:
-        raise BluenoError(f"{where} holds {len(documents)} objects: put one TrainingRun into one file")
-    _count(documents[0], where)
+        raise InvalidSpec(where, f"holds {len(documents)} objects: put one {kind} into one file")
+    _count(documents[0], where, kind)
     return documents[0]
 
 
@@ -137,13 +143,13 @@ def _check_texts(spec: Mapping[str, Any]) -> None:
             raise InvalidSpec(plain(where, 200), "must not hold a zero byte")
 
 
-def _count(document: Any, where: str) -> None:
+def _count(document: Any, where: str, kind: str) -> None:
     """Small files unfold by aliases into billions of values, or into themselves."""
     left, waiting = NODES, [document]
     while waiting:
         left -= 1
         if left < 0:
-            raise BluenoError(f"{where} unfolds into more than {NODES} values: that is no TrainingRun")
+            raise InvalidSpec(where, f"unfolds into more than {NODES} values: that is no {kind}")
         value = waiting.pop()
         if isinstance(value, Mapping):
             waiting += value.values()

@@ -11,13 +11,15 @@ class BadSampleCode(StrEnum):
     EMPTY = "Empty"  # no bytes at all
     TOO_LARGE = "TooLarge"  # more encoded bytes than MAX_SAMPLE_BYTES
     TRUNCATED = "Truncated"  # begins well, ends too early
-    UNKNOWN_FORMAT = "UnknownFormat"  # the first bytes are not those of PNG, JPEG or .npy
+    UNKNOWN_FORMAT = "UnknownFormat"  # the first bytes are those of no format that is read
     CORRUPT = "Corrupt"  # the decoder refuses it
     TOO_MANY_PIXELS = "TooManyPixels"  # the header declares more than MAX_PIXELS
     TOO_COMPLEX = "TooComplex"  # decoding it would take too long or too much memory, whatever its size
     ANIMATED = "Animated"  # more than one frame
     UNSUPPORTED_DTYPE = "UnsupportedDtype"  # object, structured, text … arrays
-    UNSUPPORTED_SHAPE = "UnsupportedShape"  # no samples, no dimensions, or more than four
+    UNSUPPORTED_COMPRESSION = "UnsupportedCompression"  # DICOM whose pixels are compressed: its transfer syntax
+    NO_PIXELS = "NoPixels"  # DICOM that holds a report, a plan, a directory …
+    UNSUPPORTED_SHAPE = "UnsupportedShape"  # no elements, no dimensions or more than four; slices that make no volume
     DUPLICATE_KEY = "DuplicateKey"  # a second sample of the same key
     MISSING_LABEL = "MissingLabel"  # lies where the layout expects no samples: beside the class folders
     MISSING_FILE = "MissingFile"  # named in the labels file, not there

@@ -1,9 +1,10 @@
-"""Encoded bytes → array, by an allow-list: PNG, JPEG and `.npy`. Nothing else is ever tried.
+"""Encoded bytes → array, by an allow-list: PNG, JPEG, `.npy`, NIfTI and DICOM. Nothing else is ever tried.
 
 Called by blueno/prep/verify.py (every sample, in full), blueno/data/dataset.py (samples of variable shape) and
-blueno/dataserver (whole, or scaled down while decoding); calls headers.py first. Pillow is imported when the first
-image is decoded. True intensities are kept: 16-bit grey stays 16-bit; palettes become RGB (RGBA when they have
-transparency), 1-bit becomes 0/255, CMYK becomes RGB; EXIF orientation is not applied.
+blueno/dataserver (whole, or scaled down while decoding); calls headers.py first, and imaging/ for NIfTI and DICOM.
+Pillow, nibabel and pydicom are imported when they are first needed. True intensities are kept: 16-bit grey stays
+16-bit; palettes become RGB (RGBA when they have transparency), 1-bit becomes 0/255, CMYK becomes RGB; EXIF orientation
+is not applied; slope and intercept of NIfTI and DICOM are.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import functools
 import io
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
@@ -21,18 +22,23 @@ import numpy.typing as npt
 from blueno.data import npy
 from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.headers import MAX_PIXELS, check_jpeg, check_png, check_size
+from blueno.data.imaging import formats
 from blueno.errors import BluenoError
 
 MAX_SAMPLE_BYTES = 512 << 20
+SNIFFED = 16 << 10  # first bytes that tell a format
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _KEPT = {"L", "LA", "RGB", "RGBA"}
 
 
 def sniff(data: bytes | memoryview) -> str:
-    """The format by its first bytes: "png", "jpeg" or "npy". Raises BadSample when it is none of them."""
-    start = bytes(data[:8])
-    if start == _PNG:
+    """The format by its first bytes (SNIFFED, or all when there are fewer): one of the column `format` of an index.
+
+    Raises BadSample when it is none that is read.
+    """
+    start = bytes(data[:SNIFFED])
+    if start.startswith(_PNG):
         return "png"
     if start.startswith(_JPEG):
         return "jpeg"
@@ -40,18 +46,24 @@ def sniff(data: bytes | memoryview) -> str:
         return "npy"
     if not start:
         raise BadSample(BadSampleCode.EMPTY)
+    if (kind := formats.sniff(start)) is not None:
+        return kind
     if any(magic.startswith(start) for magic in (_PNG, _JPEG, npy.MAGIC)):
         raise BadSample(BadSampleCode.TRUNCATED, f"{len(start)} bytes")
-    raise BadSample(BadSampleCode.UNKNOWN_FORMAT, "not PNG, JPEG or .npy")
+    raise BadSample(BadSampleCode.UNKNOWN_FORMAT, "not PNG, JPEG, .npy, NIfTI or DICOM")
 
 
 class Examined(NamedTuple):
-    """What decoding in full said. `array` only when it is small enough to be wanted."""
+    """What decoding in full said. `array` only when it is small enough to be wanted.
+
+    `facts`: of NIfTI and DICOM, where the array lies in the body and the like, for the sample's metadata.
+    """
 
     format: str
     shape: tuple[int, ...]
     dtype: str
     array: npt.NDArray[Any] | None
+    facts: Mapping[str, Any] | None = None
 
 
 def decode(data: bytes) -> tuple[str, npt.NDArray[Any]]:
@@ -59,6 +71,8 @@ def decode(data: bytes) -> tuple[str, npt.NDArray[Any]]:
     kind = _checked(data)
     if kind == "npy":
         return kind, npy.decode(data, MAX_PIXELS)
+    if kind in formats.KINDS:
+        return kind, formats.array(kind, data)
     with opened(data, kind) as image:
         return kind, pixels(image)
 
@@ -74,6 +88,9 @@ def examine(data: bytes, limit: int, room: Callable[[int], AbstractContextManage
         return Examined(
             kind, shape, dtype.newbyteorder("<").str, npy.decode(data, MAX_PIXELS) if size <= limit else None
         )
+    if kind in formats.KINDS:
+        stack, array = formats.examined(kind, data, limit)
+        return Examined(kind, stack.shape, stack.dtype.str, array, stack.facts)
     with opened(data, kind) as image:
         width, height = image.size
         scanned = 6 if kind == "jpeg" else 0  # what libjpeg keeps of all three components when there are several scans

@@ -16,11 +16,12 @@ import numpy.typing as npt
 
 DIGEST_DOMAIN = b"blueno-rows-1\n"
 _length = struct.Struct("<Q").pack
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no spaces, no NaN: equal values are equal texts. Raises ValueError on NaN or infinity."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _canonical(value)
 
 
 def array_header(dtype: np.dtype[Any], shape: Sequence[int]) -> bytes:

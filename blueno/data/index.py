@@ -28,7 +28,7 @@ SCHEMA = pa.schema(
         ("depth", pa.int32()),  # 1 for an image, slices for a volume
         ("channels", pa.int32()),
         ("dtype", _REPEATED),  # numpy's name with byte order, for example "|u1" or "<u2"
-        ("format", _REPEATED),  # "png", "jpeg", "npy" or "array"
+        ("format", _REPEATED),  # "png", "jpeg", "npy", "nifti", "dicom", "dicom-series" or "array"
         ("sha256", pa.binary(32)),  # of the content
         ("metadata", pa.string()),  # canonical JSON, null when there is none
     ]

@@ -1,6 +1,6 @@
 """From file names to samples: which split and label a path stands for.
 
-Called by blueno/prep/sources (archive, claim). Pure: it sees names and the text of a labels file, never a file.
+Called by blueno/prep/tree.py and sources/archive.py. Pure: it sees names and the text of a labels file, never a file.
 
 Layouts
   classFolders        <label>/…/<file>               label = first folder
@@ -13,14 +13,18 @@ Layouts
                       3. every sample lies in a folder and not every first folder is a split's name → classFolders
                       4. else flat
 
+Before that, the slices of a DICOM series in one folder are made one sample by blueno/prep/series.py, which reads their
+headers: its name is `series_name`, and no layout sees its files. Slices that a labels file names stay samples each.
+
 Split names: train, training → train; test, testing → test; val, valid, validation, dev, eval → validation; in an
 explicit splitClassFolders any other folder is a split of its own name. Samples without a split are in `train`.
-Hidden files, __MACOSX and the like, and files whose ending is not that of an image or array are ignored and counted.
+Hidden files, __MACOSX and the like, DICOMDIR, and files whose ending is not that of an image, array or volume are
+ignored and counted. Scanners write DICOM files without an ending, or with digits for one: `may_be_dicom`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,16 +44,13 @@ _SPLIT_ORDER = {"train": 0, "validation": 1, "test": 2}
 # Endings that make a file a sample. Those we cannot decode yet are here so that they fail visibly, not silently.
 SAMPLE_ENDINGS = frozenset(
     [
-        *("png", "jpg", "jpeg", "jpe", "jfif", "npy"),
+        *("png", "jpg", "jpeg", "jpe", "jfif", "npy", "nii", "dcm", "dicom", "ima"),
         *(
             "tif",
             "tiff",
             "webp",
             "bmp",
             "gif",
-            "dcm",
-            "dicom",
-            "nii",
             "npz",
             "jp2",
             "avif",
@@ -60,7 +61,8 @@ SAMPLE_ENDINGS = frozenset(
         ),
     ]
 )
-_NOISE = {"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found", "@eadir"}
+DICOM_ENDINGS = frozenset(("dcm", "dicom", "ima"))
+_NOISE = {"__macosx", "dicomdir", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found", "@eadir"}
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,31 @@ def is_hidden(path: str) -> bool:
 
 
 def is_sample(path: str) -> bool:
-    """True when the ending says image or array."""
-    return path.rpartition(".")[2].lower() in SAMPLE_ENDINGS and not is_hidden(path)
+    """True when the ending says image, array or volume."""
+    low = path.lower()
+    return (low.rpartition(".")[2] in SAMPLE_ENDINGS or low.endswith(".nii.gz")) and not is_hidden(path)
+
+
+def may_be_dicom(path: str) -> bool:
+    """True for names that scanners give to files: their first bytes must tell."""
+    name = path.rpartition("/")[2]
+    return ("." not in name or name.rpartition(".")[2].isdecimal()) and not is_hidden(path)
+
+
+def slices_by_folder(paths: Iterable[str], also: Collection[str] = ()) -> dict[str, list[str]]:
+    """DICOM files, by their ending or in `also`, of every folder that holds two or more; "" is the top."""
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        if path in also or (path.rpartition(".")[2].lower() in DICOM_ENDINGS and not is_hidden(path)):
+            found.setdefault(path.rpartition("/")[0], []).append(path)
+    return {folder: sorted(files) for folder, files in sorted(found.items()) if len(files) > 1}
+
+
+def series_name(folder: str, series: str, is_alone: bool) -> str:
+    """The key of a series: its folder, when no other one lies there; `series` stands for its identifier."""
+    if folder and is_alone:
+        return folder
+    return f"{folder}/series-{series[:8]}" if folder else f"series-{series[:8]}"
 
 
 def find_labels_file(paths: Iterable[str], layout: Mapping[str, Any]) -> str | None:
@@ -120,12 +145,13 @@ def find_labels_file(paths: Iterable[str], layout: Mapping[str, Any]) -> str | N
     return None
 
 
-def wrapping_folder(paths: Iterable[str], layout: Mapping[str, Any]) -> str:
+def wrapping_folder(paths: Iterable[str], layout: Mapping[str, Any], also: Collection[str] = ()) -> str:
     """`"folder/"` when one top folder that means nothing wraps all samples of an archive, else `""`.
 
-    It means something when it is a split's name, or when without it no class folder would be left.
+    `also`: paths that are samples whatever their ending. The folder means something when it is a split's name, or when
+    without it no class folder would be left.
     """
-    samples = [p for p in paths if is_sample(p)]
+    samples = [p for p in paths if is_sample(p) or p in also]
     tops = {p.partition("/")[0] for p in samples}
     if len(tops) != 1 or any("/" not in p for p in samples):
         return ""
@@ -142,10 +168,12 @@ def wrapping_folder(paths: Iterable[str], layout: Mapping[str, Any]) -> str:
     return f"{top}/"
 
 
-def place(paths: Sequence[str], layout: Mapping[str, Any], labels_text: str | None = None) -> Placement:
+def place(
+    paths: Sequence[str], layout: Mapping[str, Any], labels_text: str | None = None, also: Collection[str] = ()
+) -> Placement:
     """Places every path. `labels_text` is the content of the file that `find_labels_file` named.
 
-    Raises InvalidSpec when the layout cannot hold for these names.
+    `also`: paths that are samples whatever their ending. Raises InvalidSpec when the layout cannot hold for them.
     """
     kind = layout.get("type", "auto")
     if kind not in TYPES:
@@ -153,7 +181,7 @@ def place(paths: Sequence[str], layout: Mapping[str, Any], labels_text: str | No
     labels_file = find_labels_file(paths, layout)
     if labels_file is not None:
         return _place_csv(paths, layout, labels_file, labels_text or "")
-    samples = sorted({p for p in paths if is_sample(p)})
+    samples = sorted({p for p in paths if is_sample(p) or p in also})
     twins = len(paths) - len(set(paths))
     ignored = len(paths) - twins - len(samples)
     if kind == "auto":
@@ -162,6 +190,13 @@ def place(paths: Sequence[str], layout: Mapping[str, Any], labels_text: str | No
     ordered = tuple(sorted(placed, key=lambda s: (split_rank(s.split), s.key)))
     classes = tuple(sorted({s.label for s in ordered if s.label is not None}))
     return Placement(kind, ordered, classes, ignored, tuple(bad))
+
+
+def named_in(labels_file: str, text: str, layout: Mapping[str, Any]) -> set[str]:
+    """The paths that a labels file names, as they may be meant. Raises InvalidSpec."""
+    folder = labels_file.rpartition("/")[0]
+    names = {row.path for row in parse_labels(text, labels_file, layout.get("columns") or {})}
+    return names | ({f"{folder}/{name}" for name in names} if folder else set())
 
 
 def _guess(samples: Sequence[str]) -> str:

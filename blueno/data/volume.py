@@ -30,6 +30,17 @@ _POINTER = re.compile(r"[0-9a-f][^/]*\.json")
 
 
 @dataclass(frozen=True)
+class Added:
+    """Up to where a version holds the samples that people have added to its data set's working set."""
+
+    revision: int = 0  # number of the last change
+    digest: str = ""  # 64 hexadecimal digits over all of them, when the version holds nothing else; or ""
+
+
+NOTHING_ADDED = Added()
+
+
+@dataclass(frozen=True)
 class Pointer:
     """`works/<work>.json`: which version a work was sealed as."""
 
@@ -41,6 +52,7 @@ class Pointer:
     manifest: str = (
         ""  # 64 hexadecimal digits: sum of manifest.json, which holds the sums of everything else; or unknown
     )
+    added: Added = NOTHING_ADDED
 
     def to_json(self) -> str:
         body = {"digest": self.digest, "sealedAt": self.sealed_at, "sequence": self.sequence}
@@ -48,6 +60,8 @@ class Pointer:
             body["base"] = self.base
         if self.manifest:
             body["manifest"] = self.manifest
+        if self.added.revision:
+            body["working"] = {"digest": self.added.digest, "revision": self.added.revision}
         return json.dumps(body, sort_keys=True) + "\n"
 
     @classmethod
@@ -56,7 +70,9 @@ class Pointer:
         try:
             body = json.loads(text)
             base, manifest = str(body.get("base", "")), str(body.get("manifest", ""))
-            return cls(work, str(body["digest"]), int(body["sequence"]), str(body["sealedAt"]), base, manifest)
+            working = body.get("working") or {}
+            added = Added(int(working.get("revision", 0)), str(working.get("digest", "")))
+            return cls(work, str(body["digest"]), int(body["sequence"]), str(body["sealedAt"]), base, manifest, added)
         except (AttributeError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a pointer to a version: {text[:80]!r}") from error
 
@@ -106,6 +122,11 @@ class Volume:
     def newest_of(self, base: str) -> Pointer | None:
         """The newest version that was sealed from one source and layout, however often that was read again."""
         return next((found for found in reversed(self.pointers()) if base in (found.base, found.work)), None)
+
+    def sealed_with(self, base: str, added: Added) -> Pointer | None:
+        """The newest version of one source and layout that holds these very samples, and nothing but what was added."""
+        known = (p for p in reversed(self.pointers()) if base in (p.base, p.work))
+        return next((p for p in known if p.added.digest and p.added.digest == added.digest), None)
 
     def pointers(self) -> list[Pointer]:
         """All sealed works, oldest first. Damaged files are passed over: each work's own pointer is judged alone.

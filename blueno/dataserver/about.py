@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from blueno.data import decode
-from blueno.dataserver.intensity import Window, finite, percentiles, window_of
-from blueno.dataserver.samples import PART, Context, EncodedSample, open_sample
+from blueno.dataserver.intensity import CT_PRESETS, Window, finite, percentiles, window_of
+from blueno.dataserver.samples import Context, EncodedSample, Sample, open_sample
+from blueno.dataserver.stacks import PART, StackSample
 from blueno.dataserver.views import version_window, window_for
 
 BINS = 64
@@ -23,8 +24,17 @@ def about(context: Context, row: int) -> dict[str, Any]:
         with sample.image(context) as (image, _):
             return _of_picture(_strips(image, context), context)
     window = window_for(context, sample, None)
-    spread = _spread(_extremes(sample.parts(context)), finite(sample.some()), window, sample.dtype)
-    return {"shape": list(sample.shape), "dtype": sample.dtype.name, **spread}
+    spread = _spread(_extremes(sample.parts(context)), finite(sample.some(context)), window, sample.dtype)
+    return {"shape": list(sample.shape), "dtype": sample.dtype.name, **spread, **_of_stack(sample)}
+
+
+def _of_stack(sample: Sample) -> dict[str, Any]:
+    """What NIfTI and DICOM say of their pixels, and the windows that people use for them."""
+    if not isinstance(sample, StackSample):
+        return {}
+    presets = CT_PRESETS if sample.look.modality == "CT" else {}
+    told = [{"name": name, "low": window.low, "high": window.high} for name, window in presets.items()]
+    return {"imaging": dict(sample.stack.facts), "presets": told}
 
 
 def _of_picture(strips: Iterator[npt.NDArray[Any]], context: Context) -> dict[str, Any]:

@@ -6,7 +6,6 @@ not.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,21 +16,22 @@ from blueno.dataserver import frame, params, png, sheet, views
 from blueno.dataserver.about import about
 from blueno.dataserver.config import ServerConfig
 from blueno.dataserver.files import File
+from blueno.dataserver.kept import kept_headers, unchanged
 from blueno.dataserver.library import Library
 from blueno.dataserver.originals import original
 from blueno.dataserver.samples import Context
 from blueno.dataserver.stream import Part, send
 from blueno.dataserver.version import Version
 from blueno.dataserver.workers import Budget, Job, Workers
-
-KEPT = "private, max-age=31536000, immutable"
-_DRAWING = "2"  # goes into ETags; raise it when the same request gives another picture
+from blueno.dataserver.working_app import ISSUER, PREFIX, SUBJECT, WorkingRoutes, changes_something, takes_body
+from blueno.dataserver.working_pictures import WorkingPictures
+from blueno.grants import READ, WRITE
 
 
 def make_app(config: ServerConfig) -> web.Application:
     """The application with its worker threads."""
     server = _Server(config)
-    app = frame.application(server.health, server.check_grant)
+    app = frame.application(server.health, server.check_grant, takes_body)
     app.on_cleanup.append(server.close)
     version, sample = "/v1/versions/{version}", "/v1/versions/{version}/samples/{row}"
     app.add_routes(
@@ -44,6 +44,8 @@ def make_app(config: ServerConfig) -> web.Application:
             web.get(f"{sample}/montage", server.montage),
             web.get(f"{sample}/about", server.about),
             web.get(f"{sample}/raw", server.raw),
+            *server.working.routes(),
+            *server.pictures.routes(PREFIX),
         ]
     )
     return app
@@ -56,14 +58,19 @@ class _Server:
         self._workers = Workers(config.limits.threads, config.limits.waiting)
         self.health = frame.Health(self._library.check, config.limits.probe_seconds)
         self._budget = Budget(config.limits.memory)
+        self.working = WorkingRoutes(config.limits, self._library)
+        self.pictures = WorkingPictures(self.working.set, self._run, self._workers, self._budget)
 
     async def close(self, _: web.Application) -> None:
+        self.working.close()
         self._workers.close()
         self.health.close()
 
     def check_grant(self, request: web.Request) -> None:
         """Raises Problem 401 without a grant, 403 with a wrong one."""
-        frame.check_grant(request, self._config.keys, self._config.dataset_uid)
+        action = WRITE if changes_something(request) else READ
+        grant = frame.check_grant(request, self._config.keys, self._config.dataset_uid, action)
+        request[SUBJECT], request[ISSUER] = grant.subject, grant.issuer
 
     async def versions(self, request: web.Request) -> web.Response:
         """All that can be read, newest first."""
@@ -75,29 +82,29 @@ class _Server:
     async def manifest(self, request: web.Request) -> web.StreamResponse:
         """manifest.json without its shards."""
         params.Parameters(request.query.items(), ())
-        return await self._kept(request, lambda context: context.version.manifest_json, "application/json")
+        return await self._kept(request, lambda _: self._version(request).manifest_json, "application/json")
 
     async def index(self, request: web.Request) -> web.StreamResponse:
         """index.arrow as it is."""
         params.Parameters(request.query.items(), ())
         file: File = await self._run(lambda _: self._version(request).index())
-        return await send(request, Part(file, 0, file.size), _kept_headers(request), self._workers)
+        return await send(request, Part(file, 0, file.size), kept_headers(request), self._workers)
 
     async def raw(self, request: web.Request) -> web.StreamResponse:
         """A sample's original bytes."""
         params.Parameters(request.query.items(), ())
         row = params.row(request.match_info["row"])
         found = await self._run(lambda job: original(self._context(request, job), row))
-        return await send(request, found.part, {**_kept_headers(request), **found.headers}, self._workers)
+        return await send(request, found.part, {**kept_headers(request), **found.headers}, self._workers)
 
     async def sheet(self, request: web.Request) -> web.StreamResponse:
         """A contact sheet. One with marked cells is not kept: the volume may answer better next time."""
         query = params.sheet_query(request.query.items())
-        if (unchanged := _unchanged(request)) is not None:
-            return unchanged
+        if (known := unchanged(request)) is not None:
+            return known
         made = await self._run(lambda job: sheet.make(self._context(request, job), query))
         headers = {
-            **(_kept_headers(request) if not made.bad else {"Cache-Control": "no-store"}),
+            **(kept_headers(request) if not made.bad else {"Cache-Control": "no-store"}),
             "Blueno-Sheet": f"cell={made.edge}, columns={made.columns}, unreadable={made.bad}",
         }
         return web.Response(body=made.png, content_type="image/png", headers=headers)
@@ -122,10 +129,10 @@ class _Server:
         self, request: web.Request, make: Callable[[Context], bytes], content_type: str
     ) -> web.StreamResponse:
         """An answer that never changes, made unless the caller has it already."""
-        if (unchanged := _unchanged(request)) is not None:
-            return unchanged
+        if (known := unchanged(request)) is not None:
+            return known
         body = await self._run(lambda job: make(self._context(request, job)))
-        return web.Response(body=body, content_type=content_type, headers=_kept_headers(request))
+        return web.Response(body=body, content_type=content_type, headers=kept_headers(request))
 
     async def _run(self, function: Callable[[Job], Any]) -> Any:
         return await self._workers.run(function, self._config.limits.seconds)
@@ -135,21 +142,6 @@ class _Server:
 
     def _context(self, request: web.Request, job: Job) -> Context:
         return Context(self._version(request), self._budget, job)
-
-
-def _etag(request: web.Request) -> str:
-    asked = "\n".join([_DRAWING, request.path, *sorted(f"{name}={value}" for name, value in request.query.items())])
-    return f'"{hashlib.blake2b(asked.encode("utf-8", "replace"), digest_size=12).hexdigest()}"'
-
-
-def _kept_headers(request: web.Request) -> dict[str, str]:
-    return {"ETag": _etag(request), "Cache-Control": KEPT}
-
-
-def _unchanged(request: web.Request) -> web.Response | None:
-    """304 when the caller holds this answer: its path names the version, so it cannot have changed."""
-    held = [text.strip().removeprefix("W/") for text in request.headers.get("If-None-Match", "").split(",")]
-    return web.Response(status=304, headers=_kept_headers(request)) if _etag(request) in held else None
 
 
 def _json(body: Mapping[str, Any]) -> bytes:

@@ -179,6 +179,11 @@ class Folder(Handle):
         except OSError as error:
             raise problem_of(error, self.name) from error
 
+    def modified(self, name: str) -> float:
+        """When a file was last written, in seconds since 1970; 0 when it is not there. Raises Unreadable."""
+        about = self.identity_of(name)
+        return 0.0 if about is None else about[3] / 1e9
+
     def identity_of(self, name: str) -> tuple[int, int, int, int] | None:
         """Changes when the file of this name is another one; None when there is none. Raises Unreadable."""
         try:

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from blueno.dataserver.problems import Problem
 from blueno.dataserver.workers import Workers
-from blueno.grants import READ, GrantRefused, verify
+from blueno.grants import READ, Grant, GrantRefused, verify
 
 log = logging.getLogger("blueno.dataserver")
 
@@ -56,8 +56,28 @@ class Health:
         return web.Response(text="ok")
 
 
-def application(health: Health, check: Callable[[web.Request], None]) -> web.Application:
-    """Without routes but those of health; `check` is asked before everything else and raises Problem."""
+def _never(_: web.Request) -> bool:
+    return False
+
+
+def application(
+    health: Health, check: Callable[[web.Request], None], takes_body: Callable[[web.Request], bool] = _never
+) -> web.Application:
+    """Without routes but those of health; `check` is asked before everything else and raises Problem.
+
+    Requests have no body, but for those of which `takes_body` says that their handler reads it.
+    """
+
+    @web.middleware
+    async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.body_exists and not takes_body(request):
+            response: web.StreamResponse = Problem(413, "no_body", "requests here have no body").response()
+            response.force_close()
+            return response
+        response = await _answered(request, handler)
+        if request.body_exists and not request.content.is_eof():
+            response.force_close()  # nobody waits for the rest
+        return response
 
     @web.middleware
     async def check_grant(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -65,14 +85,14 @@ def application(health: Health, check: Callable[[web.Request], None]) -> web.App
             check(request)
         return await handler(request)
 
-    app = web.Application(middlewares=[_answer_problems, check_grant], client_max_size=1)
+    app = web.Application(middlewares=[answer_problems, check_grant], client_max_size=1)
     app.on_response_prepare.append(_add_headers)
     app.add_routes([web.get("/healthz", health.alive), web.get("/readyz", health.ready)])
     return app
 
 
-def check_grant(request: web.Request, keys: Mapping[str, str], about: str) -> None:
-    """Raises Problem 401 without a grant, 403 unless it allows to read `about`."""
+def check_grant(request: web.Request, keys: Mapping[str, str], about: str, action: str = READ) -> Grant:
+    """The grant. Raises Problem 401 without one, 403 unless it allows `action` on `about`."""
     given = request.headers.getall("Authorization", [])
     if not given:
         raise Problem(401, "grant_missing", "send a grant: Authorization: Bearer …")
@@ -80,18 +100,13 @@ def check_grant(request: web.Request, keys: Mapping[str, str], about: str) -> No
     try:
         if len(given) > 1 or scheme.lower() != "bearer" or not about:
             raise GrantRefused
-        verify(text, keys, about, READ, time.time())
+        return verify(text, keys, about, action, time.time())
     except GrantRefused as error:
         raise Problem(403, "grant_refused", str(error)) from None
 
 
-@web.middleware
-async def _answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """No bodies in, no stack traces out."""
-    if request.body_exists:
-        response: web.StreamResponse = Problem(413, "no_body", "requests here have no body").response()
-        response.force_close()
-        return response
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """No stack traces."""
     try:
         return await handler(request)
     except Problem as problem:
@@ -99,7 +114,8 @@ async def _answer_problems(request: web.Request, handler: Handler) -> web.Stream
             log.warning("%s %s: %s", request.method, request.path, problem)
         return problem.response()
     except web.HTTPMethodNotAllowed as error:
-        response = Problem(405, "method_not_allowed", "only GET and HEAD").response()
+        text = f"only {' and '.join(sorted(error.allowed_methods))}"
+        response = Problem(405, "method_not_allowed", text).response()
         response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
         return response
     except web.HTTPNotFound:

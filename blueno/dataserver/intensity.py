@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,18 @@ class Window:
 
     low: float
     high: float
+
+
+# Hounsfield units: centre and width as radiologists set them, level 40 and width 400 and so on.
+CT_PRESETS: Final = {
+    "soft tissue": Window(-160.0, 240.0),
+    "lung": Window(-1350.0, 150.0),
+    "bone": Window(-500.0, 1300.0),
+    "brain": Window(0.0, 80.0),
+    "liver": Window(-45.0, 105.0),
+    "mediastinum": Window(-125.0, 225.0),
+}
+CT: Final = CT_PRESETS["soft tissue"]
 
 
 def window_of(values: npt.NDArray[Any]) -> Window:

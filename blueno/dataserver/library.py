@@ -54,11 +54,11 @@ class Library:
 
     def check(self) -> None:
         """Raises Problem unless the directory is there, readable and this Dataset's."""
-        self._folder()
+        self.folder()
 
     def versions(self) -> list[Listed]:
         """All that can be read, newest first, each digest once. Raises Unreadable rather than leave one out."""
-        root = self._folder()
+        root = self.folder()
         newest: dict[str, Pointer] = {}
         for pointer in _pointers(root):
             before = newest.get(pointer.digest)
@@ -88,7 +88,7 @@ class Library:
             with self._lock:
                 self._open.pop(name, None)
         try:
-            opened = Version(self._folder().folder(VERSIONS_DIR).folder(name), name)
+            opened = Version(self.folder().folder(VERSIONS_DIR).folder(name), name)
         except Gone as error:
             if known is not None:
                 raise Gone(f"version {name}") from error
@@ -101,7 +101,8 @@ class Library:
                 self._open.popitem(last=False)
         return opened
 
-    def _folder(self) -> Folder:
+    def folder(self) -> Folder:
+        """The directory, opened anew. Raises Unreadable unless it is there and this Dataset's."""
         try:
             folder = Folder.below(self._mount, self._root)
             owner = json.loads(folder.text(OWNER_FILE, POINTER_BYTES))

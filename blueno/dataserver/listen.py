@@ -1,6 +1,6 @@
 """The listening socket and its limits: what aiohttp leaves open. Called by __main__.py and tests.
 
-No bodies, short headers, a connection that sends no whole header in time is closed, and no more than so many at once.
+Short headers, a connection that sends no whole header in time is closed, and no more than so many at once.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ class Limits:
     waiting: int = 32  # jobs behind those at work
     probe_seconds: float = 2.0  # for the volume to answer /readyz
     memory: int = 64 << 20  # bytes of large pictures in the making; a larger one is made when it is the only one
+    bodies: int = 8  # that are taken in at a time
+    body_seconds: float = 10.0  # for the next bytes of a body, and for its turn to come
+    body_rate: int = 8 << 10  # bytes a second that a body must bring on average, after those seconds
+    reserve: int = 64 << 20  # bytes of the volume that stay free; never more than a twentieth of it
 
 
 class Listener:
@@ -53,6 +57,7 @@ async def listen(app: web.Application, host: str | None, port: int, limits: Limi
         max_line_size=8190,
         max_field_size=4096,
         max_headers=64,
+        read_bufsize=256 << 10,
         auto_decompress=False,
         shutdown_timeout=5.0,
     )

@@ -9,6 +9,9 @@ import re
 from dataclasses import dataclass
 
 from blueno.data import npy
+from blueno.data.imaging import series
+from blueno.data.imaging.dicom_walk import is_dicom
+from blueno.data.layout import may_be_dicom
 from blueno.dataserver.samples import Context
 from blueno.dataserver.stream import Part
 
@@ -31,12 +34,20 @@ def original(context: Context, row: int) -> Original:
     raw = version.raw_shard(shard)
     if raw is not None:
         offset, size = raw.span(at)
-        return Original(Part(raw.file, offset, size), _headers(raw.key(at), row))
+        start = raw.file.read(offset, min(size, series.HEAD))
+        return Original(Part(raw.file, offset, size), _headers(raw.key(at) + _ending(raw.key(at), start), row))
     dense = version.dense_shard(shard)
     assert dense is not None  # noqa: S101 - a shard has pixels or encoded bytes
     elements = dense.sample(at)  # at most 64 KiB, or what a TFDS builder calls an image
     data = npy.header(elements.dtype, elements.shape) + elements.file.read(elements.offset, elements.nbytes)
     return Original(Part(None, 0, len(data), data), _headers(f"sample-{row}.npy", row))
+
+
+def _ending(key: str, start: bytes) -> str:
+    """What the name lacks: a series is called like its folder, and scanners write files without an ending."""
+    if series.is_tar(start):
+        return "" if key.lower().endswith(".tar") else ".tar"
+    return ".dcm" if is_dicom(start) and may_be_dicom(key) else ""
 
 
 def _headers(key: str, row: int) -> dict[str, str]:

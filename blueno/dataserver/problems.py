@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import NoReturn
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 from aiohttp import web
 
@@ -15,21 +16,32 @@ _TITLES = {
     403: "Grant refused",
     404: "Not found",
     405: "Method not allowed",
-    409: "Damaged",
+    408: "Too slow",
+    409: "Conflict",
     410: "Gone",
-    413: "No bodies here",
+    411: "Length required",
+    413: "Too large",
     416: "Range not satisfiable",
-    422: "Cannot be shown",
+    422: "Cannot be done",
+    429: "Too many",
     503: "Not now",
+    507: "No room",
 }
 
 
 class Problem(BluenoError):
-    """An answer of its own: `status` and a stable `code`; `field` names the wrong parameter, if one is wrong."""
+    """An answer of its own: `status` and a stable `code`; `field` names the wrong parameter, if one is wrong.
 
-    def __init__(self, status: int, code: str, detail: str, *, field: str = "", retry_after: int | None = None) -> None:
+    `more` goes into the body; `headers` beside it.
+    """
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, field: str = "", retry_after: int | None = None, **more: Any
+    ) -> None:
         super().__init__(detail)
         self.status, self.code, self.field, self.retry_after = status, code, field, retry_after
+        self.more: Mapping[str, Any] = more
+        self.headers: dict[str, str] = {}
 
     def response(self) -> web.Response:
         """As problem+json."""
@@ -39,10 +51,11 @@ class Problem(BluenoError):
             "status": self.status,
             "detail": str(self),
             "code": self.code,
+            **self.more,
         }
         if self.field:
             body["errors"] = [{"field": self.field, "message": str(self)}]
-        headers = {"Cache-Control": "no-store"}
+        headers = {"Cache-Control": "no-store", **self.headers}
         if self.retry_after is not None:
             headers["Retry-After"] = str(self.retry_after)
         if self.status == 401:

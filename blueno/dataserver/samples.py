@@ -1,37 +1,76 @@
-"""One sample as something to look at: arrays by plane, encoded pictures by Pillow. Called by views.py and about.py."""
+"""One sample as something to look at: arrays by plane, encoded pictures by Pillow. Called by views.py and about.py.
+
+NIfTI and DICOM are in stacks.py.
+"""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from blueno.data import decode, npy
 from blueno.data.badsample import BadSample, BadSampleCode
+from blueno.data.imaging import formats
 from blueno.dataserver.files import File, Span
 from blueno.dataserver.intensity import Window, shown
-from blueno.dataserver.problems import Problem
-from blueno.dataserver.shards import Elements
-from blueno.dataserver.version import Version
+from blueno.dataserver.problems import Damaged, Gone, Problem
+from blueno.dataserver.shards import DenseShard, Elements
+from blueno.dataserver.stacks import PART, RUN, Place, StackSample
+from blueno.dataserver.version import Dense
 from blueno.dataserver.workers import Budget, Job
 
 ENCODED_BYTES = 64 << 20  # a PNG or JPEG with more is not decoded here: a single chunk of it may be that large
+_TELLING = 4096  # first bytes of a file that tell NIfTI and DICOM
 AT_ONCE = 1 << 20  # bytes of an encoded file that are read in one go
-PART = 1 << 20  # values looked at together
-RUN = 2048  # values of a large sample that are looked at in one place
+
+
+class Source(Protocol):
+    """Where samples come from: a Version, or the working set (working_view.py)."""
+
+    @property
+    def samples(self) -> int: ...
+
+    @property
+    def dense(self) -> Dense | None: ...
+
+    @property
+    def deviations(self) -> tuple[float, float] | None: ...
+
+    @property
+    def formats(self) -> frozenset[str]: ...
+
+    def place(self, row: int) -> tuple[int, int]: ...
+
+    def dense_shard(self, shard: int) -> DenseShard | None: ...
+
+    def raw_shard(self, shard: int) -> Originals | None: ...
+
+    def pixels(self, rows: Sequence[int]) -> npt.NDArray[Any]: ...
+
+
+class Originals(Protocol):
+    """Encoded files, one after the other in a file."""
+
+    @property
+    def file(self) -> File: ...
+
+    def span(self, at: int) -> tuple[int, int]: ...
+
+    def key(self, at: int) -> str: ...
 
 
 @dataclass(frozen=True)
 class Context:
     """What every look at a sample needs."""
 
-    version: Version
+    version: Source
     budget: Budget
     job: Job
 
@@ -73,7 +112,11 @@ class ArraySample:
             context.job.check()
             yield self.elements.flat(first, min(PART, total - first))
 
-    def some(self) -> npt.NDArray[Any]:
+    def aspect(self, _: int) -> float:
+        """How much higher than wide an element is: nobody has said."""
+        return 1.0
+
+    def some(self, _: Context) -> npt.NDArray[Any]:
         """(n,): all values, or a million of them in short runs spread evenly over the sample."""
         total = math.prod(self.shape)
         if total <= PART:
@@ -116,7 +159,7 @@ class EncodedSample:
         return io.BufferedReader(Span(self.file, self.offset, self.size), 1 << 16)
 
 
-Sample = ArraySample | EncodedSample
+Sample = ArraySample | EncodedSample | StackSample
 
 
 def _need(image: Any, most: int | None) -> int:
@@ -133,13 +176,15 @@ def open_sample(context: Context, row: int) -> Sample:
     shard, at = version.place(row)
     dense = version.dense_shard(shard)
     if dense is not None:
-        return ArraySample(_shown(dense.sample(at)))
+        return _upright(context, row) or ArraySample(_shown(dense.sample(at)))
     raw = version.raw_shard(shard)
     assert raw is not None  # noqa: S101 - a shard has pixels or encoded bytes
     offset, size = raw.span(at)
-    start = raw.file.read(offset, min(size, npy.MAX_HEADER + 12))
+    start = raw.file.read(offset, min(size, decode.SNIFFED))
     try:
         kind = decode.sniff(start)
+        if kind in formats.KINDS:
+            return StackSample.opened(kind, Place(raw.file, offset, size), context.budget.scratch, context.job)
         if kind == "npy":
             dtype, fortran, shape, skip = npy.header_of(start)
             elements = Elements(raw.file, offset + skip, dtype, shape, fortran)
@@ -152,6 +197,30 @@ def open_sample(context: Context, row: int) -> Sample:
         text = f"the file has {size} bytes: pictures of at most {ENCODED_BYTES} are shown; its raw bytes can be had"
         raise Problem(422, "too_large", text)
     return EncodedSample(raw.file, offset, size, kind)
+
+
+def place_of(context: Context, row: int) -> Place | None:
+    """Where a sample's file is; None for an array, and for a file that cannot be had. Raises Problem 404."""
+    shard, at = context.version.place(row)
+    try:
+        raw = context.version.raw_shard(shard)
+        return None if raw is None else Place(raw.file, *raw.span(at))
+    except (Damaged, Gone):
+        return None
+
+
+def _upright(context: Context, row: int) -> StackSample | None:
+    """A sample stored as pixels whose file says more: how it lies in the body, and how to show it."""
+    try:
+        if not context.version.formats & formats.KINDS:
+            return None
+        place = place_of(context, row)
+        kind = None if place is None else formats.sniff(place.read(0, min(place.size, _TELLING)))
+        if place is None or kind is None:
+            return None
+        return StackSample.opened(kind, place, context.budget.scratch, context.job)
+    except (BadSample, Damaged, Gone):
+        return None  # its pixels are there all the same
 
 
 def damaged(error: BadSample) -> Problem:

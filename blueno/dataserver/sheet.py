@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from blueno.data.imaging import formats
 from blueno.dataserver import png
 from blueno.dataserver.intensity import Window, shown
 from blueno.dataserver.png import Picture
 from blueno.dataserver.problems import Damaged, Problem, wrong
 from blueno.dataserver.samples import Context
-from blueno.dataserver.views import View, draw, shrunk
+from blueno.dataserver.views import View, shrunk, thumbnail
 
 MOST_ROWS = 200
 SMALLEST, LARGEST = 8, 256  # pixels of a cell
@@ -74,6 +75,8 @@ def _direct(context: Context, query: SheetQuery, columns: int) -> Picture | None
     if height != width or height > query.cell:
         return None
     try:
+        if context.version.formats & formats.KINDS:
+            return None  # their files say how they are to be shown
         samples = shown(context.version.pixels(query.rows), None)
     except Damaged:
         return None  # one by one: those in the other shards can still be shown
@@ -88,7 +91,7 @@ def _cell(context: Context, row: int, query: SheetQuery) -> tuple[Picture | None
     """(thumbnail, longest side of the sample); (None, 0) when this one cannot be shown."""
     context.job.check()
     try:
-        drawn = draw(context, row, View(size=query.cell, window=query.window))
+        drawn = thumbnail(context, row, View(size=query.cell, window=query.window))
     except Problem as problem:
         if problem.status in (409, 422):
             return None, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -74,6 +75,22 @@ class Version:
     def index(self) -> File:
         """index.arrow, of the size that was sealed."""
         return self._folder.file(INDEX_FILE, self._index.bytes)
+
+    @functools.cached_property
+    def formats(self) -> frozenset[str]:
+        """Of its samples, as its index says. Raises Damaged, Gone, Unreadable.
+
+        pyarrow maps the file, reads its metadata and this column's few different words, and is then let go.
+        """
+        import pyarrow as pa
+
+        file = self.index()
+        try:
+            with pa.memory_map(file.path) as source:
+                column = pa.ipc.open_file(source).get_batch(0).column("format")
+                return frozenset(column.dictionary.to_pylist())
+        except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+            raise Damaged(f"{INDEX_FILE} is not the Arrow file that was sealed") from error
 
     def place(self, row: int) -> tuple[int, int]:
         """(shard, position in it). Raises Problem 404."""

@@ -9,10 +9,11 @@ from typing import Any, Final
 import numpy as np
 
 from blueno.data import decode
-from blueno.dataserver.intensity import Window, to_8bit, window_of
+from blueno.dataserver.intensity import CT, Window, to_8bit, window_of
 from blueno.dataserver.png import Picture
 from blueno.dataserver.problems import wrong
-from blueno.dataserver.samples import ArraySample, Context, EncodedSample, Sample, open_sample
+from blueno.dataserver.samples import ArraySample, Context, EncodedSample, Sample, open_sample, place_of
+from blueno.dataserver.stacks import StackSample
 
 AXES: Final = {"axial": 0, "coronal": 1, "sagittal": 2}
 MOST = 2048  # pixels: the longer side of the largest picture that is made; originals can be had as they are
@@ -31,7 +32,7 @@ class View:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture of a sample, and how large the sample's own plane is."""
+    """A picture of a sample, and how large the sample's own plane is, its elements as far apart as in the body."""
 
     picture: Picture
     height: int
@@ -40,7 +41,24 @@ class Drawn:
 
 def draw(context: Context, row: int, view: View) -> Drawn:
     """One sample, never enlarged. Raises Problem."""
+    return _drawn(context, open_sample(context, row), view)
+
+
+def thumbnail(context: Context, row: int, view: View) -> Drawn:
+    """As `draw`. Those of volumes are remembered: a sheet of them that took too long goes on when it is asked again."""
+    place = place_of(context, row)
+    kept = context.budget.scratch.pictures
+    found: Drawn | None = kept.get((place.key, view)) if place is not None else None
+    if found is not None:
+        return found
     sample = open_sample(context, row)
+    drawn = _drawn(context, sample, view)
+    if place is not None and isinstance(sample, StackSample):
+        kept.put((place.key, view), drawn, drawn.picture.nbytes)
+    return drawn
+
+
+def _drawn(context: Context, sample: Sample, view: View) -> Drawn:
     if isinstance(sample, EncodedSample):
         if view.axis != "axial":
             wrong("axis", "this sample is an image: it has no axes; only `axial` is accepted")
@@ -77,14 +95,27 @@ def montage(context: Context, row: int, count: int, view: View) -> Picture:
 
 
 def window_for(context: Context, sample: Sample, asked: Window | None) -> Window | None:
-    """The window asked for; None where bytes are shown as they are; else that of the version, else the sample's own."""
+    """The window asked for; None where bytes are shown as they are; else that of the version, else the sample's own.
+
+    Never that of one slice: slices of a volume can be compared.
+    """
     if asked is not None:
         return asked
     if isinstance(sample, EncodedSample):
         return None  # 8-bit ones; 16-bit ones are looked at once they are decoded
     if sample.dtype.kind == "b" or sample.dtype == np.uint8:
         return None
-    return version_window(context, sample.dtype) or window_of(sample.some())
+    if isinstance(sample, StackSample):
+        return _stack_window(sample, context)
+    return version_window(context, sample.dtype) or window_of(sample.some(context))
+
+
+def _stack_window(sample: StackSample, context: Context) -> Window:
+    """Soft tissue for CT, else what the file recommends; its own where that would show nothing."""
+    look, own = sample.look, window_of(sample.some(context))
+    is_ct = look.modality == "CT" and sample.stack.facts.get("unit") == "HU"
+    usual = CT if is_ct else Window(*look.window) if look.window is not None else own
+    return usual if usual.low < own.high and own.low < usual.high else own
 
 
 def version_window(context: Context, dtype: np.dtype[Any]) -> Window | None:
@@ -97,14 +128,21 @@ def version_window(context: Context, dtype: np.dtype[Any]) -> Window | None:
     return Window(low, high) if low < high else None
 
 
-def _draw_plane(context: Context, sample: ArraySample, at: int, view: View) -> Drawn:
+def _draw_plane(context: Context, sample: ArraySample | StackSample, at: int, view: View) -> Drawn:
     axis = AXES[view.axis]
     with context.budget.reserve(5 * sample.values_in_plane(axis), context.job):  # four more while it is scaled
         plane = _pictured(sample.plane(context, axis, at, view.window), sample)
-        return Drawn(shrunk(plane, view.size), *plane.shape[:2])
+        height, width = _stretched(plane, sample.aspect(axis))
+        return Drawn(shrunk(plane, view.size, (height, width)), height, width)
 
 
-def _pictured(plane: Picture, sample: ArraySample) -> Picture:
+def _stretched(plane: Picture, aspect: float) -> tuple[int, int]:
+    """(height, width) at which its elements are as high and wide as they are: none becomes smaller."""
+    height, width = plane.shape[:2]
+    return (round(height * aspect), width) if aspect > 1 else (height, round(width / aspect))
+
+
+def _pictured(plane: Picture, sample: ArraySample | StackSample) -> Picture:
     """With one to four channels."""
     channels = plane.shape[2]
     if channels == 2 and sample.dtype != np.uint8:
@@ -144,28 +182,32 @@ def thinned(values: Any) -> Any:
     return values[::step, ::step]
 
 
-def shrunk(picture: Picture, size: int) -> Picture:
-    """Scaled down so that no side is longer than `size`; returned as it is when none was."""
+def shrunk(picture: Picture, size: int, true: tuple[int, int] | None = None) -> Picture:
+    """Scaled down so that no side is longer than `size`; returned as it is when none was.
+
+    `true`: the height and width it is to have at its full size, when they are not those of the picture.
+    """
     height, width, channels = picture.shape
-    if max(height, width) <= size:
+    true_height, true_width = true or (height, width)
+    if max(true_height, true_width) <= size and (height, width) == (true_height, true_width):
         return np.ascontiguousarray(picture)
     from PIL import Image
 
     step = max(height, width) // size if height * width > _LARGE else 1
     picture = np.ascontiguousarray(picture[::step, ::step])
     image = Image.fromarray(picture[:, :, 0] if channels == 1 else picture)
-    return decode.pixels(_fitted(image, size, (width, height)))
+    return decode.pixels(_fitted(image, size, (true_width, true_height)))
 
 
 def _fitted(image: Any, size: int, true: tuple[int, int]) -> Any:
     """A Pillow image scaled down so that no side of what is `true` (width, height) is longer than `size`.
 
-    It may have been thinned out or decoded at a fraction, which rounds its own sides.
+    It may have been thinned out or decoded at a fraction, which rounds its own sides, or have to be stretched.
     """
     from PIL import Image
 
     longest = max(true)
-    if longest <= size:
+    if longest <= size and image.size == true:
         return image
-    target = tuple(max(1, round(side * size / longest)) for side in true)
+    target = tuple(max(1, round(side * min(1.0, size / longest))) for side in true)
     return image.resize(target, Image.Resampling.BILINEAR, reducing_gap=3.0)

@@ -7,6 +7,7 @@ threads are daemons: one that hangs in the kernel does not keep the process from
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 import time
@@ -15,8 +16,10 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from blueno.dataserver.problems import Problem
+from blueno.dataserver.scratch import Scratch
 from blueno.errors import BluenoError
 
+log = logging.getLogger("blueno.dataserver")
 T = TypeVar("T")
 
 
@@ -68,6 +71,20 @@ class Workers:
         finally:
             job.abandon()
 
+    def later(self, function: Callable[[], None]) -> None:
+        """Does it when there is time, and tells nobody. At once, in a thread of its own, when too many wait."""
+
+        def todo() -> None:
+            try:
+                function()
+            except Exception:
+                log.exception("something that was left for later failed")
+
+        try:
+            self._queue.put_nowait(todo)
+        except queue.Full:
+            threading.Thread(target=todo, name="later", daemon=True).start()
+
     def close(self) -> None:
         """Ends the threads that are idle, once their turn comes."""
         for _ in range(self._threads):
@@ -107,11 +124,15 @@ def _run(function: Callable[[Job], T], job: Job, future: asyncio.Future[T], loop
 
 
 class Budget:
-    """Memory for large pictures: so many bytes at a time in all threads together, or one picture alone."""
+    """Memory for large pictures: so many bytes at a time in all threads together, or one picture alone.
+
+    `scratch`: what is kept of volumes from one picture to the next.
+    """
 
     FREE = 4 << 20  # bytes below which nobody is counted
 
     def __init__(self, total: int) -> None:
+        self.scratch = Scratch()
         self._total, self._used = total, 0
         self._changed = threading.Condition()
 

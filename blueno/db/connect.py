@@ -8,6 +8,7 @@ tcp_user_timeout for a peer that is gone. The password is in the URL file only; 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import psycopg2
@@ -15,7 +16,7 @@ import psycopg2.extensions
 
 from blueno.db.config import DatabaseConfig
 from blueno.db.errors import RETRY_SECONDS, as_blueno_error, first_line
-from blueno.db.watch import Watch
+from blueno.db.watch import Watch, shut_down
 from blueno.errors import Unavailable
 
 Connection = psycopg2.extensions.connection
@@ -82,6 +83,16 @@ def _limit(connection: Any) -> Any:
     if connection.closed:
         raise psycopg2.InterfaceError("connection already closed")
     return _watch.limit(connection.fileno(), connection.limit)
+
+
+def cut(connection: Connection) -> None:
+    """Ends a call that another thread has under way, as if the server had gone; it sees that and rolls back.
+
+    Never waits, as `connection.cancel()` does: for a server that may be silent, without a limit, and with the
+    interpreter's lock held (seen: the whole process stood still). Nobody may close the connection at the same time.
+    """
+    with suppress(psycopg2.Error):
+        shut_down(connection.fileno())
 
 
 def connect(config: DatabaseConfig, *, application: str, statement_timeout_ms: int | None = None) -> Connection:

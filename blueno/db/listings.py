@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blueno.db.connect import Cursor
@@ -39,7 +40,9 @@ ORDER BY v.id
 """
 _LOADED = "SELECT digest, id, sequence FROM projection.version WHERE dataset_uid = %s::uuid"
 _LISTED = """
-INSERT INTO projection.listing (dataset_uid, digest) VALUES (%s::uuid, %s)
+INSERT INTO projection.listing (dataset_uid, digest)
+SELECT %(uid)s::uuid, %(digest)s
+WHERE %(loaded)s::text[] <@ (SELECT array_agg(v.digest) FROM projection.version v WHERE v.dataset_uid = %(uid)s::uuid)
 ON CONFLICT (dataset_uid) DO UPDATE SET digest = excluded.digest, listed_at = now()
 """
 _FORGET = """
@@ -66,9 +69,12 @@ def select_loaded(cursor: Cursor, dataset_uid: str) -> dict[str, tuple[int, int]
     return {digest: (number, sequence) for digest, number, sequence in cursor.fetchall()}
 
 
-def note_listing(cursor: Cursor, dataset_uid: str, digest: str) -> None:
-    """Everything listed while `digest` was the current version is loaded."""
-    cursor.execute(_LISTED, (dataset_uid, digest))
+def note_listing(cursor: Cursor, dataset_uid: str, digest: str, loaded: Sequence[str]) -> None:
+    """Everything listed while `digest` was the current version is loaded: the versions `loaded`, by digest.
+
+    Nothing is noted when one of them is not there: the projection was dropped and made again since it was loaded.
+    """
+    cursor.execute(_LISTED, {"uid": dataset_uid, "digest": digest, "loaded": list(loaded)})
 
 
 def forget_listings(cursor: Cursor) -> None:

@@ -1,8 +1,8 @@
 """What the operator's mirror writes: rows of objects (tables.py), the log of changes, the history of reasons.
 
-Called by controllers/mirror.py from its one thread; calls connect.py and migrate.py. Every transaction begins by taking
-the row of projection.stream: it is the fence (an operator whose Lease epoch is behind writes nothing), the heartbeat,
-and the lock that makes the order of change_log the order of commits.
+Called by controllers/mirror.py from its one thread; calls connect.py, migrate.py and working_notices.py. Every
+transaction begins by taking the row of projection.stream: it is the fence (an operator whose Lease epoch is behind
+writes nothing), the heartbeat, and the lock that makes the order of change_log the order of commits.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any
 import psycopg2
 from psycopg2.extras import execute_values
 
+from blueno.db import working_notices
 from blueno.db.changes import CHANNEL
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import Connection, Cursor, connect
 from blueno.db.errors import SchemaMissing, as_blueno_error
 from blueno.db.migrate import check, ensure_projection
-from blueno.db.tables import FORGET_LINEAGE, TABLES, WRITE_LINEAGE, Table
+from blueno.db.tables import FORGET_LINEAGE, SAMPLES, TABLES, WRITE_LINEAGE, Table
 from blueno.errors import BluenoError
 from blueno.resources.history import DELETED, Turn
 
@@ -263,8 +264,11 @@ def _append_history(cursor: Cursor, entries: Sequence[Entry]) -> None:
 
 
 def _log(cursor: Cursor, changes: Sequence[Line]) -> None:
-    """The log, and one notification for all of it."""
+    """The log, and one notification for all of it; and what Samples say about working sets."""
     if not changes:
         return
+    samples = [uid for kind, uid, _, _ in changes if kind == SAMPLES.kind]
+    if samples:
+        working_notices.tell_of_samples(cursor, samples)
     written = execute_values(cursor, _LOG, changes, page_size=len(changes), fetch=True)
     cursor.execute(_NOTIFY, (CHANNEL, str(max(seq for (seq,) in written))))

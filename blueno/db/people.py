@@ -1,12 +1,11 @@
-"""Persons, what they hold (sessions, tokens), the setup code, and the audit table: schema `record`.
+"""Persons, what they hold (sessions, tokens), and the setup code: schema `record`.
 
-Called by webui/ (auth.py, audit.py, api/, users.py) with a cursor in a transaction. Times are the database's.
+Called by webui/ (auth.py, api/, users.py) with a cursor in a transaction. Times are the database's.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +17,8 @@ ROLES = ("admin", "editor", "viewer")
 EVERY_NAMESPACE = "*"
 SESSION_IDLE = "12 hours"
 SESSION_TOTAL = "7 days"
+LOGIN_TOTAL = "12 hours"  # of a token that a client of 2019 logged in for
+LOGINS_KEPT = 200  # of one person: many workers may log in as one
 _SEEN_EVERY = "5 minutes"  # how exactly seen_at and used_at are kept: not a write for every request
 
 
@@ -55,21 +56,6 @@ class TokenRow:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True)
-class AuditRow:
-    """Who tried what, and how it ended: `outcome` is ok, denied, failed or unknown; `intended` until that is known."""
-
-    actor: str
-    verb: str
-    resource: str
-    outcome: str
-    namespace: str = ""
-    name: str = ""
-    request_id: str = ""
-    remote: str = ""
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-
 _PERSON = "id, email, role, namespaces, created_at, password"
 _HOLDER = "person.id, person.email, person.role, person.namespaces"
 _NEW_PERSON = f"""
@@ -92,6 +78,17 @@ INSERT INTO record.session (sum, person_id, expires_at) VALUES (%s, %s, now() + 
 _OLD_SESSIONS = f"""
 DELETE FROM record.session WHERE expires_at < now() OR seen_at < now() - interval '{SESSION_IDLE}'
 """  # noqa: S608
+
+
+_NEW_LOGIN = f"""
+INSERT INTO record.token (sum, person_id, name, expires_at, by_login)
+VALUES (%s, %s, 'login', now() + interval '{LOGIN_TOTAL}', true)
+"""  # noqa: S608
+_OLD_LOGINS = """
+DELETE FROM record.token WHERE person_id = %s AND by_login AND (expires_at < now() OR id <= (
+    SELECT id FROM record.token WHERE person_id = %s AND by_login ORDER BY id DESC OFFSET %s - 1 LIMIT 1
+))
+"""
 
 
 # Persons ------------------------------------------------------------------------------------------------
@@ -142,15 +139,45 @@ def delete_person(cursor: Cursor, email: str) -> bool:
     return True
 
 
+def change_person(cursor: Cursor, email: str, role: str | None, namespaces: Sequence[str] | None) -> Person | None:
+    """Another role, other namespaces; None when there is nobody. Raises Conflict for the last administrator."""
+    cursor.execute("LOCK TABLE record.person IN SHARE ROW EXCLUSIVE MODE")  # two administrators demoting each other
+    if role not in (None, "admin"):
+        cursor.execute("SELECT email FROM record.person WHERE role = 'admin' LIMIT 2")
+        if cursor.fetchall() == [(email,)]:
+            raise Conflict(f"{email} is the last administrator: make another one first")
+    cursor.execute(
+        "UPDATE record.person SET role = coalesce(%s, role), namespaces = coalesce(%s, namespaces)"  # noqa: S608
+        f" WHERE email = %s RETURNING {_PERSON}",
+        (role, None if namespaces is None else list(namespaces), email),
+    )
+    row = cursor.fetchone()
+    return None if row is None else _person(row)
+
+
+def end_all(cursor: Cursor, email: str) -> bool:
+    """All sessions and tokens of this person are over; False when there is none."""
+    cursor.execute("SELECT id FROM record.person WHERE email = %s FOR UPDATE", (email,))
+    row = cursor.fetchone()
+    if row is None:
+        return False
+    _end(cursor, row)
+    return True
+
+
 def set_password(cursor: Cursor, email: str, password: str) -> bool:
     """Ends all sessions and tokens of this person, too; False when there is none."""
     cursor.execute("UPDATE record.person SET password = %s WHERE email = %s RETURNING id", (password, email))
     row = cursor.fetchone()
     if row is None:
         return False
+    _end(cursor, row)
+    return True
+
+
+def _end(cursor: Cursor, row: tuple[Any, ...]) -> None:
     cursor.execute("DELETE FROM record.session WHERE person_id = %s", row)
     cursor.execute("DELETE FROM record.token WHERE person_id = %s", row)
-    return True
 
 
 def _person(row: tuple[Any, ...]) -> Person:
@@ -195,6 +222,12 @@ def insert_token(cursor: Cursor, total: bytes, person_id: int, name: str, days: 
     return TokenRow(*row)
 
 
+def insert_login_token(cursor: Cursor, total: bytes, person_id: int) -> None:
+    """A token of a client that logs in for one; those that ran out, and the oldest of too many, go on the way."""
+    cursor.execute(_OLD_LOGINS, (person_id, person_id, LOGINS_KEPT))
+    cursor.execute(_NEW_LOGIN, (total, person_id))
+
+
 def select_token(cursor: Cursor, total: bytes) -> Holder | None:
     """Who comes with it, if it is good now."""
     cursor.execute(_TOKEN, (total,))
@@ -207,9 +240,10 @@ def touch_token(cursor: Cursor, total: bytes) -> None:
 
 
 def select_tokens(cursor: Cursor, person_id: int) -> list[TokenRow]:
-    """A person's own, oldest first, those that ran out included."""
+    """Those that a person made, oldest first, those that ran out included."""
     cursor.execute(
-        "SELECT id, name, created_at, used_at, expires_at FROM record.token WHERE person_id = %s ORDER BY id",
+        "SELECT id, name, created_at, used_at, expires_at FROM record.token"
+        " WHERE person_id = %s AND NOT by_login ORDER BY id",
         (person_id,),
     )
     return [TokenRow(*row) for row in cursor.fetchall()]
@@ -261,28 +295,3 @@ def forget_setup_seed(cursor: Cursor) -> None:
 def _seed(cursor: Cursor) -> bytes | None:
     row = cursor.fetchone()
     return None if row is None else bytes(row[0])
-
-
-# Audit ------------------------------------------------------------------------------------------------------
-
-
-def insert_audit(cursor: Cursor, row: AuditRow) -> int:
-    """Appends; its id. The table refuses changes."""
-    cursor.execute(
-        "INSERT INTO record.audit (actor, verb, resource, namespace, name, outcome, request_id, remote, detail)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
-        (
-            *(row.actor, row.verb, row.resource, row.namespace, row.name, row.outcome, row.request_id, row.remote),
-            json.dumps(row.detail),
-        ),
-    )
-    (number,) = cursor.fetchone() or (0,)
-    return int(number)
-
-
-def settle_audit(cursor: Cursor, number: int, outcome: str, detail: Mapping[str, Any]) -> None:
-    """How an intended deed ended: the one change that a row may have, once. `detail` is added to what it says."""
-    cursor.execute(
-        "UPDATE record.audit SET outcome = %s, detail = detail || %s::jsonb WHERE id = %s",
-        (outcome, json.dumps(detail), number),
-    )

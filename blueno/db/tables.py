@@ -100,7 +100,17 @@ TRAINING_RUNS: Final = Table(
     ),
     lineage=True,
 )
-TABLES: Final[Mapping[str, Table]] = MappingProxyType({table.kind: table for table in (DATASETS, TRAINING_RUNS)})
+SAMPLES: Final = Table(
+    names.SAMPLE_KIND,
+    "projection.sample_object",
+    (
+        *("namespace", "name", "dataset", "dataset_uid", "ready", "reconciling", "stalled", "reason", "message"),
+        *("key", "samples", "rejected", "managed_by", "document"),
+    ),
+)
+TABLES: Final[Mapping[str, Table]] = MappingProxyType(
+    {table.kind: table for table in (DATASETS, TRAINING_RUNS, SAMPLES)}
+)
 
 # (uids) of runs whose rows were written in this transaction. What is the same is not written again.
 FORGET_LINEAGE: Final = """

@@ -12,6 +12,7 @@ import psycopg2
 
 from blueno.db.connect import Connection, Cursor
 from blueno.db.errors import as_blueno_error
+from blueno.db.working_write import drop_tables
 
 KEY_CHARACTERS = 512  # of a key in a key mark: an index entry has at most 2,704 bytes
 DROPPED_AT_ONCE = 16  # each takes some eight locks; a server of 50 connections has 3,200 to give
@@ -104,6 +105,7 @@ def drop_projection(connection: Connection) -> int:
         ids = [loaded.id for loaded in select_loaded(cursor)] if there else []
         connection.commit()
         drop_versions(connection, ids)
+        drop_tables(connection)
         cursor.execute("DROP SCHEMA IF EXISTS projection CASCADE")
         connection.commit()
     return len(ids)

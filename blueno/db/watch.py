@@ -56,12 +56,13 @@ class Watch:
                 for token, (deadline, descriptor) in list(self._calls.items()):
                     if deadline <= now:
                         del self._calls[token]
-                        _shut_down(descriptor)
+                        shut_down(descriptor)
                 self._wakes_at = min((deadline for deadline, _ in self._calls.values()), default=float("inf"))
                 self._turn.wait(None if not self._calls else self._wakes_at - now)
 
 
-def _shut_down(descriptor: int) -> None:
+def shut_down(descriptor: int) -> None:
+    """Cuts a socket that another thread uses, and never waits. Nobody may close it meanwhile."""
     try:
         with socket.socket(fileno=os.dup(descriptor)) as peer:
             peer.shutdown(socket.SHUT_RDWR)

@@ -74,13 +74,15 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 def _tell(termination_log: Path, outcome: Outcome) -> int:
     if outcome.sealed:
         log.info("sealed %s, version %d, %d samples", outcome.digest[:16], outcome.sequence, outcome.samples)
+    elif outcome.opened:
+        log.info("the volume is ready for samples")
     else:
         log.error("%s: %s", outcome.code, outcome.message)
     try:
         termination_log.write_text(outcome.to_json())
     except OSError as error:
         log.warning("the termination message cannot be written: %s", error)  # the sealed manifest is the truth
-    if outcome.sealed:
+    if outcome.done:
         return 0
     return PERMANENT_EXIT_CODE if outcome.permanent else 1
 

@@ -1,8 +1,8 @@
 """What is in a tar or zip, without ever unpacking it to names of its own. Called by sources/archive.py and tfds.py.
 
-tars.py and zips.py know the two formats. Plain tars and zips are read in place; compressed tars are unpacked once to a
-plain tar in staging. Nothing but regular files counts; every number that an archive claims has a limit; a bad member is
-reported alone, a bad directory of members fails the archive (BadArchive).
+data/tars.py and zips.py know the two formats. Plain tars and zips are read in place; compressed tars are unpacked once
+to a plain tar in staging. Nothing but regular files counts; every number that an archive claims has a limit; a bad
+member is reported alone, a bad directory of members fails the archive (BadArchive).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Any
 from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.decode import MAX_SAMPLE_BYTES
 from blueno.data.files import is_full, new_file, publish
+from blueno.data.tars import BadTar, tar_members
+from blueno.prep.entries import MAX_FILES, Entry
 from blueno.prep.opened import OpenFile
 from blueno.prep.space import NoRoom
-from blueno.prep.tars import BadTar, tar_members
-from blueno.prep.tree import MAX_FILES, Entry
 from blueno.prep.zips import MAX_DICTIONARY, ZipMember, overlapping
 
 _Blocks = Callable[[Path], Generator[bytes, None, None]]  # a file's content, a piece at a time
@@ -180,9 +180,14 @@ class _Piece:
         self._file, self._offset, self._size = file, offset, size
 
     def __call__(self) -> bytes:
-        data = os.pread(self._file.handle, self._size, self._offset)
-        while len(data) < self._size:
-            more = os.pread(self._file.handle, self._size - len(data), self._offset + len(data))
+        return self.part(0, self._size)
+
+    def part(self, offset: int, length: int) -> bytes:
+        """Exactly these bytes of it. Raises BadSample."""
+        handle, size, start = self._file.handle, min(length, self._size - offset), self._offset + offset
+        data = os.pread(handle, size, start)
+        while len(data) < size:
+            more = os.pread(handle, size - len(data), start + len(data))
             if not more:
                 raise BadSample(BadSampleCode.TRUNCATED, "the archive ends early")
             data += more
@@ -193,9 +198,10 @@ def _tar_members(path: Path) -> Members:
     members, length = Members(), path.stat().st_size
     file = OpenFile(path)
     try:
-        for member in tar_members(file.handle, length):
+        for member in tar_members(lambda place, size: os.pread(file.handle, size, place), length):
             if member.kind == "file":
-                members.add(member.name, Entry(member.size, "", _Piece(file, member.offset, member.size)))
+                piece = _Piece(file, member.offset, member.size)
+                members.add(member.name, Entry(member.size, "", piece, piece.part))
             elif member.kind == "other":
                 members.refuse(member.name, BadSampleCode.NOT_A_FILE)
     except BadTar as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from blueno.data.files import create_file, make_directory, sync_names, write_file
+from blueno.data.files import create_file, is_full, make_directory, sync_names, write_file
 from blueno.data.volume import Volume
 from blueno.prep.config import PrepConfig
 from blueno.prep.failure import PrepFailure
@@ -87,3 +87,14 @@ def take_ownership(config: PrepConfig, volume: Volume) -> None:
     for directory in (volume.versions, volume.works, volume.staging):
         make_directory(directory)
     sync_names(volume.root, config.volume)  # also of what an attempt made that was killed before it came here
+
+
+def can_be_written(config: PrepConfig, volume: Volume) -> bool:
+    """Whether samples can be added to what was found sealed: a directory may be adopted that is mounted read-only."""
+    try:
+        for directory in (volume.versions, volume.works, volume.staging):
+            make_directory(directory)
+        probe(volume.root, config.tag)
+    except OSError as error:
+        return is_full(error)
+    return True

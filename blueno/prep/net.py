@@ -207,17 +207,23 @@ class Answer:
         self._connection.close()
 
 
-def get(url: str, headers: Mapping[str, str], networks: Sequence[str]) -> Answer:
+def get(
+    url: str, headers: Mapping[str, str], networks: Sequence[str], private: Mapping[str, str] | None = None
+) -> Answer:
     """GET with at most MAX_REDIRECTS redirects, each checked like the first URL.
 
+    `private` are headers that prove who asks: only the first URL's own host, port and scheme ever see them.
     Raises PrepFailure (SourceNotAllowed, SourceNotFound) and Transient (refused, time-out, DNS, 408, 429, 5xx).
     """
+    meant = check_url(url)
     for _ in range(MAX_REDIRECTS + 1):
         target = check_url(url)
+        same = (target.scheme, target.host, target.port) == (meant.scheme, meant.host, meant.port)
+        mine = private if same and private else {}
         connection = _Pinned(target, resolve(target, networks))
         fixed = {"Accept-Encoding": "identity", "User-Agent": "blueno", "Connection": "close"}
         try:
-            connection.request("GET", target.request, headers={**fixed, **headers})
+            connection.request("GET", target.request, headers={**fixed, **headers, **mine})
             response = connection.getresponse()
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()

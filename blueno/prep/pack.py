@@ -7,6 +7,7 @@ before becomes a hard link to it.
 from __future__ import annotations
 
 import functools
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from blueno.data import index, npy
 from blueno.data.badsample import BadSampleCode
 from blueno.data.cuts import DEFAULT_SHARD_BYTES, MAX_SHARD_BYTES, MIN_SHARD_BYTES, Cutter
 from blueno.data.decode import dimensions
+from blueno.data.digest import canonical_json
 from blueno.data.files import make_directory
 from blueno.data.shards import write_dense, write_raw
 from blueno.errors import InvalidSpec
@@ -31,6 +33,8 @@ from blueno.prep.samples import Context, Reading, Sample
 from blueno.prep.verify import Loaded, Looked, hash_arrays, load, look_at_all
 
 log = logging.getLogger("blueno.prep")
+
+IMAGING = "imaging"  # name in the metadata of what NIfTI and DICOM files say of their pixels
 
 # A file counts as at least this much when shards are cut: bounds the decoded pixels held at once to 512 MiB.
 _LEAST_WEIGHT = 4096
@@ -69,16 +73,15 @@ class Packer:
 
     def _left(self) -> int:
         """Bytes of samples that are not packed yet, 0 while nobody knows."""
-        return max(0, self.reading.total_bytes - self._done)
+        return max(0, self.reading.total_bytes - self.reading.linked_bytes - self._done)
 
     @property
     def folder(self) -> Path:
         return self.context.staging / SHARDS_DIR
 
     def _batches(self) -> Iterator[list[Sample]]:
-        """Runs of samples that make one shard each; a duplicate of a key is left out and counted."""
+        """Runs of samples of one kind that make one shard each; a duplicate of a key is left out and counted."""
         cutter = Cutter(shard_bytes(self.context.work.pack))
-        least = 0 if self.reading.arrays else _LEAST_WEIGHT
         seen: set[str] = set()
         batch: list[Sample] = []
         for sample in self.reading.samples:
@@ -86,12 +89,12 @@ class Packer:
                 self.bad.add([(sample.key, BadSampleCode.DUPLICATE_KEY)])
                 continue
             seen.add(sample.key)
-            if batch and batch[-1].split != sample.split:
+            if batch and (batch[-1].split != sample.split or is_file(batch[-1]) != is_file(sample)):
                 yield batch
                 batch = []
                 cutter.restart()
             batch.append(sample)
-            if cutter.full(sample.key, max(sample.size, least)):
+            if cutter.full(sample.key, max(sample.size, _LEAST_WEIGHT) if is_file(sample) else sample.size):
                 yield batch
                 batch = []
         if batch:
@@ -101,7 +104,7 @@ class Packer:
         name = shard_id(f"{self.reading.revision}", batch)
         record = Record.read(self.folder, name)
         if record is None:
-            record = self._pack_arrays(name, batch) if self.reading.arrays else self._pack_files(name, batch)
+            record = self._pack_files(name, batch) if is_file(batch[0]) else self._pack_arrays(name, batch)
             record.write(self.folder, self.context.tag)
         return record
 
@@ -128,7 +131,7 @@ class Packer:
             if reason is not None or view is None:
                 bad.append((sample.key, reason.code if reason else BadSampleCode.UNREADABLE))
             else:
-                good.append((sample, one, view))
+                good.append((_told(sample, view.facts), one, view))
         if not good:
             return Record(name, index.SCHEMA.empty_table(), bad=tuple(bad))
         keys, sums = [g[0].key for g in good], [g[1].sha256 for g in good]
@@ -155,6 +158,19 @@ class Packer:
         raw = None if contents is None else write_raw(base.with_suffix(".arrow"), keys, contents, tag)
         dense = None if pixels is None else write_dense(base.with_suffix(".npy"), pixels, tag)
         return replace(record, raw=raw, dense=dense)
+
+
+def is_file(sample: Sample) -> bool:
+    """Whether it has encoded bytes; else it is an array. A data set of arrays may have files added to it."""
+    return callable(sample.content)
+
+
+def _told(sample: Sample, facts: Mapping[str, Any] | None) -> Sample:
+    """With what its content says of itself in its metadata; what a person has put there in that place stays."""
+    known = json.loads(sample.metadata) if sample.metadata else {}
+    if not facts or not isinstance(known, dict) or IMAGING in known:
+        return sample
+    return sample._replace(metadata=canonical_json({**known, IMAGING: facts}))
 
 
 def _little(content: Any) -> npt.NDArray[Any]:

@@ -17,11 +17,11 @@ from blueno.data.files import free_and_capacity, make_directory
 from blueno.data.volume import Pointer, Volume
 from blueno.prep.config import PrepConfig
 from blueno.prep.failure import PrepFailure, Stopped, from_error
-from blueno.prep.guard import check_owner, take_ownership
+from blueno.prep.guard import can_be_written, check_owner, take_ownership
 from blueno.prep.leftovers import clear_leftovers
 from blueno.prep.probe import probe
 from blueno.prep.progress import Progressing, Reporter
-from blueno.prep.sealed import find_sealed
+from blueno.prep.sealed import find_sealed, point, verify_files
 from blueno.prep.space import GiveWay, Space
 from blueno.resources.outcome import Outcome
 from blueno.resources.work import FORMAT_VERSION, Work
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from blueno.prep.badcount import BadCount
 
 log = logging.getLogger("blueno.prep")
+
+UPLOAD = "upload"  # the source that has nothing but what people add
+MAX_OVERTAKEN = 20  # times that samples are read again because of purges
 
 STAGING_KEPT = 7 * 24 * 3600.0  # seconds an unused staging directory stays
 
@@ -55,6 +58,10 @@ class Attempt:
             return self._sealed(*found)
         self.space.patiently(lambda: take_ownership(self.config, self.volume), "the data set")
         self._clear_old_staging(work)
+        if UPLOAD in work.source:
+            settled = self.space.patiently(lambda: self._without_packing(work), "the version")
+            if settled is not None:
+                return settled
         try:
             return self._sealed(*self._prepare_in_turn(work))
         except Exception:
@@ -63,6 +70,25 @@ class Attempt:
             if found is None:
                 raise
             return self._sealed(*found)
+
+    def _without_packing(self, work: Work) -> Outcome | None:
+        """What an `upload` source comes to when nothing was added, or nothing that is not sealed already.
+
+        Its first work only opens the volume: samples are sealed when somebody asks for it, not before.
+        """
+        from blueno.prep.added import read_added
+
+        added = read_added(self.volume.root) if work.requested_at is not None else None
+        if added is None or not added.samples:
+            log.info("the volume is ready for samples; there is nothing to seal")
+            free, capacity = free_and_capacity(self.volume.root)
+            return Outcome(sealed=False, opened=True, writable=True, capacity_bytes=capacity, free_bytes=free)
+        before = self.volume.sealed_with(work.base, added.state)
+        manifest = None if before is None else verify_files(self.volume, before.digest)
+        if manifest is None or manifest.bad_samples.get("count"):  # those may be understood by now
+            return None
+        log.info("these samples are sealed as %s already", manifest.digest[:16])
+        return self._sealed(point(self.volume, work, manifest, self.config.tag, added.state), manifest)
 
     def _work(self) -> Work:
         work = self.config.work
@@ -75,13 +101,25 @@ class Attempt:
 
     def _prepare_in_turn(self, work: Work) -> tuple[Pointer, Manifest]:
         """Whatever fills the volume, wherever: the work is gone through again, what is finished is only counted."""
+        from blueno.prep.added import Overtaken
+
+        tries = 0
         while True:
             try:
                 return self.space.patiently(lambda: self._prepare(work), "the data set")
             except GiveWay:
                 self.space.give_way()
+            except Overtaken as error:
+                tries += 1
+                log.info("samples were purged meanwhile (%s): reading them again", error)
+                if tries == MAX_OVERTAKEN:
+                    text = (
+                        f"samples were purged {tries} times while they were being sealed: ask again when that is over"
+                    )
+                    raise PrepFailure("PrepFailed", text) from error
 
     def _prepare(self, work: Work) -> tuple[Pointer, Manifest]:
+        from blueno.prep.added import read_added, with_added
         from blueno.prep.badcount import BadCount
         from blueno.prep.pack import Packer
         from blueno.prep.reuse import Previous
@@ -98,10 +136,13 @@ class Attempt:
         bad = self.bad = BadCount(self.config.options)
         self.progress.enter("Downloading")
         reading = self.space.patiently(lambda: open_source(context), "the source")
+        if UPLOAD not in work.source:
+            reading = with_added(reading, read_added(self.volume.root))
         self.progress.samples_total = reading.total
         finished = sum(f.stat().st_size for f in staging.glob("shards/*") if f.suffix in (".arrow", ".npy"))
         if reading.total_bytes:
-            self.space.left = max(0, reading.total_bytes - finished)
+            self.space.kept = reading.stored
+            self.space.left = max(0, reading.total_bytes - reading.linked_bytes - finished)
             self.space.need(self.space.left, "the data set")
         self.progress.enter("Preparing")
         records = Packer(context, reading, bad, Previous.of(self.volume)).run()
@@ -114,6 +155,7 @@ class Attempt:
         from blueno.data.shapes import shape_text
 
         self._clear_staging_of(pointer.work)
+        writable = can_be_written(self.config, self.volume)
         clear_leftovers(self.config, pointer.work)
         free, capacity = free_and_capacity(self.volume.root)
         bad = manifest.bad_samples
@@ -131,6 +173,8 @@ class Attempt:
             bad_first=tuple((str(b["key"]), str(b["code"])) for b in bad.get("first", [])[:5]),
             capacity_bytes=capacity,
             free_bytes=free,
+            writable=writable,
+            revision=pointer.added.revision,
         )
 
     def failed(self, failure: PrepFailure) -> Outcome:

@@ -152,7 +152,7 @@ class Reporter:
                 self._post()
                 self._complained = False
             except Exception as error:  # best effort: whatever happens here is no reason to stop the work
-                if not self._complained:
+                if not self._complained and not self._stop.is_set():  # nobody minds after the end
                     log.warning("progress cannot be reported (%s); the work goes on", type(error).__name__)
                 self._complained = True
             if self._stop.wait(self._config.report_interval):

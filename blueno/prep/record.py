@@ -22,7 +22,7 @@ from blueno.data.files import write_file
 from blueno.data.manifest import DataFile
 from blueno.prep.samples import Sample
 
-RECORD_VERSION = 1  # of what a record means; another one is not reused
+RECORD_VERSION = 2  # of what a record means; another one is not reused
 SHARDS_DIR = "shards"
 _META = b"blueno"
 

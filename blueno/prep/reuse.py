@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
+
+from blueno.data import index
 from blueno.data.files import file_sha256, link_or_copy, rename
 from blueno.data.manifest import DataFile, Manifest, Shard
 from blueno.data.volume import Volume
+from blueno.prep.samples import Sample
 
 log = logging.getLogger("blueno.prep")
 
@@ -20,6 +25,24 @@ class Linked:
 
     raw: DataFile | None
     dense: DataFile | None
+
+
+def unchanged_bytes(root: Path, samples: Iterable[Sample]) -> int:
+    """Bytes of those samples that the current version holds with the same content: mostly they cost hard links.
+
+    An estimate, for the look at the volume's room: what cannot be read counts as changed.
+    """
+    volume = Volume(root)
+    try:
+        pointer = volume.current()
+        if pointer is None:
+            return 0
+        rows = index.read(volume.index(pointer.digest)).select(["key", "sha256"])
+        known = dict(zip(rows["key"].to_pylist(), rows["sha256"].to_pylist(), strict=True))
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        log.warning("the version before cannot be read: %s", error)
+        return 0
+    return sum(sample.size for sample in samples if known.get(sample.key, b"").hex() == sample.stamp)
 
 
 @dataclass(frozen=True)

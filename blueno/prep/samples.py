@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 
 from blueno.data.badsample import BadSampleCode
+from blueno.data.volume import NOTHING_ADDED, Added
 from blueno.prep.config import PrepConfig
 from blueno.prep.progress import Progressing
 from blueno.prep.space import Space
@@ -40,7 +41,9 @@ class Reading:
     classes: tuple[str, ...] = ()
     ignored: int = 0
     bad: list[tuple[str, BadSampleCode]] = field(default_factory=list)  # found before any content was read
-    arrays: bool = False  # contents are arrays: there are no original encoded bytes to keep
+    linked_bytes: int = 0  # of total_bytes: what the version before holds as it is, so that hard links do
+    added: Added = NOTHING_ADDED  # up to where it holds what people have added
+    stored: int = 0  # bytes that lie on the volume for good beside the version: what was added, as it was sent
 
 
 @dataclass(frozen=True)

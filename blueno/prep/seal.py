@@ -47,6 +47,9 @@ class Sealer:
 
     def seal(self, records: Sequence[Record]) -> tuple[Pointer, Manifest]:
         """The pointer and manifest of the sealed version. Raises PrepFailure, OSError."""
+        first = self._sealed_meanwhile()
+        if first is not None:
+            return first
         kept = [r for r in records if r.rows.num_rows]
         if not kept:
             left_out = f"{self.bad.count} bad samples, {self.reading.ignored} files ignored"
@@ -58,7 +61,16 @@ class Sealer:
         manifest = self._existing(digest)
         if manifest is None:
             manifest = self._publish(digest, rows, kept)
-        return point(self.volume, self.context.work, manifest, self.context.tag), manifest
+        return point(self.volume, self.context.work, manifest, self.context.tag, self.reading.added), manifest
+
+    def _sealed_meanwhile(self) -> tuple[Pointer, Manifest] | None:
+        """What another attempt at this work has sealed. It counts: its source may have been read at another moment."""
+        try:
+            pointer = self.volume.pointer(self.context.work.hash)
+        except ValueError:
+            return None
+        manifest = None if pointer is None else verify_files(self.volume, pointer.digest)
+        return None if pointer is None or manifest is None else (pointer, manifest)
 
     def _existing(self, digest: str) -> Manifest | None:
         """The manifest when the same samples were sealed before: that directory stays, unless it is damaged."""
@@ -121,7 +133,7 @@ class Sealer:
             layout_digest=layout_digest([(f.name, f.bytes, f.sha256) for f in (index_file, *files)]),
             work=self.context.work.hash,
             sealed_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            source=without_secrets(self.context.work.source),
+            source=self._source(),
             revision=self.reading.revision,
             samples=rows.num_rows,
             splits=tuple(splits.items()),
@@ -133,6 +145,12 @@ class Sealer:
             bad_samples=self.bad.summary(),
             ignored=self.reading.ignored,
         )
+
+    def _source(self) -> dict[str, Any]:
+        """As in the spec, and up to where it holds the working set."""
+        source = dict(without_secrets(self.context.work.source))
+        added = self.reading.added.revision
+        return {**source, "working": {"revision": added}} if added else source
 
     def _rename(self, folder: Path, manifest: Manifest) -> Manifest:
         target = self.volume.version(manifest.digest)

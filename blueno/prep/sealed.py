@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from blueno.data.files import file_sha256, sync_directory, write_file
 from blueno.data.manifest import Manifest
-from blueno.data.volume import Pointer, Volume
+from blueno.data.volume import Added, Pointer, Volume
 from blueno.prep.config import PrepConfig
 from blueno.prep.guard import take_ownership
 from blueno.resources.work import Work
@@ -34,7 +34,7 @@ def find_sealed(config: PrepConfig, volume: Volume, work: Work, owned: bool) -> 
     try:
         if not owned:
             take_ownership(config, volume)
-        pointer = point(volume, work, manifest, config.tag)
+        pointer = point(volume, work, manifest, config.tag, pointer.added)
     except OSError as error:
         if error.errno != errno.EROFS:
             raise
@@ -55,7 +55,7 @@ def _pointers(volume: Volume, work: Work, owned: bool) -> list[Pointer]:
     return [pointer for pointer in (newest, own) if pointer is not None]
 
 
-def point(volume: Volume, work: Work, manifest: Manifest, tag: str) -> Pointer:
+def point(volume: Volume, work: Work, manifest: Manifest, tag: str, added: Added) -> Pointer:
     """Makes `manifest`'s version the current one by writing `works/<work>.json`, unless that says so already.
 
     Durable when it returns: whoever wrote the pointer or the version before may have died, or failed, between the
@@ -67,7 +67,7 @@ def point(volume: Volume, work: Work, manifest: Manifest, tag: str) -> Pointer:
     if current is not None and current.digest != manifest.digest:
         sequence += 1
     about = file_sha256(volume.manifest(manifest.digest))
-    pointer = Pointer(work.hash, manifest.digest, sequence, manifest.sealed_at, work.base, about)
+    pointer = Pointer(work.hash, manifest.digest, sequence, manifest.sealed_at, work.base, about, added)
     existing = None
     with suppress(ValueError):
         existing = volume.pointer(work.hash)

@@ -66,10 +66,14 @@ class Room:
 
 
 class Space:
-    """What one attempt at one work knows of the volume's room. `left`: bytes that it still has to write."""
+    """What one attempt at one work knows of the volume's room. `left`: bytes that it still has to write.
+
+    `kept`: bytes of the data set that lie on the volume for good, whatever is sealed: samples as they were added.
+    """
 
     def __init__(self, config: PrepConfig, progress: Progressing) -> None:
         self.left = 0
+        self.kept = 0
         self._config, self._progress = config, progress
         self._reservations = Reservations(config)
         self._known = self._admitted = self._waiting = False
@@ -85,8 +89,8 @@ class Space:
         since = time.monotonic()
         while wanted:
             room = self._look_around()
-            if room.capacity and wanted > room.capacity:
-                raise _never(what, wanted, room)
+            if room.capacity and wanted + self.kept > room.capacity:
+                raise _never(self._beside(what), wanted, room)
             if room.fits(wanted, _and_a_tenth(self.left)) and not pause:
                 break
             self._wait(sentence(what, wanted, room, self._namespace), wanted, pause or self._config.space_poll)
@@ -104,8 +108,8 @@ class Space:
         wanted = _and_a_tenth(needed)
         self.left = max(self.left, needed)
         room = self._look_around()
-        if room.capacity and wanted > room.capacity:
-            raise _never(what, wanted, room)
+        if room.capacity and wanted + self.kept > room.capacity:
+            raise _never(self._beside(what), wanted, room)
         if not room.fits(wanted, _and_a_tenth(self.left)):
             raise NoRoom(needed, what)
 
@@ -191,8 +195,12 @@ class Space:
     def _never_fits(self, short: NoRoom) -> None:
         """Together with what this work holds already, and needs until it is sealed."""
         room, held = self.look(), self._held()
-        if room.capacity and held + short.needed > room.capacity:
-            raise _never(f"{short.what}, beside the {mebibytes(held)} it has written,", short.needed, room)
+        if room.capacity and held + short.needed + self.kept > room.capacity:
+            what = self._beside(f"{short.what}, beside the {mebibytes(held)} it has written,")
+            raise _never(what, short.needed, room)
+
+    def _beside(self, what: str) -> str:
+        return f"{what} beside {mebibytes(self.kept)} of added samples" if self.kept else what
 
     def _held(self) -> int:
         """Bytes in this work's staging that are on no other list: links to an earlier version cost nothing."""

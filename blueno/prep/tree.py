@@ -1,28 +1,22 @@
-"""Files with names → a Reading, by the data set's layout. Called by sources/archive.py and sources/claim.py."""
+"""Files with names → a Reading, by the data set's layout. Called by sources/archive.py and sources/claim.py.
+
+Calls series.py first, which makes one of the slices of a DICOM series.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.digest import canonical_json
-from blueno.data.layout import Placement, find_labels_file, is_sample, place
+from blueno.data.layout import Placement, find_labels_file, is_sample, named_in, place, slices_by_folder
 from blueno.errors import InvalidSpec
+from blueno.prep.entries import Entry
 from blueno.prep.samples import Reading, Sample
+from blueno.prep.series import fold, unnamed_dicom
 
 MAX_LABELS_BYTES = 1 << 30
-MAX_FILES = 20_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file that can be read: its size, what identifies its content as far as the listing tells, its bytes."""
-
-    size: int
-    stamp: str
-    read: Callable[[], bytes]
 
 
 def reading_of(
@@ -39,7 +33,12 @@ def reading_of(
     paths = list(entries)
     labels_file = find_labels_file(paths, layout)
     text = None if labels_file is None else _text(labels_file, entries[labels_file])
-    placement = place(paths, layout, text)
+    also = unnamed_dicom(entries)
+    if slices := slices_by_folder(paths, also):
+        apart = named_in(labels_file, text, layout) if labels_file is not None and text is not None else set()
+        entries, also = fold(entries, slices, also, apart)
+        paths = list(entries)
+    placement = place(paths, layout, text, also)
     refused = [(key, code) for key, code in bad if is_sample(key)]
     return Reading(
         samples=_samples(entries, placement),

@@ -7,7 +7,7 @@ import itertools
 import os
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -35,12 +35,13 @@ class Loaded(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """What decoding said: `pixels` only when they are small enough to be stored."""
+    """What decoding said: `pixels` only when they are small enough to be stored; `facts` of NIfTI and DICOM."""
 
     format: str
     shape: tuple[int, ...]
     dtype: str
     pixels: npt.NDArray[Any] | None
+    facts: Mapping[str, Any] | None
     bad: BadSample | None
 
 
@@ -87,7 +88,7 @@ def look(data: bytes, room: Room) -> Looked:
     try:
         return Looked(*examine(data, DENSE_LIMIT, room.take), None)
     except BadSample as bad:
-        return Looked("", (), "", None, bad)
+        return Looked("", (), "", None, None, bad)
 
 
 def look_at_all(contents: Sequence[bytes]) -> list[Looked]:

@@ -19,7 +19,9 @@ from typing import Any
 
 import aiohttp
 
+from blueno import names
 from blueno.data.manifest import DataFile
+from blueno.db.working_lines import Part
 from blueno.errors import BluenoError, Unavailable
 from blueno.grants import READ, TTL, Grant, sign
 
@@ -29,11 +31,32 @@ CHUNK = 256 << 10
 CALL_SECONDS = 30.0
 SILENCE_SECONDS = 20.0  # in the middle of an index
 PROBE_SECONDS = 2.0
+LINES = 20_000  # of a working set's feed, in one answer
+PART_BYTES = 16 << 20  # and as many bytes of it, when lines are long
+_WHOLE = re.compile(r"[0-9]{1,18}")
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 
 
 class VersionUnusable(BluenoError):
     """This version is damaged or gone: asking again cannot help before somebody has done something."""
+
+
+class NotThere(VersionUnusable):
+    """The data server knows no such thing."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """A part of a working set's feed, the working set's revision, and whether the part goes up to there."""
+
+    part: Part
+    revision: int
+    whole: bool
+
+    @property
+    def upto(self) -> int:
+        """Everything up to here is known with this part."""
+        return self.revision if self.whole else self.part.last
 
 
 @dataclass(frozen=True)
@@ -108,6 +131,29 @@ class DataServer:
                 f"index.arrow is not the one that version {digest[:16]} was sealed with (sha256 differs)"
             )
 
+    async def changes(self, after: int) -> Changes:
+        """What the working set's journal says after `after`, as far as fits into one part."""
+        part, rest, size = Part(), b"", 0
+        try:
+            async with self._get(f"/v1/working/changes?after={after}&limit={LINES}", CALL_SECONDS) as answer:
+                said = answer.headers.get(names.REVISION, "")
+                if not _WHOLE.fullmatch(said):
+                    raise Unavailable("the data server does not say up to where its working set is")
+                async for chunk in answer.content.iter_chunked(CHUNK):
+                    size += len(chunk)
+                    rest = await asyncio.to_thread(part.take_all, rest + chunk)
+                    if size > PART_BYTES and not part.in_long_line:
+                        return Changes(part, int(said), False)
+        except NotThere:  # a server of an image that knows no working sets: there is none, or it is not told now
+            if not after:
+                return Changes(Part(), 0, True)
+            raise Unavailable("the data server is of a version that knows no working sets") from None
+        except VersionUnusable as error:
+            raise Unavailable(str(error)) from error
+        if rest:
+            raise Unavailable("the data server's last line is not whole")
+        return Changes(part, int(said), part.lines < LINES)
+
     async def _json(self, path: str, most: int) -> dict[str, Any]:
         async with self._get(path, CALL_SECONDS) as answer:
             chunks, size = [], 0
@@ -134,7 +180,9 @@ class DataServer:
             ) as answer:
                 if answer.status != 200:
                     detail = _detail(await answer.content.read(4096)) or f"HTTP {answer.status}"
-                    if answer.status in (404, 409, 410):
+                    if answer.status == 404:
+                        raise NotThere(detail)
+                    if answer.status in (409, 410):
                         raise VersionUnusable(detail)
                     raise Unavailable(f"the data server refuses: {detail}")
                 yield answer

@@ -15,6 +15,7 @@ import psycopg2
 from blueno.db.changes import CHANNEL
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import Connection, connect
+from blueno.db.working_notices import CHANNEL as WORKING_CHANNEL
 from blueno.errors import BluenoError
 
 log = logging.getLogger("blueno.recorder")
@@ -57,6 +58,7 @@ class Listener:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(f"LISTEN {CHANNEL}")
+            cursor.execute(f"LISTEN {WORKING_CHANNEL}")
             silent = 0.0
             while not self._stop.is_set():
                 ready, _, _ = select.select([connection], [], [], 1.0)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,23 +19,17 @@ from blueno.db.listings import Pending
 from blueno.errors import BluenoError, NotFound, Unavailable
 from blueno.recorder.config import RecorderConfig
 from blueno.recorder.dataserver import DataServer, Version, VersionUnusable
+from blueno.recorder.leases import Leases
 from blueno.recorder.metrics import Metrics
 from blueno.recorder.operator import Operator
 from blueno.recorder.store import Store
+from blueno.recorder.working import WorkingSets
 from blueno.resources.indexing import MESSAGE_LIMIT, IndexReport
 
 log = logging.getLogger("blueno.recorder")
 
 T = TypeVar("T")
 COPIES = 1  # at a time: it keeps a core of PostgreSQL busy, and holds some 30 MB here; the next is read meanwhile
-
-
-class NotNow(BluenoError):
-    """The operator does not let us read this data set yet: ask again after `seconds`."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"not before {seconds:g} s from now")
-        self.seconds = seconds
 
 
 class StoreTrouble(BluenoError):
@@ -48,6 +41,8 @@ class Loader:
 
     def __init__(self, session: aiohttp.ClientSession, config: RecorderConfig, store: Store, metrics: Metrics) -> None:
         self.operator = Operator(session, config)
+        self._leases = Leases(self.operator, config.renew_seconds)
+        self.working = WorkingSets(session, config, self._leases, metrics)
         self._session, self._config, self._store, self._metrics = session, config, store, metrics
         self._copies = asyncio.Semaphore(COPIES)
 
@@ -57,7 +52,7 @@ class Loader:
         True when the operator was told so. Raises NotNow; StoreTrouble; NotFound when the data set is gone;
         VersionUnusable when the current version cannot be loaded; Unavailable for what may be better next time.
         """
-        async with self._leased(one.uid):
+        async with self._leases.held(one.uid):
             url = self._config.data_server_url(one.namespace, one.name, one.uid)
             server = DataServer(self._session, url, one.uid, self._config.grant_key_file)
             await server.ready(self._config.ready_seconds)
@@ -65,12 +60,13 @@ class Loader:
             if one.digest not in listed:
                 raise VersionUnusable(f"version {one.digest[:16]} is not on the volume, or cannot be read there")
             loaded = await self._stored(self._store.loaded, one.uid)
-            told = await self._load_missing(one, server, listed, loaded)
+            told, usable = await self._load_missing(one, server, listed, loaded)
             gone = [number for digest, (number, _) in loaded.items() if digest not in listed]
             if gone:
                 await self._stored(self._store.drop, gone)
                 self._metrics.dropped.inc(len(gone))
-            await self._stored(self._store.note_listing, one.uid, one.digest)
+            await self._stored(self._store.note_listing, one.uid, one.digest, usable)
+            await self.working.along(one, server)
         return told
 
     async def tell(self, one: Pending, state: str, rows: int = 0, message: str = "") -> bool:
@@ -84,9 +80,12 @@ class Loader:
 
     async def _load_missing(
         self, one: Pending, server: DataServer, listed: dict[str, Version], loaded: dict[str, tuple[int, int]]
-    ) -> bool:
-        """The current version, then the others, newest first. One of those that is unusable is passed over."""
-        told = False
+    ) -> tuple[bool, list[str]]:
+        """The current version, then the others, newest first. One of those that is unusable is passed over.
+
+        Whether the operator was told that the current one is indexed, and the digests of all that are loaded now.
+        """
+        told, usable = False, []
         for version in sorted(listed.values(), key=lambda v: (v.digest != one.digest, -v.sequence)):
             known = loaded.get(version.digest)
             if known is None and version.digest == one.digest:
@@ -96,6 +95,7 @@ class Loader:
                     await self._load_version(one, server, version)
                 elif known[1] < version.sequence:
                     await self._stored(self._store.renumber, _meta(one, version, {}))
+                usable.append(version.digest)
             except VersionUnusable as error:
                 if version.digest == one.digest:
                     raise
@@ -103,7 +103,7 @@ class Loader:
                 self._metrics.failures.labels("version").inc()
             if version.digest == one.digest and (known is None or not one.indexed):
                 told = await self.tell(one, "Indexed", version.samples)
-        return told
+        return told, usable
 
     async def _load_version(self, one: Pending, server: DataServer, version: Version) -> None:
         manifest, index = await server.manifest(version.digest)
@@ -128,25 +128,6 @@ class Loader:
         except BluenoError as error:
             raise StoreTrouble(str(error)) from error
 
-    @asynccontextmanager
-    async def _leased(self, uid: str) -> AsyncIterator[None]:
-        """While inside, the operator keeps the data server up. Raises NotNow, Unavailable, NotFound."""
-        wait = await self.operator.lease(uid)
-        if wait:
-            raise NotNow(wait)
-        renewing = asyncio.create_task(self._renew(uid))
-        try:
-            yield
-        finally:
-            renewing.cancel()
-            await _quietly(self.operator.give_back(uid))
-
-    async def _renew(self, uid: str) -> None:
-        while True:
-            await asyncio.sleep(self._config.renew_seconds)
-            with suppress(Unavailable, NotFound):  # the data server stays up for a minute without it
-                await self.operator.lease(uid)
-
 
 def _meta(one: Pending, version: Version, manifest: dict[str, Any]) -> VersionMeta:
     return VersionMeta(
@@ -158,9 +139,3 @@ def _meta(one: Pending, version: Version, manifest: dict[str, Any]) -> VersionMe
         bytes=version.bytes,
         manifest=manifest,
     )
-
-
-async def _quietly(call: Awaitable[None]) -> None:
-    """A courtesy: the lease ends by itself."""
-    with suppress(Unavailable, NotFound):
-        await call

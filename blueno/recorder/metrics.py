@@ -19,6 +19,8 @@ class Metrics:
             ("blueno_recorder_versions_loaded", "Versions whose rows were loaded."),
             ("blueno_recorder_rows_loaded", "Rows of samples that were loaded."),
             ("blueno_recorder_versions_dropped", "Versions whose rows were dropped."),
+            ("blueno_recorder_working_lines", "Lines of working sets' journals that were stored."),
+            ("blueno_recorder_working_lines_strange", "Lines of working sets that were passed over."),
             ("blueno_recorder_log_bytes", "Bytes of training pods' logs that were stored."),
             ("blueno_recorder_points", "Points of training runs' metrics that were stored."),
             ("blueno_recorder_points_lost", "Points that the operator dropped before they were taken."),
@@ -29,6 +31,8 @@ class Metrics:
             self.versions,
             self.rows,
             self.dropped,
+            self.working_lines,
+            self.strange_lines,
             self.log_bytes,
             self.points,
             self.points_lost,
@@ -41,10 +45,13 @@ class Metrics:
         gauges = [
             ("blueno_recorder_lag_seconds", "How long the version waiting longest has been waiting to be loaded."),
             ("blueno_recorder_pending", "Data sets with something left to do."),
+            ("blueno_recorder_working_pending", "Working sets that are known to hold more than is stored."),
             ("blueno_recorder_database_up", "1 when the last look at the database succeeded."),
             ("blueno_recorder_logs_followed", "Training pods whose log is not whole yet."),
         ]
-        self.lag, self.pending, self.database_up, self.following = (Gauge(*of, registry=self.registry) for of in gauges)
+        (self.lag, self.pending, self.working_pending, self.database_up, self.following) = (
+            Gauge(*of, registry=self.registry) for of in gauges
+        )
 
 
 async def serve(port: int, metrics: Metrics, alive: Callable[[], str]) -> web.AppRunner:

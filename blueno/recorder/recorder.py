@@ -27,8 +27,9 @@ from blueno.recorder.decide import (
     postponed,
     succeeded,
 )
+from blueno.recorder.leases import NotNow
 from blueno.recorder.listen import Listener
-from blueno.recorder.load import Loader, NotNow, StoreTrouble
+from blueno.recorder.load import Loader, StoreTrouble
 from blueno.recorder.metrics import Metrics, serve
 from blueno.recorder.runs import record_runs
 from blueno.recorder.store import Store
@@ -48,25 +49,30 @@ class Recorder:
         self._store = Store(config)
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
+        self._news = asyncio.Event()  # the same, for working sets
         self._turned = time.monotonic()
         self._trouble = ""  # of the database, as it was logged last
 
     async def run(self) -> None:
         """Until cancelled."""
         loop = asyncio.get_running_loop()
-        listener = Listener(self._config.database, lambda: _tell(loop, self._wake))
+        listener = Listener(self._config.database, lambda: _tell(loop, self._wake, self._news))
         runner = await serve(self._config.http_port, self.metrics, self.trouble)
         try:
             listener.start()
             async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False) as session:
                 loader = Loader(session, self._config, self._store, self.metrics)
-                runs = asyncio.create_task(record_runs(self._config, loader.operator, self.metrics), name="runs")
+                beside = [
+                    asyncio.create_task(record_runs(self._config, loader.operator, self.metrics), name="runs"),
+                    asyncio.create_task(loader.working.run(self._news), name="working sets"),
+                ]
                 try:
                     await self._run(loader)
                 finally:
-                    runs.cancel()
+                    for task in beside:
+                        task.cancel()
                     await self._end()
-                    await asyncio.gather(runs, return_exceptions=True)
+                    await asyncio.gather(*beside, return_exceptions=True)
         finally:
             listener.stop()
             await runner.cleanup()
@@ -181,6 +187,7 @@ class Recorder:
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
 
 
-def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+def _tell(loop: asyncio.AbstractEventLoop, *events: asyncio.Event) -> None:
     with suppress(RuntimeError):  # the loop has ended
-        loop.call_soon_threadsafe(event.set)
+        for event in events:
+            loop.call_soon_threadsafe(event.set)

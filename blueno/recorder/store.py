@@ -6,13 +6,14 @@ Called by recorder.py and load.py, in threads. Raises errors of ours only (bluen
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from blueno.data import index as index_file
-from blueno.db.connect import Connection, connect
+from blueno.db.connect import Connection, connect, cut
 from blueno.db.ingest import STATEMENT_TIMEOUT_MS, IndexRefused, VersionMeta, drop_versions, load_version
 from blueno.db.listings import (
     Pending,
@@ -58,10 +59,10 @@ class Store:
         with self._pool.transaction(read_only=True) as cursor:
             return select_loaded(cursor, uid)
 
-    def note_listing(self, uid: str, digest: str) -> None:
-        """Everything that the volume held at this version is loaded."""
+    def note_listing(self, uid: str, digest: str, loaded: Sequence[str]) -> None:
+        """Everything that the volume held at this version is loaded, by digest, unless it was dropped meanwhile."""
         with self._pool.transaction() as cursor:
-            note_listing(cursor, uid, digest)
+            note_listing(cursor, uid, digest, loaded)
 
     def drop(self, ids: list[int]) -> None:
         """Versions and all their rows."""
@@ -98,10 +99,9 @@ class Store:
     def close(self) -> None:
         """Ends what is under way: PostgreSQL rolls it back."""
         self._pool.close()
-        with self._lock:
-            loading = list(self._loading)
-        for connection in loading:
-            connection.cancel()
+        with self._lock:  # none of these is closed while it is held
+            for connection in self._loading:
+                cut(connection)
 
     def _connect(self) -> Connection:
         connection = connect(self._config, application=APPLICATION, statement_timeout_ms=STATEMENT_TIMEOUT_MS)

@@ -32,6 +32,7 @@ class Resource:
 
 DATASETS = Resource(names.GROUP, names.VERSION, names.DATASETS, names.DATASET_KIND)
 TRAINING_RUNS = Resource(names.GROUP, names.VERSION, names.TRAINING_RUNS, names.TRAINING_RUN_KIND)
+SAMPLES = Resource(names.GROUP, names.VERSION, names.SAMPLES, names.SAMPLE_KIND)
 JOBS = Resource("batch", "v1", "jobs", "Job")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
@@ -51,6 +52,6 @@ ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", 
 
 _ALL = (
     *(DATASETS, TRAINING_RUNS, JOBS, DEPLOYMENTS, STATEFUL_SETS, PODS, CLAIMS, VOLUMES, SERVICES, SECRETS, LEASES),
-    *(EVENTS, WORKLOADS[0]),
+    *(EVENTS, WORKLOADS[0], SAMPLES),
 )
 BY_KIND = {resource.kind: resource for resource in _ALL}

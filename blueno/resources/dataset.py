@@ -13,7 +13,7 @@ from blueno.errors import InvalidSpec
 from blueno.resources.conditions import Condition, parse_conditions, parse_time
 from blueno.resources.spec_types import DATASET, MAX_DEPTH, check_types, is_deep
 
-SOURCES = ("tfds", "archive", "claim")
+SOURCES = ("tfds", "archive", "claim", "upload")
 STORAGE_KINDS = ("claimTemplate", "existingClaim", "nfs", "managedNFS", "hostPath")
 STATIC_KINDS = ("nfs", "managedNFS", "hostPath")  # the operator makes a PersistentVolume, and a claim bound to it
 METADATA_LIMIT = 16384  # bytes of JSON in spec.metadata
@@ -51,7 +51,7 @@ class Prepare:
 
 @dataclass(frozen=True)
 class WorkStatus:
-    """`status.work`: the work in hand or last done. `outcome` is "", "Sealed" or "Failed"."""
+    """`status.work`: the work in hand or last done. `outcome` is "", "Sealed", "Open" or "Failed"."""
 
     hash: str = ""
     attempt: int = 0
@@ -88,6 +88,16 @@ class Dataset:
         return next(iter(self.source))
 
     @property
+    def accepts_samples(self) -> bool:
+        """Whether an attempt has proven that its volume can be written: people may add samples to the working set."""
+        return bool((self.status.get("working") or {}).get("accepts"))
+
+    @property
+    def holds_data(self) -> bool:
+        """Whether something lies on its volume that cannot be made again by looking: a version, or added samples."""
+        return holds_data(self.status)
+
+    @property
     def wants_erase(self) -> bool:
         """Whether deleting this Dataset erases its data."""
         return self.reclaim == "Delete"
@@ -121,6 +131,11 @@ class Dataset:
             conditions=parse_conditions(status.get("conditions") or ()),
             status=status,
         )
+
+
+def holds_data(status: Mapping[str, Any]) -> bool:
+    """Dataset.holds_data, of a status alone."""
+    return bool(status.get("version") or (status.get("working") or {}).get("accepts"))
 
 
 def _check_metadata(value: Any) -> None:

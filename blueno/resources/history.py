@@ -12,7 +12,9 @@ from blueno import names
 
 DELETED: Final = "Deleted"  # condition and reason of an object's last turn
 # Kind → the condition that says where an object stands: its turns are the object's history.
-TOLD: Final[Mapping[str, str]] = MappingProxyType({names.DATASET_KIND: "Ready", names.TRAINING_RUN_KIND: "Succeeded"})
+TOLD: Final[Mapping[str, str]] = MappingProxyType(
+    {names.DATASET_KIND: "Ready", names.TRAINING_RUN_KIND: "Succeeded", names.SAMPLE_KIND: "Ready"}
+)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 # A pod that ends with this exit code has failed for good: the Job's podFailurePolicy stops retrying.
@@ -33,13 +33,15 @@ FAILURE_CODES: Mapping[str, bool] = {  # code: permanent
 WAITING_FOR_SPACE = "WaitingForSpace"
 STAGES = ("Downloading", "Preparing", "Publishing", WAITING_FOR_SPACE)
 MESSAGE_LIMIT = 4096  # bytes kubelet keeps of a termination message
+_KEY, _SHORT_KEY = 200, 60  # characters of a bad sample's name; bytes of it when there is no room
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended. `sealed` says which half of the fields is meaningful."""
+    """How an attempt ended. `sealed` and `opened` say which part of the fields is meaningful; neither: it failed."""
 
     sealed: bool
+    opened: bool = False  # the volume is ready for samples, and there was nothing to seal
     # sealed
     digest: str = ""  # 64 hexadecimal digits
     sequence: int = 0  # 1 for the first version on this volume
@@ -53,55 +55,74 @@ class Outcome:
     bad_first: tuple[tuple[str, str], ...] = ()  # at most 5 (key, code)
     capacity_bytes: int = 0  # of the volume
     free_bytes: int = 0
+    writable: bool = False  # proven: samples can be added to the working set
+    revision: int = 0  # of the working set that the version holds
     # failed
     code: str = ""  # a key of FAILURE_CODES
     message: str = ""
     permanent: bool = False
     owner: str = ""  # with AdoptionMismatch: uid of the Dataset of this cluster that owns the directory
 
-    def to_json(self) -> str:
-        """At most MESSAGE_LIMIT bytes: an over-long message is cut, never the JSON."""
-        text = json.dumps(self._body(self.message), ensure_ascii=False)
-        surplus = len(text.encode()) - MESSAGE_LIMIT
-        if surplus > 0:
-            kept = self.message.encode()[: -surplus - 16].decode(errors="ignore")
-            text = json.dumps(self._body(kept + " …"), ensure_ascii=False)
-        return text
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.sealed or self.opened
 
-    def _body(self, message: str) -> dict[str, Any]:
-        volume = {"capacityBytes": self.capacity_bytes, "freeBytes": self.free_bytes}
-        bad = [{"key": key[:200], "code": code} for key, code in self.bad_first]
-        common = {"badSamples": self.bad_samples, "badFirst": bad, "volume": volume}
-        if not self.sealed:
-            failed = {"outcome": "Failed", "code": self.code, "message": message, "permanent": self.permanent}
-            return {**failed, "owner": self.owner, **common}
-        return {
-            "outcome": "Sealed",
-            "digest": self.digest,
-            "sequence": self.sequence,
-            "samples": self.samples,
-            "bytes": self.bytes,
-            "sealedAt": self.sealed_at,
-            "splits": [{"name": name, "samples": samples} for name, samples in self.splits],
-            "classes": self.classes,
-            "shapes": list(self.shapes),
-            **common,
-        }
+    def to_json(self) -> str:
+        """At most MESSAGE_LIMIT bytes: what is over-long is cut, never the JSON; kubelet would cut anywhere."""
+        cut = self
+        while (surplus := len(cut._dump().encode()) - MESSAGE_LIMIT) > 0:
+            if cut.message:
+                kept = _cut(cut.message, max(0, len(cut.message.encode()) - surplus - 16))
+                cut = replace(cut, message=f"{kept} …" if kept else "")
+            elif cut.splits:  # names of splits are anybody's
+                cut = replace(cut, splits=cut.splits[:-1])
+            else:
+                short = tuple((_cut(key, _SHORT_KEY), code) for key, code in cut.bad_first)
+                cut = replace(cut, bad_first=short, shapes=cut.shapes[:-1])
+        return cut._dump()
+
+    def _dump(self) -> str:
+        volume = {"capacityBytes": self.capacity_bytes, "freeBytes": self.free_bytes, "writable": self.writable}
+        bad = [{"key": key[:_KEY], "code": code} for key, code in self.bad_first]
+        body: dict[str, Any] = {"badSamples": self.bad_samples, "badFirst": bad, "volume": volume}
+        if self.sealed:
+            body |= {
+                "outcome": "Sealed",
+                "digest": self.digest,
+                "sequence": self.sequence,
+                "samples": self.samples,
+                "bytes": self.bytes,
+                "sealedAt": self.sealed_at,
+                "splits": [{"name": name, "samples": samples} for name, samples in self.splits],
+                "classes": self.classes,
+                "shapes": list(self.shapes),
+                "revision": self.revision,
+            }
+        elif self.opened:
+            body |= {"outcome": "Open"}
+        else:
+            failed = {"outcome": "Failed", "code": self.code, "message": self.message, "permanent": self.permanent}
+            body |= {**failed, "owner": self.owner[:64]}
+        return json.dumps(body, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Outcome | None:
         """The Outcome in a termination message, or None when the text is none (a killed pod, a foreign image)."""
         try:
             body = json.loads(text)
-            sealed = {"Sealed": True, "Failed": False}[body["outcome"]]
+            kind = body["outcome"]
             volume, bad = body["volume"], tuple((str(b["key"]), str(b["code"])) for b in body["badFirst"])
             common: dict[str, Any] = {
                 "bad_samples": int(body["badSamples"]),
                 "bad_first": bad,
                 "capacity_bytes": int(volume["capacityBytes"]),
                 "free_bytes": int(volume["freeBytes"]),
+                "writable": volume.get("writable") is True,
             }
-            if not sealed:
+            if kind == "Open":
+                return cls(sealed=False, opened=True, **common)
+            if kind == "Failed":
                 code = body["code"] if body["code"] in FAILURE_CODES else "PrepFailed"
                 return cls(
                     sealed=False,
@@ -111,6 +132,8 @@ class Outcome:
                     owner=str(body.get("owner", "")),
                     **common,
                 )
+            if kind != "Sealed":
+                return None
             return cls(
                 sealed=True,
                 digest=str(body["digest"]),
@@ -121,6 +144,7 @@ class Outcome:
                 splits=tuple((str(s["name"]), int(s["samples"])) for s in body["splits"]),
                 classes=int(body["classes"]),
                 shapes=tuple(str(s) for s in body["shapes"]),
+                revision=int(body["revision"]),
                 **common,
             )
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -211,3 +235,8 @@ class Progress:
             free_bytes=number("freeBytes"),
             capacity_bytes=number("capacityBytes"),
         )
+
+
+def _cut(text: str, size: int) -> str:
+    """At most `size` bytes of it."""
+    return text.encode()[:size].decode(errors="ignore")

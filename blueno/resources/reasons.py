@@ -26,6 +26,7 @@ class DatasetReason(StrEnum):
     PUBLISHING = "Publishing"
     # settled
     AVAILABLE = "Available"
+    ACCEPTING_UPLOADS = "AcceptingUploads"
     SUSPENDED = "Suspended"
     IN_USE = "InUse"
     ERASING = "Erasing"
@@ -90,6 +91,10 @@ DATASET_REASONS: Final[Mapping[DatasetReason, ReasonDoc]] = MappingProxyType(
         DatasetReason.PREPARING: _moving("Samples are being checked and packed; nothing to do."),
         DatasetReason.PUBLISHING: _moving("The finished version is being checked and sealed; nothing to do."),
         DatasetReason.AVAILABLE: ReasonDoc("A sealed version can be used."),
+        DatasetReason.ACCEPTING_UPLOADS: ReasonDoc(
+            "The volume is ready and samples can be added, but none are sealed yet; add some, then seal them into the "
+            f"first version with `blueno dataset seal NAME` or {_RETRY}."
+        ),
         DatasetReason.SUSPENDED: ReasonDoc("Stopped by spec.suspend; set it to false to go on where it was."),
         DatasetReason.IN_USE: _moving(
             "The Dataset was deleted while training runs use it; it goes away by itself when the runs that the message "

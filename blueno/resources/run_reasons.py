@@ -19,6 +19,7 @@ class RunReason(StrEnum):
     # on its way
     PENDING = "Pending"
     DATASET_NOT_READY = "DatasetNotReady"
+    NO_SEALED_VERSION = "NoSealedVersion"
     DATASET_VERSION_NOT_FOUND = "DatasetVersionNotFound"
     CHECKPOINT_NOT_READY = "CheckpointNotReady"
     QUEUED = "Queued"
@@ -62,6 +63,10 @@ RUN_REASONS: Final[Mapping[RunReason, ReasonDoc]] = MappingProxyType(
         RunReason.DATASET_NOT_READY: _moving(
             "A data set that the message names does not exist yet or has no sealed version; the run starts by itself "
             "the moment it has one."
+        ),
+        RunReason.NO_SEALED_VERSION: _moving(
+            "A data set that the message names takes samples, but nobody has sealed them into a version yet: `blueno "
+            "dataset seal NAME`; the run starts by itself afterwards."
         ),
         RunReason.DATASET_VERSION_NOT_FOUND: _moving(
             "The data set does not have the version that spec.datasets names; `status.version` and "

@@ -1,4 +1,4 @@
-"""The types that the schemas give a spec, for objects that no schema has seen. Used by dataset.py and training_run.py.
+"""The types that the schemas give a spec, for objects that no schema has seen. Used by the parsers beside it.
 
 The API server checks what is written, not what was stored before the schema said so, and `parse` shall raise nothing
 but InvalidSpec. The trees below are those of crds/*.yaml (tests/unit/hostile compares them): a type, a list of one,
@@ -21,6 +21,7 @@ _WORDS: Final[Mapping[str, tuple[str, tuple[type, ...]]]] = {
     "bool": ("true or false", (bool,)),
     "amount": ("a number or a text", (int, str)),
     "object": ("an object", (Mapping,)),
+    "any": ("anything", (object, bool)),
 }
 _RESOURCES: Final[Tree] = {"limits": {"*": "amount"}, "requests": {"*": "amount"}}
 _GPUS: Final[Tree] = {"count": "int", "product": "text", "resourceName": "text"}
@@ -53,6 +54,7 @@ DATASET: Final[Tree] = {
             "!name": "text", "config": "text", "version": "text", "splits": ["text"], "maxSamplesPerSplit": "int",
             "mirror": {"allowUnverified": "bool", "!url": "text"},
         },
+        "upload": "object",
     },
     "storage": {
         "subPath": "text",
@@ -86,6 +88,16 @@ TRAINING_RUN: Final[Tree] = {
     "podSecurity": {"runAsGroup": "int", "runAsUser": "int"},
     "resources": _RESOURCES,
     "tolerations": _TOLERATIONS,
+}
+
+SAMPLE: Final[Tree] = {
+    **dict.fromkeys(("group", "key", "mediaType", "sha256", "split", "uri"), "text"),
+    "label": "any",
+    "datasetRef": _NAMED,
+    "manifest": {"configMapRef": {"key": "text", "name": "text"}, "sha256": "text", "uri": "text"},
+    "metadata": "object",
+    "purgeOnDelete": "bool",
+    "secretRef": {"name": "text"},
 }
 
 

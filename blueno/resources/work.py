@@ -21,7 +21,7 @@ class Work:
     Two Works with the same hash are the same work: one staging directory, one sealed version.
     """
 
-    source: Mapping[str, Any]  # as in the spec: {"tfds": {…}}, {"archive": {…}} or {"claim": {…}}
+    source: Mapping[str, Any]  # as in the spec: {"tfds": {…}}, {"archive": {…}}, {"claim": {…}} or {"upload": {}}
     layout: Mapping[str, Any]  # as in the spec: {"type": "auto", …}
     pack: Mapping[str, Any] = field(default_factory=dict)  # {"shardBytes": n}: changes layoutDigest, never the digest
     requested_at: str | None = None  # set when a person asked to read the same source again

@@ -146,11 +146,13 @@ def build_erase_job(dataset: Dataset, seen: Observed, world: World) -> dict[str,
 
 def build_data_server(dataset: Dataset, seen: Observed, world: World) -> tuple[dict[str, Any], dict[str, Any]]:
     """Deployment and Service of the data server, where the data's volume can be reached."""
+    root = root_path(dataset, seen.storage)
+    takes_samples = dataset.accepts_samples
     shape = ServerShape(
         image=world.config.prep_image,
         pull_policy=world.config.image_pull_policy,
         env={
-            names.ENV_ROOT: f"{names.VOLUME_MOUNT}/{root_path(dataset, seen.storage)}",
+            names.ENV_ROOT: names.SERVED_ROOT if takes_samples else f"{names.VOLUME_MOUNT}/{root}",
             names.ENV_DATASET_UID: dataset.uid,
             names.ENV_GRANT_KEYS: world.grant_keys,
         },
@@ -158,6 +160,7 @@ def build_data_server(dataset: Dataset, seen: Observed, world: World) -> tuple[d
         node_selector=dataset.prepare.node_selector,
         tolerations=dataset.prepare.tolerations,
         shared=not _for_one_node(dataset, seen),
+        takes_samples=root if takes_samples else "",
     )
     return build_deployment(owner(dataset), shape), build_service(owner(dataset))
 

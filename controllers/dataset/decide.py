@@ -23,11 +23,12 @@ from controllers.dataset.storage import (
     server_is_not_ready,
     source_claim_is_missing,
     storage_is_not_allowed,
+    volume_is_binding,
     volume_is_lost,
     volume_is_missing,
     volume_is_stale,
 )
-from controllers.dataset.work import FAILED, SEALED, Wanted
+from controllers.dataset.work import FAILED, OPEN, SEALED, Wanted
 from controllers.step import Patch, Ref, Step
 
 START_PATIENCE = 10.0  # seconds a pod may take to start before Events are asked why: mounts, quota, Pod Security
@@ -40,6 +41,8 @@ def volume_was_replaced(case: Case) -> Step | None:
     """The claim is another one than the version was sealed on: restored, or new and empty. An attempt finds out."""
     if not case.data_is_gone:
         return None
+    if (waiting := volume_is_binding(case)) is not None:
+        return waiting
     step = _start(case, case.wanted.following())
     text = f"claim {claim_name(case.dataset, case.seen.storage)} was replaced: looking for the version on the new one"
     return replace(step, message=text, status={**step.status, **words.NO_VERSION})
@@ -61,6 +64,13 @@ def work_is_done(case: Case) -> Step | None:
     return Step(Reason.AVAILABLE, words.available(case.dataset), ready=True)
 
 
+def uploads_are_open(case: Case) -> Step | None:
+    """An `upload` source whose volume is ready: samples come when people send them, a seal when they ask for it."""
+    if case.wanted.outcome != OPEN:
+        return None
+    return Step(*words.accepting(case.dataset, case.wanted.work.requested_at is not None), ready=True)
+
+
 def work_has_failed(case: Case) -> Step | None:
     """Only a person can help: what the failure said stays until the spec changes or somebody asks again."""
     if case.wanted.outcome != FAILED:
@@ -77,7 +87,7 @@ def dataset_is_suspended(case: Case) -> Step | None:
     if job is not None and job.state == "active" and not job.suspended:
         patch = Patch(job.ref, {"spec": {"suspend": True}})
         return Step(Reason.SUSPENDED, "stopping; what was done is kept", reconciling=True, patch=(patch,))
-    if job is not None and job.outcome is not None and job.outcome.sealed:
+    if job is not None and job.outcome is not None and job.outcome.done:
         return None  # it was done before the pod was stopped
     text = "spec.suspend is true: preparation goes on where it was when it is set to false"
     return Step(Reason.SUSPENDED, text)
@@ -86,7 +96,7 @@ def dataset_is_suspended(case: Case) -> Step | None:
 def job_is_outdated(case: Case) -> Step | None:
     """spec.prepare was changed, or the operator's image while no pod could start: a Job's template cannot be."""
     job = case.job
-    if job is None or job.state not in ("active", "failed") or (job.outcome is not None and job.outcome.sealed):
+    if job is None or job.state not in ("active", "failed") or (job.outcome is not None and job.outcome.done):
         return None
     idle = not any(pod.started for pod in job.pods)
     image_changed = idle and job.image != short_hash(case.world.config.prep_image)
@@ -127,13 +137,17 @@ def job_is_gone(case: Case) -> Step | None:
 
 
 def job_has_sealed(case: Case) -> Step | None:
-    """A sealed outcome is the truth, whatever the Job says of itself."""
+    """A sealed outcome is the truth, whatever the Job says of itself; so is one that found nothing to seal."""
     job = case.job
-    if job is None or job.outcome is None or not job.outcome.sealed:
+    if job is None or job.outcome is None or not job.outcome.done:
         return None
+    if job.outcome.opened:
+        found = words.accepting(case.dataset, case.wanted.work.requested_at is not None)
+        return Step(*found, ready=True, status=words.open_status(case.wanted), again_in=case.next_look)
     status = words.sealed_status(case.wanted, job.outcome)
     took = (case.now - job.created).total_seconds() if job.created is not None else None
-    return Step(Reason.AVAILABLE, words.sealed(job.outcome), ready=True, status=status, took=took)
+    told = words.sealed(job.outcome)
+    return Step(Reason.AVAILABLE, told, ready=True, status=status, took=took, again_in=case.next_look)
 
 
 def job_has_failed(case: Case) -> Step | None:
@@ -203,9 +217,11 @@ RULES: tuple[Rule, ...] = (
     volume_was_replaced,
     earlier_work_still_runs,
     work_is_done,
+    uploads_are_open,
     work_has_failed,
     dataset_is_suspended,
     source_claim_is_missing,
+    volume_is_binding,
     job_is_outdated,
     job_has_not_started,
     job_has_sealed,
@@ -240,4 +256,4 @@ def _start(case: Case, wanted: Wanted) -> Step:
 
 def _failed(case: Case, reason: str, text: str) -> Step:
     status: dict[str, Any] = words.work_status(case.wanted, FAILED)
-    return Step(reason, text, stalled=True, status=status | {"progress": None})
+    return Step(reason, text, stalled=True, status=status | {"progress": None}, again_in=case.next_look)

@@ -19,7 +19,8 @@ from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset import words
 from controllers.dataset.build import build_erase_job, root_path
 from controllers.dataset.managed import mend
-from controllers.dataset.observe import Observed
+from controllers.dataset.observe import ClaimView, Observed
+from controllers.dataset.storage import CLAIM_PATIENCE
 from controllers.step import Ref, Step
 from controllers.world import World
 
@@ -68,10 +69,10 @@ def data_server_still_runs(case: Farewell) -> Step | None:
 
 def preparation_still_runs(case: Farewell) -> Step | None:
     """Nothing may write while we erase."""
-    jobs = [job for job in case.seen.jobs if job.state != "deleting"]
+    jobs = [job for job in (*case.seen.jobs, *case.seen.ingest_jobs) if job.state != "deleting"]
     if jobs:
         return _erasing("stopping the preparation", delete=tuple(job.ref for job in jobs))
-    if any(pod.may_write(case.now) for pod in case.seen.pods()):
+    if any(pod.may_write(case.now) for pod in (*case.seen.pods(), *case.seen.ingest_pods)):
         return _erasing("waiting for the preparation pod to stop", again_in=5)
     return None
 
@@ -124,6 +125,8 @@ def directory_is_not_erased(case: Farewell) -> Step | None:
     if claim is None or claim.deleting:
         return None  # erased before, by the rule below, or taken away by its owner: no pod could mount it any more
     path = root_path(case.dataset, case.seen.storage)
+    if job is None and (seconds := _binding(case, claim)) > 0:
+        return _erasing(f"claim {claim.name} is being bound; its directory is erased then", again_in=seconds)
     if job is None:
         manifest = build_erase_job(case.dataset, case.seen, case.world)
         return _erasing(f"erasing {path}", apply=(manifest,), release_if_refused=True)
@@ -175,6 +178,13 @@ def decide_farewell(case: Farewell) -> Step:
     """The first rule that has something to say wins; silence means the object may go."""
     spoken = (rule(case) for rule in RULES)
     return next((step for step in spoken if step is not None), _release("erased"))
+
+
+def _binding(case: Farewell, claim: ClaimView) -> float:
+    """Seconds for which a claim may still be bound to its volume before a pod is made that needs it (storage.py)."""
+    if not case.seen.storage.is_static or claim.phase != "Pending" or claim.created is None:
+        return 0.0
+    return CLAIM_PATIENCE - (case.now - claim.created).total_seconds()
 
 
 def _release(message: str) -> Step:

@@ -91,14 +91,16 @@ def _name_is_taken(_: Case, server: NfsServerView) -> Step | None:
 
 
 def _data_are_lost(case: Case, server: NfsServerView) -> Step | None:
-    """Never an empty claim in the place of one that held versions, unless somebody asks for just that."""
-    claim, sealed_here = server.claim, case.dataset.version is not None
+    """Never an empty claim in the place of one that held data, unless somebody asks for just that."""
+    claim, sealed_here = server.claim, case.dataset.holds_data
     if claim is not None and claim.phase != "Lost":
         return None
-    if claim is None and (not server.sealed or (sealed_here and case.asked)):
+    if claim is None and (not server.sealed or (sealed_here and case.may_begin_anew)):
         return None
     if sealed_here:
-        return Step(Reason.VOLUME_LOST, say.lost(server), stalled=True, data_out_of_reach=True)
+        upload = case.dataset.source_kind == "upload"
+        text = say.lost(server, upload)
+        return Step(Reason.VOLUME_LOST, text, stalled=True, data_out_of_reach=True, status=case.heard if upload else {})
     return Step(Reason.WAITING_FOR_VOLUME, say.lost_by_others(server), reconciling=True)
 
 
@@ -106,7 +108,7 @@ def _data_are_going(case: Case, server: NfsServerView) -> Step | None:
     """Kubernetes keeps a claim that is being deleted as long as the pod uses it: time to save data."""
     if server.claim is None or not server.claim.deleting:
         return None
-    if case.dataset.version is not None:
+    if case.dataset.holds_data:
         return Step(Reason.VOLUME_LOST, say.going(server), stalled=True, data_out_of_reach=not server.ready)
     return Step(Reason.WAITING_FOR_VOLUME, say.going(server), reconciling=True)
 
@@ -114,7 +116,7 @@ def _data_are_going(case: Case, server: NfsServerView) -> Step | None:
 def _parts_are_missing(case: Case, server: NfsServerView) -> Step | None:
     shape = NfsServerShape.of(case.dataset.namespace, server.size, case.world.config)
     made = _missing(server, shape)
-    anew = server.claim is None and case.dataset.version is not None
+    anew = server.claim is None and case.dataset.holds_data
     if server.claim is None:
         made = (build_claim(shape), *made)
     if not made:
@@ -137,6 +139,13 @@ def _address_is_another(_: Case, server: NfsServerView) -> Step | None:
     if not server.own_address or not server.address or server.own_address == server.address:
         return None
     return Step(Reason.WAITING_FOR_VOLUME, say.moved(server), reconciling=True, data_out_of_reach=True)
+
+
+def _has_no_address(_: Case, server: NfsServerView) -> Step | None:
+    """No volume without one: it would name nothing for ever. Who watches may hear of the pod before the Service."""
+    if server.address or server.own_address:
+        return None
+    return Step(Reason.WAITING_FOR_VOLUME, say.without_address(server), reconciling=True)
 
 
 def _is_away(case: Case, server: NfsServerView) -> Step | None:
@@ -250,4 +259,5 @@ _RULES: tuple[Callable[[Case, NfsServerView], Step | None], ...] = (
     _parts_are_going,
     _address_is_another,
     _is_away,
+    _has_no_address,
 )

@@ -11,7 +11,7 @@ from blueno import names
 from blueno.config import OperatorConfig
 from blueno.resources.api import CLAIMS, PODS, SERVICES, STATEFUL_SETS, VOLUMES
 from blueno.resources.conditions import parse_time
-from blueno.resources.dataset import Dataset, Storage
+from blueno.resources.dataset import Dataset, Storage, holds_data
 from blueno.resources.quantity import largest
 from controllers.cache import Body, Cache, tenant_namespace
 from controllers.pods import PodView, view_pod
@@ -71,7 +71,7 @@ class NfsServerView:
     address: str  # the Service's ClusterIP
     own_address: str  # that the PersistentVolume of the Dataset in question names
     known_address: str  # that the PersistentVolumes of the namespace's Datasets name
-    sealed: tuple[str, ...]  # Datasets with a version on it
+    sealed: tuple[str, ...]  # Datasets with a version, or added samples, on it
 
     @property
     def ready(self) -> bool:
@@ -80,7 +80,7 @@ class NfsServerView:
 
     @property
     def claim_gone(self) -> bool:
-        """Whether versions are gone with the claim."""
+        """Whether versions or added samples are gone with the claim."""
         return self.claim is None and bool(self.sealed)
 
     def __str__(self) -> str:
@@ -119,7 +119,7 @@ def observe_server(cache: Cache, dataset: Dataset, storage: Storage, config: Ope
         address=_cluster_ip(service),
         own_address=addresses.get(dataset.uid, ""),
         known_address=max(known, key=known.count, default=""),
-        sealed=tuple(sorted(b["metadata"]["name"] for b in staying if b["status"].get("version"))),
+        sealed=tuple(sorted(b["metadata"]["name"] for b in staying if holds_data(b["status"]))),
     )
 
 

@@ -67,14 +67,14 @@ class JobView:
     def outcome(self) -> Outcome | None:
         """What its latest pod to end said, if it said anything; a seal beats whatever came after it."""
         said = [pod.outcome for pod in self.pods if pod.ended or pod.outcome is not None]
-        return next((o for o in said if o is not None and o.sealed), said[-1] if said else None)
+        return next((o for o in said if o is not None and o.done), said[-1] if said else None)
 
     @property
     def has_failed_for_good(self) -> bool:
         """Whether its last pod ended with a failure that no retry can mend."""
         last = self.pods[-1] if self.pods else None
         said = last.outcome if last is not None and last.ended else None
-        return said is not None and not said.sealed and said.permanent
+        return said is not None and not said.done and said.permanent
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,8 @@ class Observed:
     gone_owner: str  # uid of a deleted Dataset that owns the directory, as the last attempt found out; else ""
     nfs_server: NfsServerView | None = None  # of the namespace, for a managedNFS Dataset
     users: tuple[str, ...] = ()  # names of the TrainingRuns that use it now
+    ingest_jobs: tuple[JobView, ...] = ()  # of its Samples: they end before it goes
+    ingest_pods: tuple[PodView, ...] = ()
     run_waits: bool = False  # one of them has a pod without a node, and the claim is one node's at a time
 
     @property
@@ -114,7 +116,8 @@ class Observed:
 def observe(cache: Cache, dataset: Dataset, config: OperatorConfig, heard: Heard) -> Observed:
     """Gather what concerns `dataset`."""
     storage = dataset.storage or config.default_storage
-    jobs = [_view_job(cache, body) for body in cache.children(JOBS.kind, dataset.uid)]
+    found = cache.children(JOBS.kind, dataset.uid)
+    jobs = [_view_job(cache, body) for body in found if not _ingests(body)]
     ordered = sorted((job for job in jobs if job.work), key=lambda job: job.attempt)
     claim = cache.named(CLAIMS.kind, dataset.namespace, claim_name(dataset, storage))
     taken = claim is not None and storage.kind != "existingClaim" and owner_uid(claim) != dataset.uid
@@ -127,10 +130,12 @@ def observe(cache: Cache, dataset: Dataset, config: OperatorConfig, heard: Heard
         jobs=tuple(ordered),
         stray_pods=_stray_pods(cache, dataset.uid, {job.uid for job in jobs}),
         erase_job=next((job for job in jobs if not job.work), None),
-        kept_claims=_kept_claims(cache, dataset) if dataset.version is None else (),  # a walk over all claims
+        kept_claims=_kept_claims(cache, dataset) if not dataset.holds_data else (),  # a walk over all claims
         server=view_server(cache, dataset.uid),
         service_made=bool(cache.children(SERVICES.kind, dataset.uid)),
         server_pods=tuple(view_pod(pod) for pod in cache.children(PODS.kind, dataset.uid) if _serves(pod)),
+        ingest_jobs=tuple(_view_job(cache, body) for body in found if _ingests(body)),
+        ingest_pods=tuple(view_pod(pod) for pod in cache.children(PODS.kind, dataset.uid) if _ingests(pod)),
         heard=heard,
         gone_owner=_gone_owner(cache, ordered),
         nfs_server=observe_server(cache, dataset, storage, config),
@@ -145,7 +150,7 @@ def claim_name(dataset: Dataset, storage: Storage) -> str:
 
 
 def _stray_pods(cache: Cache, owner: str, job_uids: set[str]) -> tuple[PodView, ...]:
-    pods = [pod for pod in cache.children(PODS.kind, owner) if not _serves(pod)]
+    pods = [pod for pod in cache.children(PODS.kind, owner) if not _serves(pod) and not _ingests(pod)]
     return tuple(view_pod(pod) for pod in pods if not any(belongs(pod, uid) for uid in job_uids))
 
 
@@ -229,3 +234,7 @@ def _view_job(cache: Cache, body: Body) -> JobView:
 
 def _serves(pod: Body) -> bool:
     return (pod["metadata"].get("labels") or {}).get(names.ROLE_LABEL) == names.ROLE_SERVE
+
+
+def _ingests(body: Body) -> bool:
+    return (body["metadata"].get("labels") or {}).get(names.ROLE_LABEL) == names.ROLE_INGEST

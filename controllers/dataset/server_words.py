@@ -31,13 +31,13 @@ def size(server: NfsServerView) -> str:
     return text
 
 
-def lost(server: NfsServerView) -> str:
-    """For a Dataset with a version on it."""
+def lost(server: NfsServerView, upload: bool) -> str:
+    """For a Dataset with data on it; `upload`: nobody could make them again."""
     what = "is gone" if server.claim is None else "has lost its volume"
+    anew = "begin without the samples that were on it, on" if upload else "prepare everything again on"
     return (
         f"claim {server.name} in {server.namespace}, which held the data of this namespace's NFS server, {what}: "
-        "restore it under this name, or set the annotation blueno.dev/requested-at to prepare everything again on a "
-        "new one"
+        f"restore it under this name, or set the annotation blueno.dev/requested-at to {anew} a new one"
     )
 
 
@@ -65,6 +65,14 @@ def moved(server: NfsServerView) -> str:
     return (
         f"its {server} has the address {server.address}, but this Dataset's volume names {server.own_address}: make "
         "the Service anew with that clusterIP, or delete this Dataset's claim, which holds no data and is made again"
+    )
+
+
+def without_address(server: NfsServerView) -> str:
+    """A Service gets its address when it is made; one that somebody made headless never does."""
+    return (
+        f"its {server} has no address yet: if its Service stays without a clusterIP, delete the Service, which is made "
+        "again"
     )
 
 

@@ -37,18 +37,16 @@ def _can_serve(case: Case, step: Step) -> bool:
     claim = case.seen.claim
     if claim is None or claim.phase != "Bound" or claim.deleting or case.data_is_gone:
         return False
-    return case.dataset.version is not None and not step.data_out_of_reach and not _in_the_way(case.seen, case.now)
+    return case.dataset.holds_data and not step.data_out_of_reach and not _in_the_way(case.seen)
 
 
-def _in_the_way(seen: Observed, now: datetime) -> bool:
+def _in_the_way(seen: Observed) -> bool:
     """A claim that one node has at a time: a data server on another node would keep preparation or run from its volume.
 
-    When they have a node, the data server comes back, to the same one.
+    When they have a node, the data server comes back, to the same one. A preparation whose pod finds room beside it
+    leaves it alone: samples may be on their way while they are sealed.
     """
     if seen.claim is None or seen.claim.shared:
         return False
-    return (
-        seen.run_waits
-        or any(job.state == "active" and not job.suspended for job in seen.jobs)
-        or any(pod.may_write(now) for pod in seen.pods())
-    )
+    pods = (pod for job in seen.jobs if job.state == "active" and not job.suspended for pod in job.pods)
+    return seen.run_waits or any(pod.trouble == "unschedulable" and not pod.node for pod in pods)

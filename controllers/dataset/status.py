@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from blueno.resources.conditions import Condition, advance, find, parse_time, rfc3339
-from blueno.resources.dataset import Dataset
+from blueno.resources.dataset import Dataset, holds_data
 from blueno.resources.outcome import Progress
-from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset import words
 from controllers.dataset.build import root_path
 from controllers.dataset.indexed import project_index
@@ -76,8 +75,10 @@ def summary(dataset: Dataset, status: Mapping[str, Any]) -> dict[str, str]:
 
 
 def source_text(source: Mapping[str, Any]) -> str:
-    """The source in a word: "tfds:mnist", "archive:digits.tar.gz +1", "claim:photos/2019"."""
+    """The source in a word: "tfds:mnist", "archive:digits.tar.gz +1", "claim:photos/2019", "upload"."""
     kind, parameters = next(iter(source.items()))
+    if kind == "upload":
+        return str(kind)
     if kind == "archive":
         files = parameters["files"]
         last = str(files[0]["url"]).rstrip("/").rpartition("/")[2].partition("?")[0]
@@ -90,12 +91,11 @@ def source_text(source: Mapping[str, Any]) -> str:
 
 def _conditions(dataset: Dataset, seen: Observed | None, step: Step, status: Mapping[str, Any]) -> list[Condition]:
     generation = dataset.generation
-    usable = bool(status.get("version")) and not step.data_out_of_reach and dataset.deleting_since is None
+    usable = holds_data(status) and not step.data_out_of_reach and dataset.deleting_since is None
     ready = step.ready or usable
-    reason, message = step.reason, step.message
+    reason, message = str(step.reason), step.message
     if usable and not step.ready:
-        reason = Reason.AVAILABLE
-        message = f"{words.available(dataset)}; the next one: {step.message}"
+        reason, message = words.meanwhile(dataset, step.message)
     sealed = status.get("version") is not None
     prepared = ("True", "Sealed", "a sealed version lies on the volume") if sealed else ("False", step.reason, message)
     return [
@@ -127,7 +127,7 @@ def _volume(dataset: Dataset, seen: Observed, status: Mapping[str, Any]) -> dict
     """`status.volume` and `status.resolved`: what the spec left to the cluster."""
     volume = dict(status.get("volume") or {})
     volume |= {"claimName": claim_name(dataset, seen.storage), "path": root_path(dataset, seen.storage)}
-    if status.get("version") is None:
+    if not holds_data(status):
         volume.pop("claimUID", None)
     elif seen.holder is not None:
         volume.setdefault("claimUID", seen.holder)

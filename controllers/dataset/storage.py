@@ -80,7 +80,7 @@ def volume_is_stale(case: Case) -> Step | None:
 
 
 def volume_is_missing(case: Case) -> Step | None:
-    """Make the claim; but never an empty one in the place of one that held a sealed version.
+    """Make the claim; but never an empty one in the place of one that held a sealed version or added samples.
 
     A claim of ours to a server or a node holds nothing: it is made again, and an attempt finds the version behind it.
     """
@@ -91,9 +91,10 @@ def volume_is_missing(case: Case) -> Step | None:
     if storage.kind == "existingClaim":
         text = f"claim {name} does not exist in this namespace: create it; preparation starts as soon as it is there"
         return Step(Reason.WAITING_FOR_VOLUME, text, reconciling=True, data_out_of_reach=True)
-    sealed = claim is None and case.dataset.version is not None
-    if sealed and not case.asked and not storage.is_static:
-        return Step(Reason.VOLUME_LOST, words.claim_lost(name), stalled=True, data_out_of_reach=True)
+    sealed = claim is None and case.dataset.holds_data
+    if sealed and not case.may_begin_anew and not storage.is_static:
+        lost = Step(Reason.VOLUME_LOST, words.claim_lost(case.dataset, name), stalled=True, data_out_of_reach=True)
+        return replace(lost, status=case.heard)
     server = server_address(case.seen) if storage.kind == "managedNFS" else ""
     return Step(
         Reason.PROVISIONING,
@@ -118,6 +119,19 @@ def volume_is_lost(case: Case) -> Step | None:
         return replace(waiting, again_in=REBIND_SECONDS)
     text = f"claim {claim.name} {what}; restore it from a backup, or create the Dataset anew"
     return Step(Reason.VOLUME_LOST, text, stalled=True, data_out_of_reach=True)
+
+
+def volume_is_binding(case: Case) -> Step | None:
+    """No Job before its claim is bound to the volume that was made with it: the scheduler puts a pod that comes sooner
+    aside, and may not look at it again for five minutes (kubernetes/kubernetes#87145).
+    """
+    claim, job = case.seen.claim, case.job
+    if not case.seen.storage.is_static or claim is None or claim.phase != "Pending":
+        return None
+    if job is not None and job.state == "active":
+        return None
+    waiting = claim_is_pending(case)
+    return replace(waiting, data_out_of_reach=case.dataset.holds_data) if waiting is not None else None
 
 
 def source_claim_is_missing(case: Case) -> Step | None:

@@ -25,8 +25,8 @@ USED_BY_SECONDS = 5.0  # at most one write of status.usedBy in this time
 RELEASE_SECONDS = 30.0  # how long the finalizer stays after the last run: the next one of a series finds it there
 # What the status of a run says that has no Job and is not about to have one: data, a checkpoint, a person are missing.
 _WAITS: Final = (
-    *("", RunReason.DATASET_NOT_READY, RunReason.DATASET_VERSION_NOT_FOUND, RunReason.CHECKPOINT_NOT_READY),
-    RunReason.SUSPENDED,
+    *("", RunReason.DATASET_NOT_READY, RunReason.NO_SEALED_VERSION, RunReason.DATASET_VERSION_NOT_FOUND),
+    *(RunReason.CHECKPOINT_NOT_READY, RunReason.SUSPENDED),
 )
 _WAITS_AT_FIRST: Final = (RunReason.UNSCHEDULABLE, RunReason.VOLUME_UNBOUND)  # the same, before the first Job
 

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from blueno import names
 from blueno.resources.conditions import find
 from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome, Progress
 from blueno.resources.reasons import DatasetReason as Reason
 from controllers.dataset.observe import ClaimView, JobView, Observed
-from controllers.dataset.work import SEALED, Wanted
+from controllers.dataset.work import OPEN, SEALED, Wanted
 from controllers.mounts import FAILED
 from controllers.step import Step
 
-# Status fields that describe a version, all gone when there is none.
+# Status fields that describe what lies on the volume, all gone when nothing does.
 NO_VERSION: Final[Mapping[str, Any]] = {
     "version": None,
     "splits": None,
@@ -23,7 +24,10 @@ NO_VERSION: Final[Mapping[str, Any]] = {
     "shapes": None,
     "samples": None,
     "badSamples": None,
+    "working": None,
 }
+
+SPLITS: Final = 64  # that the schema has room for
 
 # Stalled for these, a Dataset may have been beside its work's own failure; they are over when they are not decided.
 _NOT_OF_THE_WORK: Final = (Reason.VOLUME_LOST, Reason.STORAGE_NOT_ALLOWED, Reason.NAME_CONFLICT)
@@ -40,12 +44,14 @@ def kept(seen: Observed) -> str:
     )
 
 
-def claim_lost(name: str) -> str:
-    """The claim that held a sealed version is gone."""
-    return (
-        f"claim {name}, which held the sealed version, is gone: restore it under this name, or set the annotation "
-        "blueno.dev/requested-at to prepare everything again on a new claim"
-    )
+def claim_lost(dataset: Dataset, name: str) -> str:
+    """The claim that held a sealed version, or added samples, is gone."""
+    held = "the sealed version" if dataset.version is not None else "the added samples"
+    again = "to prepare everything again on a new claim"
+    if dataset.source_kind == "upload":
+        again = "to begin without the samples that were on it, on a new claim"
+    text = f"claim {name}, which held {held}, is gone: restore it under this name, or set the annotation"
+    return f"{text} {names.REQUESTED_AT} {again}"
 
 
 def claim_pending(claim: ClaimView, storage: Storage | None) -> str:
@@ -102,10 +108,30 @@ def available(dataset: Dataset) -> str:
     return f"{text} is sealed; {bad} bad samples were left out" if bad else f"{text} is sealed"
 
 
+def accepting(dataset: Dataset, asked: bool) -> tuple[str, str]:
+    """Reason and sentence while nothing is to be sealed; `asked`: somebody has asked for a seal, which found none."""
+    if dataset.version is not None:
+        return Reason.AVAILABLE, f"{available(dataset)}; the seal that was asked for found no samples, nothing changed"
+    text = f"samples can be added; `blueno dataset seal {dataset.name}` makes the first version of them"
+    return Reason.ACCEPTING_UPLOADS, f"{text}; the seal that was asked for found none" if asked else text
+
+
+def meanwhile(dataset: Dataset, text: str) -> tuple[str, str]:
+    """Reason and sentence of a data set that can be used while `text` goes on."""
+    if dataset.version is not None:
+        return Reason.AVAILABLE, f"{available(dataset)}; the next one: {text}"
+    return Reason.ACCEPTING_UPLOADS, f"samples can be added; the first version: {text}"
+
+
 def sealed(outcome: Outcome) -> str:
     """The same, at the moment of sealing."""
     text = f"version {outcome.sequence} ({outcome.digest[:8]}) with {outcome.samples} samples is sealed"
     return f"{text}; {outcome.bad_samples} bad samples were left out" if outcome.bad_samples else text
+
+
+def open_status(wanted: Wanted) -> dict[str, Any]:
+    """Everything status says of a volume that was proven to be ready, where there was nothing to seal."""
+    return {**work_status(wanted, OPEN), "working": {"accepts": True}, "progress": None}
 
 
 def sealed_status(wanted: Wanted, outcome: Outcome) -> dict[str, Any]:
@@ -118,8 +144,10 @@ def sealed_status(wanted: Wanted, outcome: Outcome) -> dict[str, Any]:
             "samples": outcome.samples,
             "bytes": outcome.bytes,
             "sealedAt": outcome.sealed_at,
+            "workingRevision": outcome.revision,
         },
-        "splits": [{"name": name, "samples": samples} for name, samples in outcome.splits],
+        "working": {"accepts": outcome.writable},
+        "splits": [{"name": name, "samples": samples} for name, samples in outcome.splits[:SPLITS]],
         "classes": outcome.classes,
         "shapes": list(outcome.shapes),
         "samples": outcome.samples,

@@ -10,6 +10,7 @@ from blueno.resources.work import Work
 from controllers.dataset.observe import JobView
 
 SEALED = "Sealed"
+OPEN = "Open"  # an `upload` source with nothing to seal: its volume is ready for samples
 FAILED = "Failed"
 
 
@@ -35,20 +36,25 @@ def wanted_work(dataset: Dataset, jobs: Sequence[JobView]) -> Wanted:
     """The work that spec and `blueno.dev/requested-at` ask for.
 
     A new request while the work has Failed means its next attempt (staging is kept), and so does a changed spec (a
-    raised limit, more memory). While it is Sealed a request means reading the source again, as a work of its own;
-    while it runs, or on a fresh object, it changes nothing.
+    raised limit, more memory). While it is Sealed or Open a request means reading the source again, and sealing the
+    working set with it, as a work of its own. On a fresh object, and while its first version is prepared, it changes
+    nothing; but where samples may have been added since the work in hand began, it waits for that work's end.
     """
     done = dataset.work
     asked = dataset.requested_at is not None and dataset.requested_at != dataset.last_handled_request
+    upload = dataset.source_kind == "upload"
+    unheard = dataset.last_handled_request
     same = Work(dataset.source, dataset.layout, requested_at=done.requested_at)
     if same.hash != done.hash:
-        return Wanted(same, _first_attempt(same.hash, jobs, done.attempt), "", dataset.requested_at)
+        handled = unheard if upload else dataset.requested_at
+        return Wanted(same, _first_attempt(same.hash, jobs, done.attempt), "", handled)
     if done.outcome == FAILED and (asked or dataset.generation != dataset.observed_generation):
         return Wanted(same, done.attempt + 1, "", dataset.requested_at)
-    if asked and done.outcome == SEALED:
+    if asked and done.outcome in (SEALED, OPEN):
         again = Work(dataset.source, dataset.layout, requested_at=dataset.requested_at)
         return Wanted(again, _first_attempt(again.hash, jobs, done.attempt), "", dataset.requested_at)
-    return Wanted(same, max(done.attempt, 1), done.outcome, dataset.requested_at)
+    handled = unheard if asked and (upload or dataset.accepts_samples) else dataset.requested_at
+    return Wanted(same, max(done.attempt, 1), done.outcome, handled)
 
 
 def _first_attempt(work: str, jobs: Sequence[JobView], known: int) -> int:

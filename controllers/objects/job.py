@@ -13,6 +13,7 @@ from controllers.objects.pod import (
     claim_labels,
     claims_and_scratch,
     environment,
+    given_files,
     report_files,
     restricted_container,
     restricted_pod,
@@ -40,6 +41,8 @@ class JobShape:
     suspend: bool = False
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, Any], ...] = ()
+    command: tuple[str, ...] = ()  # (): the image's own
+    files: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # mount path: ("secret" | "configMap", name)
     together: tuple[str, ...] = ()  # claims that only one node at a time can have
 
 
@@ -106,6 +109,8 @@ def _pod_spec(shape: JobShape) -> dict[str, Any]:
         ],
         "volumes": volumes,
     }
+    if shape.command:
+        spec["containers"][0]["command"] = list(shape.command)
     if shape.node_selector:
         spec["nodeSelector"] = dict(shape.node_selector)
     if shape.together:
@@ -117,6 +122,9 @@ def _pod_spec(shape: JobShape) -> dict[str, Any]:
 
 def _volumes(shape: JobShape) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     volumes, mounts = claims_and_scratch(shape.claims)
+    given_volumes, given_mounts = given_files(shape.files)
+    volumes += given_volumes
+    mounts += given_mounts
     if shape.report_ca is not None:
         more_volumes, more_mounts = report_files()
         volumes += more_volumes

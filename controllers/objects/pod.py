@@ -71,6 +71,19 @@ def claims_and_scratch(claims: Mapping[str, tuple[str, bool]]) -> tuple[list[dic
     return volumes, mounts
 
 
+def given_files(files: Mapping[str, tuple[str, str]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Volumes and mounts of Secrets and ConfigMaps of users: mount path → (kind, name). One that does not exist is an
+    empty directory: it holds up nobody else's work.
+    """
+    volumes: list[dict[str, Any]] = []
+    mounts: list[dict[str, Any]] = []
+    for number, (path, (kind, name)) in enumerate(sorted(files.items())):
+        source = {"secretName": name} if kind == "secret" else {"name": name}
+        volumes.append({"name": f"given-{number}", kind: {**source, "optional": True, "defaultMode": 0o440}})
+        mounts.append({"name": f"given-{number}", "mountPath": path, "readOnly": True})
+    return volumes, mounts
+
+
 def report_files() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Volumes and mounts of what the report endpoint asks for: a token of its audience, and its authority, which the
     pod carries as the annotation `report-ca`.

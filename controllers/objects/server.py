@@ -1,5 +1,7 @@
-"""A data server: Deployment and Service. It mounts one claim read-only and holds no token and no secret. Pure.
+"""A data server: Deployment and Service. It holds no token and no secret. Pure.
 
+It mounts one claim read-only; where samples can be added, only the data set's own directory, what is sealed in it
+read-only.
 Made for a Dataset, or for a claim that training runs write to (role `outputs`).
 """
 
@@ -38,6 +40,7 @@ class ServerShape:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, Any], ...] = ()
     shared: bool = True  # many nodes may have the claim at the same time
+    takes_samples: str = ""  # path on the claim of the data set's directory, which is written to; "": nothing is
 
 
 def build_deployment(owner: Owner, shape: ServerShape) -> dict[str, Any]:
@@ -106,8 +109,23 @@ def _role(owner: Owner) -> str:
     return names.ROLE_OUTPUTS if owner.kind == names.CLAIM_KIND else names.ROLE_SERVE
 
 
+def _volumes(shape: ServerShape) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Volumes and mounts. Every directory that is named here was made by the attempt that proved the volume writable:
+    kubelet would make a missing one as root.
+    """
+    volumes, mounts = claims_and_scratch({names.VOLUME_MOUNT: (shape.claim, not shape.takes_samples)})
+    if not shape.takes_samples:
+        return volumes, mounts
+    mount, root = mounts.pop(), shape.takes_samples
+    mounts.append({**mount, "mountPath": names.SERVED_ROOT, "subPath": root})
+    for inner in (names.STAGING_DIR, names.VERSIONS_DIR, names.WORKS_DIR):
+        path = f"{names.SERVED_ROOT}/{inner}"
+        mounts.append({**mount, "mountPath": path, "subPath": f"{root}/{inner}", "readOnly": True})
+    return volumes, mounts
+
+
 def _template(owner: Owner, shape: ServerShape) -> dict[str, Any]:
-    volumes, mounts = claims_and_scratch({names.VOLUME_MOUNT: (shape.claim, True)})
+    volumes, mounts = _volumes(shape)
     container = {
         "name": names.ROLE_SERVE,
         "image": shape.image,

@@ -33,6 +33,7 @@ class DatasetView:
     ref: Ref | None = None  # None: it does not exist
     deleting: bool = False
     shared: bool = True  # many nodes may have its claim at the same time
+    sealed: bool = True  # it has a version; one that is ready without takes samples
 
 
 @dataclass(frozen=True)
@@ -144,11 +145,12 @@ def _view_dataset(cache: Cache, run: TrainingRun, use: DatasetUse) -> DatasetVie
     volume = status.get("volume") or {}
     usable = ready.get("status") == "True" and not deleting
     current = (status.get("version") or {}).get("digest", "")
-    digest = _digest(use.version, [current, *(status.get("earlierVersions") or ())]) if usable else ""
+    known = [current, *(status.get("earlierVersions") or ())]
+    digest = _digest(use.version, known) if usable else ""
     ref = Ref(DATASETS, run.namespace, use.name, body["metadata"]["uid"])
     claim, path = volume.get("claimName", ""), volume.get("path", "")
     shared = _is_shared(cache.named(CLAIMS.kind, run.namespace, claim))
-    return DatasetView(use, True, digest, usable, claim, path, says, ref, deleting, shared)
+    return DatasetView(use, True, digest, usable, claim, path, says, ref, deleting, shared, any(known))
 
 
 def _is_shared(claim: Body | None) -> bool:

@@ -19,9 +19,12 @@ def datasets_are_not_ready(case: Case) -> Step | None:
     if not has_no_job(case):
         return None
     views = [view for view in case.seen.datasets if not (view.claim and case.pinned.get(view.use.name))]
-    unknown = [view for view in views if view.ready and view.use.version]
+    unknown = [view for view in views if view.ready and view.sealed and view.use.version]
     if unknown:
         return Step(Reason.DATASET_VERSION_NOT_FOUND, words.no_such_version(unknown))
+    unsealed = [view for view in views if view.ready and not view.sealed]
+    if unsealed:
+        return Step(Reason.NO_SEALED_VERSION, words.not_sealed(unsealed))
     return Step(Reason.DATASET_NOT_READY, words.not_ready(views)) if views else None
 
 
@@ -36,7 +39,7 @@ def volume_is_not_shared(case: Case) -> Step | None:
 
 def datasets_are_being_deleted(case: Case) -> Step | None:
     """Nothing begins on a Dataset that goes; but a run that uses it already goes on to its end, attempt by attempt."""
-    idle = (Reason.SUSPENDED, Reason.DATASET_NOT_READY)
+    idle = (Reason.SUSPENDED, Reason.DATASET_NOT_READY, Reason.NO_SEALED_VERSION)
     if not has_no_job(case) or (case.run.attempt and case.run.reason not in idle):
         return None
     going = [view for view in case.seen.datasets if view.deleting]

@@ -61,6 +61,14 @@ def no_such_version(unknown: Sequence[DatasetView]) -> str:
     return f"{named}: `kubectl get dataset {unknown[0].use.name} -o yaml` shows those it has; make a new run with one"
 
 
+def not_sealed(unsealed: Sequence[DatasetView]) -> str:
+    """Which data sets only take samples so far."""
+    listed = [view.use.name for view in unsealed]
+    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
+    some = f"data sets {', '.join(listed[:NAMED])}{more} have" if len(listed) > 1 else f"data set {listed[0]} has"
+    return f"{some} no sealed version yet: `blueno dataset seal {listed[0]}`; the run starts by itself afterwards"
+
+
 def not_shared(run: TrainingRun, view: DatasetView) -> str:
     """A run on several nodes and a claim for one."""
     return (

@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-_GRACE = 10.0
+_GRACE = 60.0
 
 
 def hierarchies() -> list[Path]:

@@ -31,7 +31,7 @@ class Api:
         self._opener = urllib.request.build_opener(*handlers)
 
     def call(
-        self, method: str, path: str, body: object = None, *, kind: str = "application/json", timeout: float = 5.0
+        self, method: str, path: str, body: object = None, *, kind: str = "application/json", timeout: float = 30.0
     ) -> tuple[int, Any]:
         """Status and decoded answer; 0 when nobody answers."""
         data = None if body is None else json.dumps(body).encode()
@@ -46,7 +46,7 @@ class Api:
 
     def ready(self) -> bool:
         """Whether the API server says it is ready."""
-        return self.call("GET", "/readyz", timeout=2.0)[0] == 200
+        return self.call("GET", "/readyz", timeout=10.0)[0] == 200
 
     def node_ready(self, node: str) -> bool:
         """Whether pods may be put on the node."""

@@ -36,9 +36,9 @@ from clusterlib.progress import note, step
 from clusterlib.runner import RealRunner
 
 _NEEDED = ("ip", "nsenter", "apt-get", "dpkg", "perl")
-_READY_SECONDS = 120.0
+_READY_SECONDS = 300.0
 # A cluster whose components were killed a moment ago is back within this; else it is started again.
-_SETTLE_SECONDS = 60.0
+_SETTLE_SECONDS = 180.0
 _POLL = 0.05
 _GPU = "nvidia.com~1gpu"
 
@@ -104,7 +104,7 @@ class Local:
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
             )  # fmt: skip
         processes.remember(self._note, outer.pid)
-        init = self._wait("the node's init", lambda: processes.init_of(outer.pid), 10.0)
+        init = self._wait("the node's init", lambda: processes.init_of(outer.pid), 60.0)
         network.connect(self._runner, self._cluster, init)
         images.load_program(images.Node(init), programs["pause"], PAUSE_IMAGE)
         api = Api(self.kubeconfig)

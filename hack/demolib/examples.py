@@ -52,7 +52,7 @@ def apply() -> list[str]:
     _apply(f"{mnist}/dataset.yaml")
     # A Dataset that reads a claim takes what lies there: the photos have to be complete first.
     try:
-        kubectl("wait", "-n", "default", "--for=condition=Complete", "job/copy-my-photos", "--timeout=120s")
+        kubectl("wait", "-n", "default", "--for=condition=Complete", "job/copy-my-photos", "--timeout=140s")
     except Refused as error:
         raise Refused(
             "the photos are not copied; `hack/cluster kubectl describe job copy-my-photos` says why"

@@ -48,7 +48,7 @@ def blueno() -> None:
     """The custom resource, the database, the operator, the web process and the recorder, each in its pod."""
     with step("installing Blueno", "20 s"):
         kubectl("apply", "--server-side", "--force-conflicts", "-f", "crds/")
-        kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", "crds/")
+        kubectl("wait", "--for=condition=Established", "--timeout=140s", "-f", "crds/")
         kubectl("apply", "-f", "deploy/base/namespace.yaml")
         database_secret()
         kubectl("apply", "-k", overlay())

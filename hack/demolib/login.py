@@ -25,7 +25,7 @@ EMAIL = "demo@blueno.example"
 NODE_PORT = 30880  # deploy/demo
 _WEB = ("-n", "blueno-system", "deployment/blueno-web")
 _CODE = re.compile(r"\b[0-9A-Z]{4}(?:-[0-9A-Z]{4}){2,}\b")
-_SECONDS = 60.0
+_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _ask(url: str, body: dict[str, Any] | None = None) -> Any:
     while True:
         request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
                 raw = answer.read()
             return json.loads(raw) if raw else None
         except urllib.error.HTTPError as error:

@@ -81,4 +81,4 @@ def serve(folder: Path) -> None:
         kubectl("apply", "-f", "deploy/demo-mirror/mirror.yaml")
         apply_config_maps(*maps)
         kubectl("-n", NAMESPACE, "patch", "deployment/mirror", "-p", json.dumps(patch))
-        kubectl("-n", NAMESPACE, "rollout", "status", "deployment/mirror", "--timeout=90s")
+        kubectl("-n", NAMESPACE, "rollout", "status", "deployment/mirror", "--timeout=140s")

@@ -14,7 +14,7 @@ from tests.e2e.sources import archive_dataset, class_folders, png, tar
 from tests.e2e.test_gallery import wait_indexed
 from tests.e2e.web import Web
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 expect.set_options(timeout=60_000)
 

@@ -14,7 +14,7 @@ from tests.e2e.mirror import Mirror
 from tests.e2e.runs import a_run, wait_reason
 from tests.e2e.web import Web
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 HOSTILE = "<img src=x onerror=document.title=1>"
 # Ten steps at once, then it waits to be stopped; what it prints is read as metrics.

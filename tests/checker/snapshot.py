@@ -99,7 +99,7 @@ class Objects:
         return all(kind in self.by_kind for kind in kinds)
 
     def ours(self) -> Iterator[Body]:
-        """Datasets and TrainingRuns."""
+        """Datasets, TrainingRuns and Samples."""
         for kind in names.KINDS:
             yield from self.all(kind)
 

@@ -35,6 +35,13 @@ def training_runs(api: ApiServer) -> Iterator[ScratchKind]:
         yield kind
 
 
+@pytest.fixture(scope="session")
+def samples(api: ApiServer) -> Iterator[ScratchKind]:
+    """The same for Samples."""
+    with _scratch(api, "sample") as kind:
+        yield kind
+
+
 @contextmanager
 def _scratch(api: ApiServer, singular: str) -> Iterator[ScratchKind]:
     token = secrets.token_hex(3)

@@ -68,9 +68,9 @@ class ScratchKind:
         """Makes namespace and resource, and waits until the resource is served."""
         self.api.must("POST", NAMESPACED, {"metadata": {"name": self.namespace}})
         self.api.must("POST", CRDS, self._crd, fieldValidation="Strict")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while self.api.call("GET", self.path)[0] != 200:
-            assert time.monotonic() < deadline, f"{self.full_name} is not served after 30 s"
+            assert time.monotonic() < deadline, f"{self.full_name} is not served after 90 s"
             time.sleep(0.1)
 
     def remove(self) -> None:

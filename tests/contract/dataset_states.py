@@ -19,6 +19,7 @@ SINCE = "2026-11-23T12:00:00Z"
 DIGEST = "1a2b3c4d" + "5e6f7081" * 7
 NEW_CLAIM = "digits-0b5f3c1e"
 TFDS: Mapping[str, Any] = {"tfds": {"name": "mnist"}}
+UPLOAD: Mapping[str, Any] = {"upload": {}}
 ARCHIVE: Mapping[str, Any] = {
     "archive": {"files": [{"url": "https://example.org/digits.tar.gz", "sha256": "4d1e0b2c" * 8}]}
 }
@@ -50,6 +51,11 @@ class State:
     variant: str = ""
 
     @property
+    def open(self) -> bool:
+        """Whether people may add samples, and none are sealed."""
+        return self.reason is R.ACCEPTING_UPLOADS
+
+    @property
     def name(self) -> str:
         """`SourceNotFound` → `source-not-found`."""
         words = "".join(f"-{c.lower()}" if c.isupper() else c for c in self.reason).lstrip("-")
@@ -67,7 +73,7 @@ class State:
             return KStatus.TERMINATING
         if doc.stalled:
             return KStatus.FAILED
-        usable = self.sealed and not doc.healable
+        usable = (self.sealed or self.open) and not doc.healable
         return KStatus.CURRENT if usable else KStatus.IN_PROGRESS
 
     def status(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,6 +83,9 @@ class State:
         if self.sealed:
             status |= SEALED
             status["index"] = {"digest": DIGEST, "rows": 70000}
+        if self.open:
+            status["working"] = {"accepts": True}
+            status["work"] = {"hash": "9c1d5e7f00112233", "attempt": 1, "outcome": "Open"}
         if self.progress:
             stage, percentage, left = self.progress
             status["progress"] = {"stage": stage, "percentage": percentage, "lastUpdatedTime": SINCE}
@@ -94,12 +103,12 @@ class State:
         values = {
             "Indexed": (self.sealed, "Indexed" if self.sealed else "NoVersion"),
             "Prepared": (self.sealed, "Sealed" if self.sealed else working),
-            "Ready": (self.sealed and self.reason is R.AVAILABLE, str(self.reason)),
+            "Ready": ((self.sealed and self.reason is R.AVAILABLE) or self.open, str(self.reason)),
             "Reconciling": (doc.healable, working if doc.healable else "Settled"),
             "Stalled": (doc.stalled, working if doc.stalled else "NotStalled"),
             "VolumeReady": (
-                self.progress is not None or self.sealed,
-                "Bound" if self.progress or self.sealed else working,
+                self.progress is not None or self.sealed or self.open,
+                "Bound" if self.progress or self.sealed or self.open else working,
             ),
         }
         return [
@@ -151,6 +160,11 @@ STATES: tuple[State, ...] = (
         sealed=True,
         newer=R.CHECKSUM_MISMATCH,
         variant="update-failed",
+    ),
+    State(
+        R.ACCEPTING_UPLOADS,
+        "samples can be added; `blueno dataset seal accepting-uploads` makes the first version of them",
+        source=UPLOAD,
     ),
     State(R.SUSPENDED, "Stopped at 43%: set spec.suspend to false to go on", spec={"suspend": True}),
     State(

@@ -56,6 +56,12 @@ def _no_version() -> World:
     return _settled(world)
 
 
+def _not_sealed() -> World:
+    world = World(datasets=[{"name": "mnist"}])
+    del world.dataset("mnist")["status"]["version"]
+    return _settled(world)
+
+
 def _not_shared() -> World:
     world = World(datasets=[{"name": "mnist"}], numNodes=2)
     world.dataset("mnist")
@@ -117,6 +123,7 @@ def _preempted() -> dict[str, Any]:
 STATES: dict[R, Callable[[], World]] = {
     R.PENDING: _pending,
     R.DATASET_NOT_READY: lambda: _settled(World(datasets=DATA)),
+    R.NO_SEALED_VERSION: _not_sealed,
     R.DATASET_VERSION_NOT_FOUND: _no_version,
     R.CHECKPOINT_NOT_READY: lambda: _settled(World(checkpoint={"resume": "From", "from": {"run": "first"}})),
     R.QUEUED: _queued,

@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract.crd import ScratchKind, documents, fixture_files, rules
 
-KINDS = {"dataset": "datasets", "trainingrun": "training_runs"}  # schema → fixture of conftest.py
+KINDS = {"dataset": "datasets", "trainingrun": "training_runs", "sample": "samples"}  # schema → fixture of conftest.py
 PASSING = [(kind, file) for kind in KINDS for file in fixture_files(kind, "pass")]
 FAILING = [(kind, file) for kind in KINDS for file in fixture_files(kind, "fail")]
 RULES = {kind: rules(kind) for kind in KINDS}

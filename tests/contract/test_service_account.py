@@ -54,7 +54,8 @@ def grant(runs: ScratchKind, user: str, *rules: dict[str, Any]) -> None:
 def runs(training_runs: ScratchKind) -> Iterator[ScratchKind]:
     """The scratch kind with the policy in force and both users' rights."""
     name = f"contract-{training_runs.namespace}"
-    policy, binding = yaml.safe_load_all((ROOT / "deploy/base/admission.yaml").read_text())
+    manifests = yaml.safe_load_all((ROOT / "deploy/base/admission.yaml").read_text())
+    policy, binding = (body for body in manifests if body["metadata"]["name"].startswith("trainingruns-"))
     policy["metadata"]["name"] = binding["metadata"]["name"] = binding["spec"]["policyName"] = name
     policy["spec"]["matchConstraints"]["resourceRules"][0]["apiGroups"] = [training_runs.group]
     write = {
@@ -68,9 +69,9 @@ def runs(training_runs: ScratchKind) -> Iterator[ScratchKind]:
     try:
         training_runs.api.must("POST", POLICIES, policy, fieldValidation="Strict")
         training_runs.api.must("POST", BINDINGS, binding, fieldValidation="Strict")
-        editor, deadline = As(training_runs, training_runs.api.acting_as(EDITOR)), time.monotonic() + 30
+        editor, deadline = As(training_runs, training_runs.api.acting_as(EDITOR)), time.monotonic() + 90
         while editor.create(f"probe-{time.monotonic_ns()}", serviceAccountName="robot")[0] != 403:
-            assert time.monotonic() < deadline, "the policy is not in force after 30 s"
+            assert time.monotonic() < deadline, "the policy is not in force after 90 s"
             time.sleep(0.5)
         yield training_runs
     finally:

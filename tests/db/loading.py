@@ -23,7 +23,7 @@ def version_of(connection: Connection, meta: VersionMeta) -> VersionRow | None:
 def partitions(connection: Connection) -> list[str]:
     """Tables of samples that exist, attached or not."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT relname FROM pg_class WHERE relname LIKE 'sample\\_%' AND relkind = 'r' ORDER BY oid")
+        cursor.execute("SELECT relname FROM pg_class WHERE relname ~ '^sample_[0-9]+$' AND relkind = 'r' ORDER BY oid")
         names = [name for (name,) in cursor.fetchall()]
     connection.rollback()
     return names

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -14,6 +13,7 @@ from contextlib import suppress
 from blueno.recorder.config import RecorderConfig
 from tests.fakes.data_server import PUBLIC
 from tests.fakes.preparation import TOP, Place, environment
+from tests.ports import free_port
 
 
 class Served:
@@ -31,8 +31,7 @@ asyncio.run(serve(ServerConfig(Path(mount), Path(root), uid, json.loads(keys)), 
 """
 
     def __init__(self, place: Place, uid: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._place, self._uid = place, uid
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -60,19 +59,19 @@ from blueno.db.connect import connect
 from blueno.recorder.__main__ import serve
 from blueno.memory import give_back_early
 from blueno.recorder.config import RecorderConfig
-ports, report_url, url_file, key, token = sys.argv[1:]
+ports, report_url, url_file, key, token, path = sys.argv[1:]
 ports = json.loads(ports)
 give_back_early()
 asyncio.run(serve(RecorderConfig(
     database=DatabaseConfig(Path(url_file)), report_url=report_url, grant_key_file=Path(key), token_file=Path(token),
-    http_port=0, data_server_url=lambda namespace, name, uid: f"http://127.0.0.1:{ports[uid]}",
+    http_port=0, data_server_url=lambda namespace, name, uid: f"http://127.0.0.1:{ports[uid]}{path}",
     poll_seconds=0.5, pause_seconds=0.05, ready_seconds=20.0,
 )))
 """
 
 
-def start_recorder(config: RecorderConfig, ports: dict[str, int]) -> subprocess.Popen[bytes]:
-    """`ports`: uid → where its data server listens."""
+def start_recorder(config: RecorderConfig, ports: dict[str, int], path: str = "") -> subprocess.Popen[bytes]:
+    """`ports`: uid → where its data server listens, below `path`."""
     files = [config.database.url_file, config.grant_key_file, config.token_file]
-    arguments = [json.dumps(ports), config.report_url, *(os.fspath(file) for file in files)]
+    arguments = [json.dumps(ports), config.report_url, *(os.fspath(file) for file in files), path]
     return subprocess.Popen([sys.executable, "-c", RECORDER, *arguments], cwd=TOP, env=environment())

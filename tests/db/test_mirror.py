@@ -200,7 +200,7 @@ def test_one_notification_for_a_transaction(make: Make, connection: Connection) 
         for number in range(20):
             m.put(uid_of(number), "Pending")
         m.start().current()
-        cursor.execute("SELECT 1")
+        until(lambda: connection.poll() or connection.notifies)
     assert [note.payload for note in connection.notifies] == ["20"]
 
 

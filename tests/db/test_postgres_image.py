@@ -20,6 +20,7 @@ import psycopg2
 import pytest
 
 from tests import pg
+from tests.ports import free_port
 
 START = Path(__file__).resolve().parents[2] / "deploy" / "images" / "postgres" / "start.py"
 SECONDS = 40
@@ -39,7 +40,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.claim, self.tmp, self.password_file = folder / "claim", folder / "tmp", folder / "password"
-        self.port = pg._free_port()
+        self.port = free_port()
         for made in (self.claim, self.tmp):
             made.mkdir()
         if os.geteuid() == 0:
@@ -236,7 +237,7 @@ def test_sigterm_before_there_is_a_server_ends_at_once(place: Place) -> None:
 def test_two_on_one_volume_never_run_at_once(place: Place) -> None:
     first = place.start()
     place.wait_ready(first)
-    second = place.start(BLUENO_LOCK_SECONDS="0.3", BLUENO_POSTGRES_PORT=str(pg._free_port()))
+    second = place.start(BLUENO_LOCK_SECONDS="0.3", BLUENO_POSTGRES_PORT=str(free_port()))
     output, _ = second.communicate(timeout=SECONDS)
     assert second.returncode == 1
     assert "another PostgreSQL runs on" in output

@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 
 from blueno.db import retention as module
+from blueno.db.audit import AuditRow, insert_audit
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import Connection
-from blueno.db.people import AuditRow, insert_audit
 from blueno.db.retention import forget_some, select_outlived
 from blueno.db.run_logs_write import Budget, Place, append_log, open_log
 from blueno.db.run_metrics_write import append_points

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from blueno.db.config import DatabaseConfig
-from blueno.db.connect import Connection, connect
+from blueno.db.connect import Connection, connect, cut
 from blueno.db.ingest import VersionMeta, load_version
 from blueno.errors import BluenoError, Unavailable
 from tests import pg
@@ -17,7 +19,7 @@ from tests.db.loading import SAMPLES, partitions
 from tests.db.mirroring import uid_of
 from tests.db.recording import World, a_world, done
 from tests.db.sample_model import a_meta, a_table
-from tests.proxies.postgres import TO_CLIENT, TO_SERVER, CutAt, CutCommit, PostgresProxy
+from tests.proxies.postgres import TO_CLIENT, TO_SERVER, BlackHole, CutAt, CutCommit, PostgresProxy
 
 POINTS = 16  # each way
 
@@ -116,3 +118,28 @@ async def test_the_recorder_loads_once_whatever_becomes_of_its_commits(
                 assert world.loaded(uid) == [(digest, 1, 6)]
                 assert "Failed" not in world.operator.states(uid), "the data set is not to blame"
             assert cut.fired == 4
+
+
+def test_what_is_under_way_ends_at_once_while_postgresql_is_silent(
+    database: DatabaseConfig, proxy: PostgresProxy
+) -> None:
+    """As when a recorder stops: nobody waits for a server that does not answer."""
+    connection = connect(proxy.before(database), application="test", statement_timeout_ms=120_000)
+    ended: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            connection.cursor().execute("SELECT 1")
+        except psycopg2.Error as error:
+            ended.append(error)
+
+    asking = threading.Thread(target=ask)
+    with proxy.fault(BlackHole()) as silence:
+        asking.start()
+        while not silence.fired:
+            asking.join(0.05)
+        cut(connection)
+        asking.join(60)
+        assert (len(ended), asking.is_alive()) == (1, False)
+    connection.close()
+    cut(connection)  # which is no error

@@ -30,11 +30,15 @@ def installed() -> Kube:
 
 def reached() -> Kube:
     """The cluster of hack/cluster as it is."""
-    status = subprocess.run(["hack/cluster", "status", "--json"], cwd=TOP, capture_output=True, text=True, check=False)
-    known = json.loads(status.stdout) if status.returncode == 0 else {}
-    if not known.get("ready"):
-        pytest.fail("no cluster: run `hack/cluster up` first (make e2e does)", pytrace=False)
-    return Kube(TOP, known)
+    command, end = ["hack/cluster", "status", "--json"], time.monotonic() + 120
+    while True:
+        status = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+        known = json.loads(status.stdout) if status.returncode == 0 else {}
+        if known.get("ready"):
+            return Kube(TOP, known)
+        if not known.get("running") or time.monotonic() > end:  # one that runs may only be slow to answer
+            pytest.fail("no cluster: run `hack/cluster up` first (make e2e does)", pytrace=False)
+        time.sleep(1)
 
 
 class Kube:
@@ -76,6 +80,13 @@ class Kube:
         """kubectl apply, client side, as people do."""
         self.run("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
 
+    def no_difference(self, path: str, stdin: str | None = None) -> None:
+        """`kubectl diff` finds nothing. It is asked again: what the operator writes while it looks is one, too."""
+        end = time.monotonic() + 30
+        while said := self.run("diff", "-f", path, stdin=stdin, check=False):
+            assert time.monotonic() < end, said
+            time.sleep(0.5)
+
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """The object, or {} when there is none."""
         found = self.run("get", kind, name, "-o", "json", "--ignore-not-found", "--show-managed-fields")
@@ -93,7 +104,7 @@ class Kube:
         status = self.dataset(name).get("status") or {}
         return next((c for c in status.get("conditions") or () if c["type"] == kind), {})
 
-    def wait(self, what: str, holds: Callable[[], Any], seconds: float = 90, every: float = 0.5) -> Any:
+    def wait(self, what: str, holds: Callable[[], Any], seconds: float = 180, every: float = 0.5) -> Any:
         """The first truthy answer of `holds`; fails with the namespace's state when there is none in time."""
         deadline = time.monotonic() + seconds
         while True:
@@ -104,7 +115,7 @@ class Kube:
                 raise AssertionError(f"not within {seconds:.0f} s: {what}\n{self.picture()}")
             time.sleep(every)
 
-    def wait_ready(self, name: str, seconds: float = 120) -> dict[str, Any]:
+    def wait_ready(self, name: str, seconds: float = 240) -> dict[str, Any]:
         """The Dataset, once it is Ready and settled."""
 
         def settled() -> bool:
@@ -115,7 +126,7 @@ class Kube:
         self.wait(f"{name} Ready", settled, seconds)
         return self.dataset(name)
 
-    def wait_reason(self, name: str, reason: str, seconds: float = 90, kind: str = "Ready") -> dict[str, Any]:
+    def wait_reason(self, name: str, reason: str, seconds: float = 180, kind: str = "Ready") -> dict[str, Any]:
         """The condition, once it has this reason."""
 
         def matching() -> dict[str, Any] | None:
@@ -143,15 +154,15 @@ class Kube:
         def kills(pod: dict[str, Any]) -> bool:
             return self.kill_container(pod["metadata"]["uid"]) > 0
 
-        return str(self.wait(f"{component} to kill", killed, 90))
+        return str(self.wait(f"{component} to kill", killed))
 
     def rest(self, component: str) -> None:
         """A new pod in place of one that has died before, which the kubelet would let wait: 10 s, 20 s, 40 s …"""
-        pod = self.wait(f"{component} there", lambda: self.pod_of(component), 90)
+        pod = self.wait(f"{component} there", lambda: self.pod_of(component))
         if not container(pod).get("restartCount"):
             return
-        self.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], "--wait=true")
-        self.wait(f"{component} ready", lambda: container(self.pod_of(component)).get("ready"), 90)
+        self.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], "--wait=true", "--ignore-not-found")
+        self.wait(f"{component} ready", lambda: container(self.pod_of(component)).get("ready"))
 
     def wait_back(self, component: str, killed: str) -> None:
         """Until another container than `killed` is ready. A crash loop's waiting time is cut short by a new pod."""
@@ -161,10 +172,11 @@ class Kube:
             state = container(pod)
             waiting = state.get("state", {}).get("waiting") or {}
             if pod and waiting.get("reason") == "CrashLoopBackOff":  # and not one that is only being made
-                self.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], "--wait=false")
+                gone = ("--wait=false", "--ignore-not-found")
+                self.inside("blueno-system").run("delete", "pod", pod["metadata"]["name"], *gone)
             return bool(state.get("ready")) and state["containerID"] != killed
 
-        self.wait(f"{component} back", back, 90)
+        self.wait(f"{component} back", back)
 
     def pod_of(self, component: str) -> dict[str, Any] | None:
         """A component's pod that is not on its way out; None while it is being replaced."""

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.kube import Kube
-from tests.e2e.runs import a_run
+from tests.e2e.runs import a_run, allow_no_pods
 
 NAME = "workloads.kueue.x-k8s.io"
 _TEXT, _NUMBER, _ANYTHING = {"type": "string"}, {"type": "integer"}, {"x-kubernetes-preserve-unknown-fields": True}
@@ -69,15 +69,15 @@ def kueue_installed(kube: Kube) -> Iterator[None]:
         pytest.skip("this cluster has a Kueue of its own: the stand-in would take its place")
     kube.apply(_crd())
     try:
-        kube.run("wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=30s")
+        kube.run("wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=120s")
         yield
     finally:
-        kube.run("delete", "crd", NAME, "--timeout=60s")
+        kube.run("delete", "crd", NAME, "--timeout=180s")
 
 
 def hold(kube: Kube, name: str, queue: str = "team", program: str = "pass") -> str:
     """A run whose Job is suspended before it has a pod, as Kueue's webhook does it; the Job's name."""
-    kube.run("create", "quota", f"closed-{name}", "--hard=pods=0")  # so that no pod comes first
+    allow_no_pods(kube, f"closed-{name}")  # so that none comes first
     kube.apply(a_run(name, program, queueName=queue))
     selector = f"blueno.dev/training-run={name}"
     job = kube.wait("a Job", lambda: kube.list("jobs", selector))[0]["metadata"]["name"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Mirror:
-    """Serves `files` (path → bytes) at `url`. `delay` seconds pass before each 64 KiB."""
+    """Serves `files` (path → bytes) at `url`. `delay` seconds pass before each 64 KiB; set to 0 it lets all go on."""
 
     def __init__(self, address: str) -> None:
         self.files: dict[str, bytes] = {}
@@ -17,6 +18,7 @@ class Mirror:
         self._address = address
         self._server = self._listen(0)
         self.port = self._server.server_port
+        self._kept = socket.socket()
 
     @property
     def url(self) -> str:
@@ -29,15 +31,30 @@ class Mirror:
 
     def stop(self) -> None:
         """Refuse connections from now on."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._end()
+        self._kept.close()
+        # Bound, though nobody listens: else the port may be somebody's by the time it is wanted again.
+        self._kept = socket.socket()
+        self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._kept.bind((self._address, self.port))
 
     def start(self) -> None:
         """Answer again, on the same port."""
         self._server = self._listen(self.port)
+        self._kept.close()
 
     def close(self) -> None:
-        self.stop()
+        self._end()
+        self._kept.close()
+
+    def _end(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _pause(self) -> None:
+        began = time.monotonic()
+        while (left := began + self.delay - time.monotonic()) > 0:
+            time.sleep(min(left, 0.05))
 
     def _listen(self, port: int) -> ThreadingHTTPServer:
         mirror = self
@@ -55,8 +72,7 @@ class Mirror:
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 for start in range(0, len(content), 65536):
-                    if mirror.delay:
-                        time.sleep(mirror.delay)
+                    mirror._pause()
                     self.wfile.write(content[start : start + 65536])
 
             def log_message(self, *_: object) -> None:

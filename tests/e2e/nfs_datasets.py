@@ -29,12 +29,12 @@ def allowed(cluster: Kube, server: NfsServer) -> Iterator[None]:
     system = cluster.inside(SYSTEM)
     exports = [{"server": server.address, "path": path, "namespaces": ["e2e-*"]} for path in (LARGE, SMALL)]
     system.run("set", "env", _OPERATOR, f"BLUENO_ALLOWED_NFS={json.dumps(exports)}")
-    system.run("rollout", "status", _OPERATOR, "--timeout=90s")
+    system.run("rollout", "status", _OPERATOR, "--timeout=180s")
     try:
         yield
     finally:
         system.run("set", "env", _OPERATOR, "BLUENO_ALLOWED_NFS-")
-        system.run("rollout", "status", _OPERATOR, "--timeout=90s")
+        system.run("rollout", "status", _OPERATOR, "--timeout=180s")
 
 
 @contextmanager

@@ -13,14 +13,14 @@ from tests.e2e.runs import a_run
 PREP = "localhost/blueno/prep:dev"
 
 # Every round drops what the node remembers of the files, reads all samples through the loader with all sums compared,
-# and makes one sum of everything; all rounds have to agree.
+# and makes one sum of everything; all rounds have to agree. Where a fault is to come, it goes on until it is told.
 _READ = """
 import hashlib, json, os, sys, time
 from pathlib import Path
 from blueno.data.dataset import open_dataset
 top, seconds = Path(sys.argv[1]), float(sys.argv[2])
 end, worst, sums = time.monotonic() + seconds, 0.0, []
-while time.monotonic() < end or len(sums) < 2:
+while time.monotonic() < end or len(sums) < 2 or (sys.argv[3:] and not os.path.exists('/tmp/told')):
     started = time.monotonic()
     for path in top.rglob('*'):
         if path.is_file():
@@ -34,26 +34,28 @@ while time.monotonic() < end or len(sums) < 2:
             total.update(path.read_bytes())
     sums.append(total.hexdigest())
     worst = max(worst, time.monotonic() - started)
+    if len(sums) == 1:
+        print('begun', flush=True)
 assert len(set(sums)) == 1, sums
 print(json.dumps({'digest': dataset.digest, 'samples': len(dataset), 'rounds': len(sums), 'worst': round(worst, 1)}))
 """
 
 
-def reader(name: str, dataset: Mapping[str, Any], seconds: float = 15) -> dict[str, Any]:
-    """A pod of the Dataset's namespace that reads its version for so long."""
+def reader(name: str, dataset: Mapping[str, Any], seconds: float = 15, *until: str) -> dict[str, Any]:
+    """A pod of the Dataset's namespace that reads its version for so long, and `until` it is told to end."""
     volume = dataset["status"]["volume"]
-    command = ["python", "-c", _READ, f"/volume/{volume['path']}", str(seconds)]
+    command = ["python", "-c", _READ, f"/volume/{volume['path']}", str(seconds), *until]
     return pod(name, command, {"/volume": volume["claimName"]}, image=PREP)
 
 
-def reading_run(name: str, dataset: str, seconds: float = 15) -> dict[str, Any]:
+def reading_run(name: str, dataset: str, seconds: float = 15, *until: str) -> dict[str, Any]:
     """A TrainingRun that does the same with the version that is mounted for it."""
     made = a_run(name, datasets=[{"name": dataset}])
-    made["spec"]["command"] = ["python", "-c", _READ, f"$(BLUENO_DATASET_{dataset.upper()})", str(seconds)]
+    made["spec"]["command"] = ["python", "-c", _READ, f"$(BLUENO_DATASET_{dataset.upper()})", str(seconds), *until]
     return made
 
 
-def result(kube: Kube, name: str, seconds: float = 120) -> dict[str, Any]:
+def result(kube: Kube, name: str, seconds: float = 300) -> dict[str, Any]:
     """What it saw, once it has ended well: `digest`, `samples`, `rounds`, the `worst` round's seconds."""
 
     def phase() -> str:
@@ -68,9 +70,3 @@ def result(kube: Kube, name: str, seconds: float = 120) -> dict[str, Any]:
 def what(said: str) -> dict[str, Any]:
     """The same from a log."""
     return dict(json.loads(said.strip().splitlines()[-1]))
-
-
-def running(kube: Kube, *names: str) -> None:
-    """Wait until these pods run."""
-    for name in names:
-        kube.wait(f"{name} runs", lambda name=name: kube.get("pod", name)["status"].get("phase") == "Running", 60)

@@ -28,7 +28,7 @@ from clusterlib.layout import cache_dir, cluster_name  # isort: skip
 LARGE, SMALL = "/exports/ml", "/exports/small"
 SMALL_MB = 60
 _READY = TOP / "deploy" / "images" / "nfs" / "ready.py"
-_START_SECONDS = 30
+_START_SECONDS = 120
 _PR_SET_PDEATHSIG = 1
 
 _CORE = """NFS_CORE_PARAM {{ Protocols = 3, 4; NFS_Port = 2049; MNT_Port = 20048; Bind_addr = {address};
@@ -88,13 +88,29 @@ class NfsServer:
         """Unmount it; the server must not run."""
         subprocess.run(["umount", self.small], check=True)
 
-    def occupy_device(self) -> Callable[[], None]:
-        """Take the device that the next `plug_in` would get; the answer gives it back."""
+    def occupy_device(self, number: int) -> Callable[[], None]:
+        """Take the loop device that the small volume had (`st_dev`), so that the next `plug_in` gets another one; the
+        answer gives it back. Tests beside this one may have been quicker: then it is taken, too.
+        """
         path = self._place / "other"
         subprocess.run(["truncate", "-s", "1M", path], check=True)
-        command = ["losetup", "--find", "--show", path]
-        device = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-        return lambda: subprocess.run(["losetup", "--detach", device], check=True) and None
+        device = f"/dev/loop{os.minor(number)}"
+        self._let_go(Path(f"/sys/block/loop{os.minor(number)}/loop/backing_file"))
+        taken = subprocess.run(["losetup", device, path], check=False, capture_output=True).returncode == 0
+
+        def give_back() -> None:
+            if taken:
+                subprocess.run(["losetup", "--detach", device], check=True)
+
+        return give_back
+
+    def _let_go(self, backing: Path) -> None:
+        """Until the kernel has taken the small volume off a device, which it may do after the unmounting."""
+        end = time.monotonic() + 60
+        with contextlib.suppress(OSError):  # then there is nothing on it
+            while backing.read_text().strip() == str(self._place / "volume"):
+                assert time.monotonic() < end, f"{backing} is still the small volume's"
+                time.sleep(0.05)
 
     def start(self, *, read_only: bool = False, squash: str = "No_Root_Squash") -> None:
         """Run until `kill` or `stop`; returns when both exports are served."""

@@ -14,8 +14,12 @@ OPTIONS = ("nfsvers=3", "port=2049", "mountport=20048", "nolock", "noresvport")
 CAPABILITIES = ("DAC_READ_SEARCH", "DAC_OVERRIDE", "SETUID", "SETGID", "CHOWN", "FOWNER", "FSETID")
 PROBE = "/app/nfs/ready"
 
-# A writer publishes files under the hash of their bytes, for as long as it is told; a reader reads what appears until
-# the writer says it is done. Each prints what it saw; an error of the volume ends it with a trace.
+TOLD = "/tmp/told"  # in a pod: what it waits for has happened
+BEGUN = "begun"  # what a pod says when it has used its volume once
+
+# A writer publishes files under the hash of their bytes, for at least so long and until it is told to end; a reader
+# reads what appears until the writer says it is done. Each prints what it saw; an error of the volume ends it with a
+# trace.
 _TRAFFIC = """
 import hashlib, json, os, pathlib, sys, time
 role, seconds, top = sys.argv[1], float(sys.argv[2]), pathlib.Path('/data/traffic')
@@ -23,9 +27,11 @@ done, worst, last, end = set(), 0.0, time.monotonic(), time.monotonic() + second
 top.mkdir(exist_ok=True)
 def seen(name):
     global worst, last
+    if not done:
+        print('begun', flush=True)
     done.add(name)
     worst, last = max(worst, time.monotonic() - last), time.monotonic()
-while role == 'write' and time.monotonic() < end:
+while role == 'write' and (time.monotonic() < end or not os.path.exists('/tmp/told')):
     data = os.urandom(1 << 18)
     name = hashlib.sha256(data).hexdigest()
     with open(top / '.new', 'wb') as f:
@@ -117,11 +123,23 @@ def pod(
 
 
 def traffic(role: str, claim: str, seconds: float = 15) -> dict[str, Any]:
-    """A pod that writes (`write`) or reads (`read`) files with sums on the claim; its name is its role."""
+    """A pod that writes (`write`, until it is told to end) or reads (`read`) files with sums on the claim; its name is
+    its role.
+    """
     return pod(role, ["python3", "-c", _TRAFFIC, role, str(seconds)], {"/data": claim})
 
 
-def traffic_result(kube: Kube, role: str, seconds: float = 120) -> dict[str, Any]:
+def begun(kube: Kube, name: str) -> None:
+    """Wait until this pod uses its volume."""
+    kube.wait(f"{name} at work", lambda: BEGUN in kube.run("logs", name, check=False).splitlines())
+
+
+def tell(kube: Kube, name: str) -> None:
+    """This pod may end."""
+    kube.run("exec", name, "--", "touch", TOLD)
+
+
+def traffic_result(kube: Kube, role: str, seconds: float = 300) -> dict[str, Any]:
     """What that pod saw, once it has ended well: `files`, and the longest `pause` between two of them in seconds."""
 
     def phase() -> str:

@@ -37,7 +37,7 @@ def condition(kube: Kube, name: str, kind: str = "Succeeded") -> dict[str, Any]:
     return next((c for c in status_of(kube, name).get("conditions") or () if c["type"] == kind), {})
 
 
-def wait_reason(kube: Kube, name: str, reason: str, seconds: float = 60) -> dict[str, Any]:
+def wait_reason(kube: Kube, name: str, reason: str, seconds: float = 180) -> dict[str, Any]:
     """Its Succeeded condition, once it has this reason."""
 
     def matching() -> dict[str, Any] | None:
@@ -47,6 +47,12 @@ def wait_reason(kube: Kube, name: str, reason: str, seconds: float = 60) -> dict
         return found if found.get("reason") == reason else None
 
     return dict(kube.wait(f"{name}: {reason}, now {condition(kube, name)}", matching, seconds))
+
+
+def allow_no_pods(kube: Kube, name: str) -> None:
+    """A quota without a pod, once it is in force."""
+    kube.run("create", "quota", name, "--hard=pods=0")
+    kube.wait(f"quota {name} in force", lambda: kube.get("resourcequota", name).get("status", {}).get("hard"))
 
 
 def pods_of(kube: Kube, name: str) -> list[dict[str, Any]]:

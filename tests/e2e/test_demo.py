@@ -39,7 +39,7 @@ DOCUMENTS = (
 # Run by the fixture below, and by make test itself.
 ELSEWHERE = ("make demo", "make demo-down", "make test", "make test-fast", "make check")
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 def run(command: str) -> str:
@@ -99,9 +99,10 @@ def test_commands_of_the_documents(demo: str, document: str) -> None:
 
 
 def test_python_of_the_readme(demo: str) -> None:
+    """What reads data; what adds samples: tests/unit/client/test_document.py."""
     if not (BUILD / "digits").exists():
         pytest.skip("the data lies in a container engine's cluster, not on this machine")
-    (block,) = re.findall(r"^```python\n(.*?)^```", (TOP / "README.md").read_text(), re.M | re.S)
+    _, block = re.findall(r"^```python\n(.*?)^```", (TOP / "README.md").read_text(), re.M | re.S)
     code = block.replace("build/demo/", f"{BUILD}/") + "\nassert train.batch(range(256)).shape == (256, 8, 8, 1)"
     done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

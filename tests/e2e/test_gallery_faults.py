@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
 from tests.e2e.kube import Kube
@@ -19,7 +20,7 @@ from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_gallery import wait_indexed
 from tests.e2e.web import Web, database
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 OUTAGE = 60.0  # seconds
 
@@ -29,12 +30,12 @@ def database_away(kube: Kube) -> Iterator[None]:
     """No PostgreSQL at all: its pod is gone."""
     system = kube.inside("blueno-system")
     system.run("scale", "statefulset/blueno-postgres", "--replicas=0")
-    kube.wait("the database gone", lambda: not system.get("pod", "blueno-postgres-0"), 60)
+    kube.wait("the database gone", lambda: not system.get("pod", "blueno-postgres-0"))
     try:
         yield
     finally:
         system.run("scale", "statefulset/blueno-postgres", "--replicas=1")
-        system.run("rollout", "status", "statefulset/blueno-postgres", "--timeout=120s")
+        system.run("rollout", "status", "statefulset/blueno-postgres", "--timeout=240s")
 
 
 def pids_of(pod_uid: str, word: str) -> list[int]:
@@ -69,18 +70,18 @@ def test_a_minute_without_postgresql(kube: Kube, mirror: Mirror, web: Web) -> No
         kube.apply(archive_dataset("meanwhile", url, content))
         kube.wait_operator(killed)
         kube.wait_ready("meanwhile")
-        assert kube.condition("meanwhile", "Indexed")["status"] != "True"
+        assert kube.condition("meanwhile", "Indexed").get("status") != "True"
         answer = web.ask("/api/v1/datasets")
         assert answer.status == 503, answer
         assert int(answer.headers["Retry-After"]) > 0
         assert answer.body["code"] == "database_unavailable"
         assert web.ask("/healthz").status == 200, "a restart would not help"
-        kube.run("delete", "dataset", "before", "--timeout=60s")
+        kube.run("delete", "dataset", "before", "--timeout=180s")
         time.sleep(max(0.0, OUTAGE - (time.monotonic() - started)))
-    kube.wait("the web process back", lambda: healthy(web), 30)
+    kube.wait("the web process back", lambda: healthy(web))
     wait_indexed(kube, "meanwhile")
-    kube.wait("the row", lambda: web.ask(web.dataset(kube, "meanwhile")).status == 200, 60)
-    kube.wait("the deleted one gone", lambda: web.ask(web.dataset(kube, "before")).status == 404, 60)
+    kube.wait("the row", lambda: web.ask(web.dataset(kube, "meanwhile")).status == 200)
+    kube.wait("the deleted one gone", lambda: web.ask(web.dataset(kube, "before")).status == 404)
     assert web.get(f"{web.dataset(kube, 'meanwhile')}/samples")["total"] == 40
 
 
@@ -101,19 +102,19 @@ def test_postgresql_deaf_and_killed(kube: Kube, mirror: Mirror, web: Web) -> Non
     try:
         for pid in pids:
             signalled(pid, signal.SIGSTOP)
-        answer = web.ask(web.dataset(kube, "pictures"), seconds=30)
+        answer = web.ask(web.dataset(kube, "pictures"), seconds=60)
         assert answer.status == 503, answer
-        assert web.ask("/healthz", seconds=5).status == 200
+        assert web.ask("/healthz", seconds=30).status == 200
     finally:
         for pid in pids:
             signalled(pid, signal.SIGCONT)
-    kube.wait("answers again", lambda: healthy(web), 60)
+    kube.wait("answers again", lambda: healthy(web))
     killed = kube.kill("postgres")
     kube.wait_back("postgres", killed)
-    kube.wait("answers after the kill", lambda: healthy(web), 60)
+    kube.wait("answers after the kill", lambda: healthy(web))
     kube.run("patch", "dataset", "pictures", "--type=merge", "-p", '{"spec":{"displayName":"After the kill"}}')
     path = web.dataset(kube, "pictures")
-    kube.wait("the mirror at work", lambda: web.ask(path).body.get("displayName") == "After the kill", 60)
+    kube.wait("the mirror at work", lambda: web.ask(path).body.get("displayName") == "After the kill")
 
 
 @pytest.mark.parametrize("component", ["web", "recorder"])
@@ -122,8 +123,8 @@ def test_killed_processes_come_back(kube: Kube, mirror: Mirror, web: Web, compon
     kube.apply(archive_dataset("pictures", mirror.put("p.tar", content), content))
     kube.wait_back(component, kube.kill(component))
     wait_indexed(kube, "pictures")
-    kube.wait("answers", lambda: healthy(web), 60)  # with the session of before the kill
-    kube.wait("its rows", lambda: web.ask(f"{web.dataset(kube, 'pictures')}/samples").status == 200, 30)
+    kube.wait("answers", lambda: healthy(web))  # with the session of before the kill
+    kube.wait("its rows", lambda: web.ask(f"{web.dataset(kube, 'pictures')}/samples").status == 200)
 
 
 def test_data_server_killed_while_looked_at(kube: Kube, mirror: Mirror, web: Web) -> None:
@@ -137,7 +138,7 @@ def test_data_server_killed_while_looked_at(kube: Kube, mirror: Mirror, web: Web
     assert web.pixels(sheet, rows="0-9").body == first
     # And one that somebody deleted is made again, because somebody still looks.
     kube.run("delete", "deployment", pod["metadata"]["name"].rsplit("-", 2)[0])
-    kube.wait("answers again", lambda: web.ask(f"{sheet}?rows=0-9").status == 200, 90)
+    kube.wait("answers again", lambda: web.ask(f"{sheet}?rows=0-9").status == 200)
 
 
 def contents(kube: Kube) -> dict[str, Any]:
@@ -169,18 +170,25 @@ def test_a_dropped_projection_comes_back_whole(kube: Kube, mirror: Mirror, web: 
         kube.apply(archive_dataset(f"pictures-{number}", mirror.put(f"{number}.tar", content), content))
     for number in range(2):
         wait_indexed(kube, f"pictures-{number}")
-    kube.wait("both rows", lambda: len(contents(kube)["version"]) == 2, 30)
+    kube.wait("both rows", lambda: len(contents(kube)["version"]) == 2)
     before = contents(kube)
-    with database(kube) as cursor:
-        cursor.execute("DROP SCHEMA projection CASCADE")
+
+    def dropped() -> bool:
+        # It takes the lock of one table after the other: two that write just now may hold each other up.
+        with database(kube) as cursor, contextlib.suppress(psycopg2.errors.DeadlockDetected):
+            cursor.execute("DROP SCHEMA projection CASCADE")
+            return True
+        return False
+
+    kube.wait("the projection dropped", dropped)
 
     def restored() -> bool:
         answer = web.ask(f"{web.dataset(kube, 'pictures-1')}/samples")
         return bool(answer.status == 200 and answer.body["total"] == 30)
 
-    kube.wait("the gallery back", restored, 120)
+    kube.wait("the gallery back", restored, 240)
 
     def equal() -> bool:
         return contents(kube) == before
 
-    kube.wait("the same contents as before", equal, 60)
+    kube.wait("the same contents as before", equal)

@@ -21,7 +21,7 @@ from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_faults import running_pod
 from tests.e2e.test_path import claim, digest_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "rbac.txt"
 OPERATOR = "system:serviceaccount:blueno-system:blueno-operator"
@@ -80,6 +80,11 @@ def component_pid(components: list[dict[str, object]], name: str) -> int:
     return int(str(next(c["pid"] for c in components if c["name"] == name)))
 
 
+def back(kube: Kube) -> None:
+    """Until the API server answers again."""
+    kube.wait("the API server back", lambda: "ok" in kube.run("get", "--raw", "/readyz", check=False))
+
+
 def test_api_server_away_for_a_minute(kube: Kube, mirror: Mirror) -> None:
     content = class_folders(200)
     kube.apply(archive_dataset("reference", mirror.put("r.tar", content), content))
@@ -92,7 +97,8 @@ def test_api_server_away_for_a_minute(kube: Kube, mirror: Mirror) -> None:
     with stopped(kube, "apiserver"):
         time.sleep(60)
     healed = time.monotonic()
-    ready = kube.wait_ready("victim", seconds=60)
+    back(kube)
+    ready = kube.wait_ready("victim")
     print(f"Ready {time.monotonic() - healed:.1f} s after the API server answered again")
     assert digest_of(ready) == expected
     wait_reason(kube, "ends-meanwhile", "Completed")
@@ -109,7 +115,7 @@ def test_api_server_and_etcd_killed(kube: Kube, mirror: Mirror) -> None:
     for component in ("apiserver", "etcd", "kubelet"):
         kube.hack("kill", component)
         time.sleep(2)
-    kube.wait("the API server back", lambda: "ok" in kube.run("get", "--raw", "/readyz", check=False), 60)
+    back(kube)
     assert kube.wait_ready("victim")["status"]["work"]["attempt"] == 1
 
 
@@ -136,9 +142,9 @@ def test_a_foreign_claim_of_our_name_is_not_taken(kube: Kube, mirror: Mirror) ->
 
 def test_metrics_and_liveness(cluster: Kube) -> None:
     address = cluster.wait("the operator's pod", cluster.operator_pod)["status"]["podIP"]
-    with urllib.request.urlopen(f"http://{address}:8080/livez", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{address}:8080/livez", timeout=30) as answer:
         assert answer.read() == b"ok"
-    with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=30) as answer:
         text = answer.read().decode()
     for name in (
         "blueno_dataset_ready",
@@ -158,7 +164,7 @@ def test_an_idle_operator_writes_nothing(kube: Kube, mirror: Mirror) -> None:
     before = kube.dataset("pictures")["metadata"]["resourceVersion"]
     system = kube.inside("blueno-system")
     system.run("rollout", "restart", "deployment/blueno-operator")
-    system.run("rollout", "status", "deployment/blueno-operator", "--timeout=60s")
+    system.run("rollout", "status", "deployment/blueno-operator", "--timeout=180s")
     time.sleep(15)  # one sweep and more
     assert kube.dataset("pictures")["metadata"]["resourceVersion"] == before
 
@@ -172,10 +178,10 @@ def test_a_quota_is_said_and_heals(kube: Kube, mirror: Mirror, what: str) -> Non
     kube.apply(quota(**{what: "0"}))
     kube.wait("the quota in force", lambda: kube.get("resourcequota", "tight").get("status", {}).get("hard"))
     kube.apply(archive_dataset("pictures", mirror.put("p.tar", class_folders())))
-    kube.wait("the quota's words", lambda: "exceeded quota" in kube.condition("pictures", "Ready")["message"], 60)
+    kube.wait("the quota's words", lambda: "exceeded quota" in kube.condition("pictures", "Ready").get("message", ""))
     assert kube.condition("pictures", "Stalled")["status"] == "False"
     kube.run("delete", "resourcequota", "tight")
-    kube.wait_ready("pictures")
+    kube.wait_ready("pictures", 400)
 
 
 def test_a_replaced_claim_is_looked_at_anew(kube: Kube, mirror: Mirror) -> None:

@@ -127,8 +127,11 @@ def run_job() -> dict[str, Any]:
     return job
 
 
-FILES = sorted(path.relative_to(GOLDEN).with_suffix("") for path in GOLDEN.glob("dataset/*-job*.yaml"))
-SERVERS = ["dataset/data-server", "dataset/data-server-on-a-node", "outputs-server"]
+FILES = sorted(path.relative_to(GOLDEN).with_suffix("") for path in GOLDEN.glob("*/*-job*.yaml"))
+SERVERS = [
+    *("dataset/data-server", "dataset/data-server-on-a-node", "outputs-server"),
+    *("dataset/data-server-that-takes-samples", "dataset/data-server-that-takes-samples-of-one-node"),
+]
 
 
 @pytest.mark.parametrize("name", [*map(str, FILES), *SERVERS])
@@ -151,6 +154,41 @@ def test_bolder_pods_are_denied(cluster: Kube, case: str) -> None:
     said = answer(cluster, job)
     assert "ValidatingAdmissionPolicy 'blueno-operator-pods'" in said, said
     assert words in said
+
+
+def program(*words: str, **more: Any) -> Change:
+    """Another program in the container."""
+    return lambda job: job["spec"]["template"]["spec"]["containers"][0].update(command=list(words), **more)
+
+
+def of_a_run(job: dict[str, Any]) -> None:
+    job["metadata"]["ownerReferences"][0]["kind"] = "TrainingRun"
+
+
+def second_container(job: dict[str, Any]) -> None:
+    """One that is as harmless as the first, and sees what that mounts."""
+    containers = job["spec"]["template"]["spec"]["containers"]
+    containers.append({**containers[0], "name": "second"})
+
+
+INGEST_DENIED: dict[str, Change] = {
+    "another program": program("sh", "-c", "cat /secrets/*"),
+    "another module": program("python", "-m", "blueno.prep"),
+    "arguments": program("python", "-m", "blueno.ingest", args=["-c", "print()"]),
+    "a hook": program("python", "-m", "blueno.ingest", lifecycle={"postStart": {"exec": {"command": ["sh"]}}}),
+    "of a run": of_a_run,
+    "another role": lambda job: job["metadata"]["labels"].update({"blueno.dev/role": "prepare"}),
+    "a second container": second_container,
+}
+
+
+@pytest.mark.parametrize("case", INGEST_DENIED)
+def test_secrets_are_for_the_ingest_program_alone(cluster: Kube, case: str) -> None:
+    (job,) = golden("sample/ingest-job")
+    INGEST_DENIED[case](job)
+    said = answer(cluster, job)
+    assert "ValidatingAdmissionPolicy 'blueno-operator-pods'" in said, said
+    assert "mount claims" in said
 
 
 def test_people_are_not_bound_by_it(cluster: Kube) -> None:

@@ -45,7 +45,7 @@ def storm(kube: Kube, mirror: Mirror, folder: Path | None, goes_on: Callable[[Le
 
 
 @pytest.mark.e2e
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_random_faults(space: Kube, mirror: Mirror) -> None:
     storm(space, mirror, None, lambda ledger: len(ledger.faults) < FAULTS)
 

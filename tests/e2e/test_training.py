@@ -11,7 +11,7 @@ from tests.e2e.mirror import Mirror
 from tests.e2e.runs import a_run, condition, log_of, pods_of, run_of, status_of, wait_reason
 from tests.e2e.sources import archive_dataset, class_folders
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 READS = """
     import os, pathlib, blueno
@@ -32,7 +32,7 @@ def test_a_run_starts_when_its_data_set_is_ready_and_completes(kube: Kube, mirro
     assert kube.list("jobs") == []
     content = class_folders(count=60)
     kube.apply(archive_dataset("pictures", mirror.put("p.tar", content), content))
-    kube.run("wait", "--for=condition=Succeeded", "trainingrun/train", "--timeout=120s")
+    kube.run("wait", "--for=condition=Succeeded", "trainingrun/train", "--timeout=240s")
     status = status_of(kube, "train")
     digest = kube.dataset("pictures")["status"]["version"]["digest"]
     assert status["datasets"] == [{"name": "pictures", "digest": digest}]
@@ -81,18 +81,19 @@ def test_suspend_resume_and_cancel(kube: Kube) -> None:
     program = """
         import os, pathlib, signal, sys, time
         state = pathlib.Path(os.environ["BLUENO_CHECKPOINT_DIR"], "state")
-        print("begins with", state.read_text() if state.exists() else "nothing", flush=True)
         def stop(*_):
             state.write_text("what attempt " + os.environ["BLUENO_ATTEMPT"] + " had")
             sys.exit(1)
+        before = state.read_text() if state.exists() else "nothing"
         signal.signal(signal.SIGTERM, stop)
+        print("begins with", before, flush=True)
         time.sleep(600)
     """
     kube.apply(a_run("long", program))
     wait_reason(kube, "long", "Running")
     kube.wait("it to begin", lambda: "nothing" in log_of(kube, pods_of(kube, "long")[0]["metadata"]["name"]))
     kube.run("patch", "trainingrun", "long", "--type=merge", "-p", '{"spec":{"suspend":true}}')
-    kube.run("wait", "--for=condition=Suspended", "trainingrun/long", "--timeout=60s")
+    kube.run("wait", "--for=condition=Suspended", "trainingrun/long", "--timeout=180s")
     assert [pod for pod in pods_of(kube, "long") if pod["status"]["phase"] == "Running"] == []
     kube.run("patch", "trainingrun", "long", "--type=merge", "-p", '{"spec":{"suspend":false}}')
     wait_reason(kube, "long", "Running")
@@ -116,7 +117,7 @@ def test_two_nodes_find_each_other_in_order(kube: Kube) -> None:
                 peer, _ = server.accept()
                 print("rank 0 heard from rank", peer.recv(10).decode(), flush=True)
         else:
-            for _ in range(60):
+            for _ in range(300):
                 try:
                     with socket.create_connection((address, port), 5) as peer:
                         peer.sendall(str(rank).encode())
@@ -125,7 +126,7 @@ def test_two_nodes_find_each_other_in_order(kube: Kube) -> None:
                     time.sleep(1)
     """
     kube.apply(a_run("team", program, numNodes=2))
-    wait_reason(kube, "team", "Completed", 120)
+    wait_reason(kube, "team", "Completed", 400)
     first = next(p for p in pods_of(kube, "team") if p["metadata"]["name"].rpartition("-")[0].endswith("-0"))
     assert "rank 0 heard from rank 1" in log_of(kube, first["metadata"]["name"])
     assert len(kube.list("services", "blueno.dev/training-run=team")) == 1
@@ -155,7 +156,7 @@ def test_killed_operators_lose_and_double_nothing(kube: Kube) -> None:
     for _ in range(3):
         killed = kube.kill_operator()
         kube.wait_operator(killed)
-    kube.run("wait", "--for=condition=Succeeded", "trainingrun/steady", "--timeout=90s")
+    kube.run("wait", "--for=condition=Succeeded", "trainingrun/steady", "--timeout=240s")
     assert len(kube.list("jobs")) == 1
     assert len(pods_of(kube, "steady")) == 1
     # The same name again, at once.

@@ -16,7 +16,7 @@ from tests.e2e.kube import Kube
 from tests.e2e.runs import a_run, pods_of, status_of, wait_reason
 from tests.e2e.web import Answer, Web
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 SIZE = 5 << 20
 WRITES = f"""
@@ -42,7 +42,7 @@ def outputs(kube: Kube, name: str) -> str:
 
 def ask(web: Web, path: str, /, **query: Any) -> Answer:
     """An answer, once the server of outputs has woken."""
-    end = time.monotonic() + 90
+    end = time.monotonic() + 240
     while True:
         answer = web.ask(path + "?" + urllib.parse.urlencode(query), seconds=60)
         if answer.status != 503 or time.monotonic() > end:
@@ -53,12 +53,12 @@ def ask(web: Web, path: str, /, **query: Any) -> Answer:
 
 def test_what_it_wrote_outlives_its_pod(kube: Kube, web: Web) -> None:
     kube.apply(a_run("writes", WRITES))
-    wait_reason(kube, "writes", "Completed", 90)
+    wait_reason(kube, "writes", "Completed")
     (pod,) = pods_of(kube, "writes")
     digest = kube.run("logs", pod["metadata"]["name"], "-c", "train").strip()
     before = status_of(kube, "writes")
     kube.run("delete", "job", pod["metadata"]["ownerReferences"][0]["name"])
-    kube.wait("its pod is gone", lambda: not pods_of(kube, "writes"), 60)
+    kube.wait("its pod is gone", lambda: not pods_of(kube, "writes"))
 
     path = outputs(kube, "writes")
     listed = ask(web, path)
@@ -89,7 +89,7 @@ def test_what_it_wrote_outlives_its_pod(kube: Kube, web: Web) -> None:
 
 def test_its_server_belongs_to_the_claim_and_holds_nothing(kube: Kube, web: Web) -> None:
     kube.apply(a_run("short", "open('/workspace/output/a', 'w').write('a')"))
-    wait_reason(kube, "short", "Completed", 90)
+    wait_reason(kube, "short", "Completed")
     assert ask(web, outputs(kube, "short")).status == 200
     server = kube.get("deployment", names.outputs_server_name(names.OUTPUTS_CLAIM))
     (owner,) = server["metadata"]["ownerReferences"]
@@ -102,5 +102,5 @@ def test_its_server_belongs_to_the_claim_and_holds_nothing(kube: Kube, web: Web)
     kube.run("delete", "trainingrun", "short", "--wait=true")
     assert ask(web, f"{outputs(kube, 'short')}/raw", path="a").body == b"a", "kept for those who ask in time"
     # Its pod uses the claim: Kubernetes waits for it, and the operator makes it rest.
-    kube.run("delete", "pvc", names.OUTPUTS_CLAIM, "--wait=true", "--timeout=90s")
-    kube.wait("the server goes with it", lambda: not kube.list("deployments", f"{names.ROLE_LABEL}=outputs"), 60)
+    kube.run("delete", "pvc", names.OUTPUTS_CLAIM, "--wait=true", "--timeout=240s")
+    kube.wait("the server goes with it", lambda: not kube.list("deployments", f"{names.ROLE_LABEL}=outputs"))

@@ -1,4 +1,4 @@
-"""A run in a queue of Kueue's, on the real API server: why it waits, within ten seconds, until it is let go.
+"""A run in a queue of Kueue's, on the real API server: why it waits, until it is let go.
 
 Kueue itself is not here: the test writes what it would write (tests/e2e/kueue.py).
 """
@@ -12,7 +12,7 @@ from tests.e2e.kueue import hold, kueue_installed, make_workload, say, suspend
 from tests.e2e.runs import status_of, wait_reason
 from tests.e2e.test_training_waits import WITHIN, healed, named
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 FULL = "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor a100, 2 more"
 AWAY = "Preempted to accommodate a workload (UID: 77) due to prioritization in the ClusterQueue"
@@ -41,7 +41,7 @@ def test_from_the_queue_to_the_end_with_a_preemption(kube: Kube) -> None:
         named(kube, "queued", "WaitingForQuota", f"Kueue, queue team: {FULL}")
         say(kube, job, *ADMITTED)
         suspend(kube, job, held=False)
-        wait_reason(kube, "queued", "Running", 60)
+        wait_reason(kube, "queued", "Running")
         assert "pending" not in status_of(kube, "queued")
         suspend(kube, job, held=True)
         preempted = (("Evicted", "True", "Preempted", AWAY), ("Preempted", "True", "InClusterQueue", AWAY))
@@ -62,7 +62,7 @@ def test_queues_that_are_not_there_or_stand_still(kube: Kube) -> None:
         say(kube, job, ("QuotaReserved", "False", "Inadmissible", "LocalQueue nowhere doesn't exist"))
 
         def says(word: str) -> None:
-            kube.wait(word, lambda: word in status_of(kube, "lost")["pending"]["message"], WITHIN)
+            kube.wait(word, lambda: word in status_of(kube, "lost").get("pending", {}).get("message", ""), WITHIN)
             named(kube, "lost", "Queued")
 
         says("LocalQueue nowhere doesn't exist; `kubectl get localqueues`")

@@ -50,7 +50,7 @@ class Web:
         jar = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(strict_domain=False))
         self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
 
-    def ask(self, path: str, body: Any = None, method: str | None = None, seconds: float = 15) -> Answer:
+    def ask(self, path: str, body: Any = None, method: str | None = None, seconds: float = 60) -> Answer:
         """One request, whatever its status. Raises OSError when there is no answer."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Origin": self.url}
@@ -70,7 +70,7 @@ class Web:
 
     def login(self) -> Web:
         """Log in, waiting for a web process that is starting or without its database."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while True:
             try:
                 answer = self.ask("/api/v1/login", {"email": self.email, "password": self.password})
@@ -88,7 +88,7 @@ class Web:
 
     def pixels(self, path: str, **query: Any) -> Answer:
         """An answer of the data server, once it has woken."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while True:
             answer = self.ask(path + "?" + urllib.parse.urlencode(query))
             if answer.status != 503 or time.monotonic() > end:
@@ -119,7 +119,7 @@ def database(cluster: Kube) -> Iterator[Any]:
     secret = system.get("secret", "blueno-database")["data"]
     password = base64.b64decode(secret["password"]).decode()
     connection = psycopg2.connect(
-        host=pod, port=5432, user="blueno", dbname="blueno", password=password, connect_timeout=5
+        host=pod, port=5432, user="blueno", dbname="blueno", password=password, connect_timeout=30
     )
     try:
         connection.autocommit = True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 import yaml
 
 from tests.fakes.examples import EXAMPLES, VOLUMES, environment, evaluate, run, start
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(400)  # a fifth of it on a machine of its own
 
@@ -24,13 +24,6 @@ def parameters(path: Path) -> dict[str, str]:
     """spec.parameters of a YAML, as `environment` wants them."""
     spec = yaml.safe_load(path.read_text())["spec"]
     return {f"PARAM_{name.upper()}": value for name, value in spec["parameters"].items()}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def weights(output: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ breaks things through `fail`, `done`, `cut_watches` and `forget`, and reads `req
 from __future__ import annotations
 
 import asyncio
+import bisect
 import contextlib
 import copy
 import itertools
@@ -263,7 +264,8 @@ class ApiServer:
                 if position < self._oldest:
                     await _send(stream, "ERROR", {"kind": "Status", "code": 410, "message": "too old"})
                     return stream
-                for version, kind, body in [entry for entry in self._log if entry[0] > position]:
+                begin = bisect.bisect_right(self._log, position, key=lambda entry: entry[0])
+                for version, kind, body in self._log[begin:]:
                     if body["kind"] == target.resource.kind and _fits(body, target, selector):
                         await _send(stream, kind, body)
                     position = version

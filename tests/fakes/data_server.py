@@ -22,7 +22,7 @@ from PIL import Image
 from blueno.dataserver.app import make_app
 from blueno.dataserver.config import ServerConfig
 from blueno.dataserver.listen import Limits, listen
-from blueno.grants import ISSUERS, Grant, sign
+from blueno.grants import ISSUERS, MAX_TTL, Grant, sign
 from tests.fakes.preparation import Place
 
 _KEYS = {issuer: Ed25519PrivateKey.generate() for issuer in ISSUERS}
@@ -104,6 +104,6 @@ async def serving(place: Place, limits: Limits | None = None, dataset: str = "ui
     listener = await listen(make_app(config), "127.0.0.1", 0, config.limits)
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(30)) as session:
-            yield Served(session, listener.port, bearer(dataset))
+            yield Served(session, listener.port, bearer(dataset, seconds=MAX_TTL - 60))
     finally:
         await listener.close()

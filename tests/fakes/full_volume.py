@@ -27,7 +27,7 @@ MIB = 1 << 20
 PACK = {"shardBytes": 65536}
 FILES = class_folders(300)
 ARCHIVE = tar(FILES, "")
-PATIENCE = 30.0  # seconds until a test gives up
+PATIENCE = 60.0  # seconds until a test gives up
 
 
 def until(what: Callable[[], object]) -> None:

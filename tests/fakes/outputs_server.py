@@ -15,7 +15,7 @@ import aiohttp
 from blueno.dataserver.config import OutputsConfig
 from blueno.dataserver.listen import Limits, listen
 from blueno.dataserver.outputs_app import make_outputs_app
-from blueno.grants import outputs_of
+from blueno.grants import MAX_TTL, outputs_of
 from tests.fakes.data_server import PUBLIC, Served, bearer
 
 NAMESPACE, CLAIM, RUN = "lab", "blueno-outputs", "train-0c5b3c8e"
@@ -30,7 +30,7 @@ async def serving_outputs(mount: Path, limits: Limits | None = None) -> AsyncIte
     listener = await listen(make_outputs_app(config), "127.0.0.1", 0, config.limits)
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(60)) as session:
-            yield Served(session, listener.port, bearer(outputs_of(NAMESPACE, CLAIM, RUN)))
+            yield Served(session, listener.port, bearer(outputs_of(NAMESPACE, CLAIM, RUN), seconds=MAX_TTL - 60))
     finally:
         await listener.close()
 

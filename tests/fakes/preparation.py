@@ -44,7 +44,7 @@ class Place:
             termination_log=top / "termination-log",
             token_file=top / "token",
             report_ca_file=top / "no-ca",
-            retry_seconds=5,
+            retry_seconds=60,
             retry_step=0.05,
             space_poll=0.05,
         )

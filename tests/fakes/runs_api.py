@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from tests.fakes.serving import serving
 
 TOKEN = "blueno_" + "t" * 43
 COOKIE = "s" * 43
@@ -219,34 +220,10 @@ def problem(status: int, code: str, detail: str, **more: Any) -> web.Response:
 
 
 @contextmanager
-def running() -> Iterator[RunsApi]:
+def running(make: Callable[[], Any] = RunsApi) -> Iterator[Any]:
     """Serves a stand-in until the block ends."""
-    api = RunsApi()
-    loop = asyncio.new_event_loop()
-    app = web.Application()
+    api = make()
+    app = web.Application(client_max_size=128 << 20)
     app.router.add_route("*", "/{path:.*}", api.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    ready = threading.Event()
-
-    async def start() -> None:
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        api.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        ready.set()
-
-    def serve() -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(start())
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        assert ready.wait(10)
+    with serving(app) as api.url:
         yield api
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)

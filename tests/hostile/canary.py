@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -22,12 +23,8 @@ class Canary:
 @contextmanager
 def canary() -> Iterator[Canary]:
     """Listens until the block ends. Proves at its end that it would have noticed."""
-    found = Canary()
-    listeners: list[socket.socket] = []
-    for address in ADDRESSES:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        listeners.append(socket.create_server((address, found.port), family=family))
-        found.port = found.port or listeners[0].getsockname()[1]
+    found, listeners = Canary(), _on_one_port()
+    found.port = listeners[0].getsockname()[1]
     threads = [threading.Thread(target=_count, args=(one, found), daemon=True) for one in listeners]
     for thread in threads:
         thread.start()
@@ -46,6 +43,24 @@ def canary() -> Iterator[Canary]:
             one.close()
         for thread in threads:
             thread.join()
+
+
+def _on_one_port() -> list[socket.socket]:
+    """Listeners on all addresses; a port that is free on the first may be somebody's on another."""
+    while True:
+        listeners: list[socket.socket] = []
+        try:
+            for address in ADDRESSES:
+                family = socket.AF_INET6 if ":" in address else socket.AF_INET
+                port = listeners[0].getsockname()[1] if listeners else 0
+                listeners.append(socket.create_server((address, port), family=family))
+        except OSError as error:
+            for one in listeners:
+                one.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return listeners
 
 
 def _count(listener: socket.socket, found: Canary) -> None:

@@ -144,7 +144,6 @@ IMAGES = corpus_of(
     _other("jpeg 2000", b"\0\0\0\x0cjP  \r\n\x87\n", "tiles take any memory"),
     _other("avif", b"\0\0\0\x1cftypavif"),
     _other("hdf5", b"\x89HDF\r\n\x1a\n", "reads other files through external links"),
-    _other("dicom", bytes(128) + b"DICM"),
     _other("pickle", b"\x80\x04\x95", "runs a program when it is read"),
     _other("elf", b"\x7fELF"),
     *map(_saved_as, ("GIF", "TIFF", "BMP", "WEBP", "PPM", "ICO", "TGA", "PCX", "SGI")),

@@ -24,6 +24,16 @@ class Item:
     first: tuple[Any, ...] = ()  # values of its first pixel
 
 
+def bad(name: str, why: str, data: bytes | Callable[[], bytes], code: str) -> Item:
+    """A volume that is refused with `code`."""
+    return Item(name, why, data if callable(data) else lambda: data, codes={code: 1})
+
+
+def fine(name: str, why: str, data: bytes, shape: tuple[int, ...], dtype: str, first: tuple[Any, ...] = ()) -> Item:
+    """A volume that is accepted; `first`: values of its first voxels."""
+    return Item(name, why, lambda: data, samples=3, shape=shape, dtype=dtype, first=first)
+
+
 def corpus_of(*items: Item) -> dict[str, Item]:
     """Items by name. Two of the same name are a mistake."""
     found = {item.name: item for item in items}

@@ -5,10 +5,14 @@ Every function takes and returns JSON.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from blueno.data import decode
+from blueno.data.badsample import BadSample
 from blueno.prep import archives
 from tests.fakes.preparation import Place, archive_work
 
@@ -31,6 +35,30 @@ def prepare_archives(folder: str, names: list[str], layout: Mapping[str, Any], l
         return found
     codes = place.manifest(outcome)["badSamples"]["byCode"]
     return found | {"samples": outcome.samples, "codes": codes, "views": _views(place.root) if look else {}}
+
+
+def look_at(path: str) -> dict[str, Any]:
+    """One file through the door that all samples take: what becomes of it, when examined and when decoded."""
+    data = Path(path).read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return {"examined": _end_of(_examined, data), "decoded": _end_of(decode.decode, data)}
+
+
+def _examined(data: bytes) -> tuple[str, Any]:
+    found = decode.examine(data, 0, lambda _: nullcontext())
+    return found.format, found
+
+
+def _end_of(function: Callable[[bytes], tuple[str, Any]], data: bytes) -> dict[str, Any]:
+    try:
+        kind, found = function(data)
+    except BadSample as bad:
+        return {"code": bad.code.value, "detail": bad.detail}
+    first = [] if function is _examined else [repr(value) for value in found.reshape(-1)[:4].tolist()]
+    facts = getattr(found, "facts", None)
+    dtype = found.dtype if isinstance(found.dtype, str) else found.dtype.str
+    return {"format": kind, "shape": list(found.shape), "dtype": dtype, "first": first, "facts": facts}
 
 
 def _views(root: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ Schema = Mapping[str, Any]
 MINIMAL: Mapping[str, dict[str, Any]] = {
     "dataset": {"source": {"tfds": {"name": "mnist"}}},
     "trainingrun": {"image": "example.org/train:1"},
+    "sample": {"datasetRef": {"name": "mnist"}, "uri": "file:///a.png"},
 }
 TEXTS = st.sampled_from(
     ["", "a", "a-b", "../..", "/", "/a", "/a/../b", "a/b", "-", "A", "é", "\u202e", "😀" * 40, "x" * 300, "1",
@@ -161,5 +162,25 @@ NASTY: Mapping[str, Mapping[str, Any]] = {
         "shared memory below 0": _with("trainingrun", shmSize="-1Gi"),
         "resources below 0": _with("trainingrun", resources={"limits": {"memory": "-1Gi"}}),
         "unknown field": _with("trainingrun", surprise=True),
+    },
+    "sample": {
+        "nothing": {},
+        "no data set": {"uri": "file:///a.png"},
+        "both": _with("sample", manifest={"uri": "file:///l.csv"}),
+        "neither": {"datasetRef": {"name": "mnist"}},
+        "data set of another namespace": _with("sample", datasetRef={"name": "other/mnist"}),
+        "URL with a password": _with("sample", uri="https://u:p@example.org/a.png"),
+        "URI of 64 kB": _with("sample", uri="https://h/" + "x" * 65536),
+        "URI of another scheme": _with("sample", uri="gopher://h/x"),
+        "metadata address": _with("sample", uri="http://169.254.169.254/latest"),
+        "file that leaves the volume": _with("sample", uri="file:///../../etc/passwd"),
+        "key of 10 kB": _with("sample", key="x" * 10_000),
+        "key with a line feed": _with("sample", key="a\nb"),
+        "label of 300 kB": _with("sample", label="x" * 300_000),
+        "deep label": _with("sample", label=nested(2000)),
+        "deep metadata": _with("sample", metadata=nested(2000)),
+        "metadata of 10,000 keys": _with("sample", metadata={str(n): n for n in range(10_000)}),
+        "manifest of nothing": {"datasetRef": {"name": "mnist"}, "manifest": {}},
+        "unknown field": _with("sample", surprise=True),
     },
 }  # fmt: skip

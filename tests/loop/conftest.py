@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import ssl
 import sys
 import time
@@ -24,6 +23,7 @@ from controllers.source import WATCHED
 from tests.fakes.api_server import ApiServer
 from tests.fakes.job_controller import JobController
 from tests.make import sealed_outcome
+from tests.ports import free_port
 
 TOP = Path(__file__).resolve().parents[2]
 KUBECONFIG = """\
@@ -97,13 +97,13 @@ class World:
         """Start an operator and wait until it watches all its kinds."""
         before = self._watches()
         operator = await self.start(identity, **env)
-        await self.until(lambda: self._watches() >= before + len(WATCHED), "the operator watches")
+        await self.until(lambda: self._watches() >= before + len(WATCHED), "the operator watches", 60)
         return operator
 
     def _watches(self) -> int:
         return sum(1 for request in self.api.requests if request.verb == "WATCH")
 
-    async def until(self, true: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+    async def until(self, true: Callable[[], Any], what: str, seconds: float = 45) -> Any:
         """Wait for something; its value. Fails with the operators' logs."""
         end = time.monotonic() + seconds
         while not (value := true()):
@@ -147,9 +147,9 @@ class World:
 
     def end_pod(self, job: dict[str, Any], outcome: Outcome) -> None:
         """The Job's pod ends with these last words, and so the Job."""
-        ended = {"exitCode": 0 if outcome.sealed else 10, "message": outcome.to_json()}
+        ended = {"exitCode": 0 if outcome.done else 10, "message": outcome.to_json()}
         container = {"name": "prepare", "state": {"terminated": ended}}
-        phase, said = ("Succeeded", "Complete") if outcome.sealed else ("Failed", "Failed")
+        phase, said = ("Succeeded", "Complete") if outcome.done else ("Failed", "Failed")
         name = job["metadata"]["name"]
         self.api.update("Pod", f"{name}-x", {"status": {"phase": phase, "containerStatuses": [container]}})
         self.api.update("Job", name, {"status": {"conditions": [{"type": said, "status": "True"}]}})
@@ -208,13 +208,6 @@ async def jobs(world: World) -> AsyncIterator[JobController]:
     """Training Jobs of the fake cluster are played."""
     async with JobController(world.api).playing() as controller:
         yield controller
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def a_dataset_manifest(name: str = "mnist", **spec: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ async def test_a_run_on_a_data_set_costs_no_more_and_holds_it(
     assert used_by(world) == []
     assert violations == []
     world.api.remove("Dataset", "mnist")  # the finalizer waits for the next run; it does not hold up a deletion
-    await gone(world, 5)
+    await gone(world)
 
 
 async def test_a_deletion_waits_for_the_runs_and_goes_on_by_itself(
@@ -93,7 +94,7 @@ async def test_a_deletion_waits_for_the_runs_and_goes_on_by_itself(
     world.api.put(a_run_manifest("two", datasets=READS))
     await runs(world, "one")
     await runs(world, "two")
-    await world.until(lambda: used_by(world) == ["one", "two"], "both are named", 10)
+    await world.until(lambda: used_by(world) == ["one", "two"], "both are named")
     world.api.remove("Dataset", "mnist")
     await world.until(lambda: world.condition("Ready") == ("False", "InUse"), "InUse")
     (event,) = [e for e in world.api.all("Event") if e["reason"] == "InUse"]
@@ -122,21 +123,21 @@ async def test_many_runs_at_once_cost_a_data_set_a_few_writes(
     await world.ready()
     await world.settled()
     world.api.requests.clear()
-    jobs.runs_for = 2
+    jobs.runs_for, started = 2, time.monotonic()
     for number in range(30):
         world.api.put(a_run_manifest(f"run-{number:02}", datasets=READS))
     for number in range(30):
         await completed(world, f"run-{number:02}", 40)
-    await world.until(lambda: used_by(world) == [], "nobody uses it", 10)
+    await world.until(lambda: used_by(world) == [], "nobody uses it")
     writes = [seen for seen in world.api.writes() if DATASET_PATH in seen.path]
     assert len([seen for seen in writes if not seen.path.endswith("/status")]) == 1  # the finalizer
     shown = [seen.body["status"]["usedBy"]["count"] for seen in writes if "usedBy" in seen.body.get("status", {})]
-    assert len(shown) <= 6, shown
+    assert len(shown) <= 2 + (time.monotonic() - started) / 5, shown  # at most one in five seconds
     assert len(writes_of(world)) <= 3 * 30
     assert violations == []
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_whatever_the_moment_of_the_deletion(world: World, jobs: JobController, violations: list[str]) -> None:
     """A run that starts, and its Dataset deleted within the same few milliseconds: either wins, never both."""
     await world.at_work()
@@ -145,7 +146,10 @@ async def test_whatever_the_moment_of_the_deletion(world: World, jobs: JobContro
         name = f"run-{number}"
         await world.ready()
         world.api.put(a_run_manifest(name, datasets=READS))
-        await asyncio.sleep(dice.random() * 0.06)
+        if number % 4 == 1:
+            await world.until(lambda: names.IN_USE_FINALIZER in finalizers(world), "the run holds it")
+        elif number % 4:  # else before anybody can have heard of the run
+            await asyncio.sleep(dice.random() * 0.06)
         world.api.remove("Dataset", "mnist")
         await gone(world)
         await settled(world, name)
@@ -169,8 +173,10 @@ async def test_deleted_just_before_the_job_is_made(world: World, jobs: JobContro
 
     world.api.done = delete
     world.api.slow = lambda verb, path: 1.0 if verb == "POST" and path.endswith("/jobs") else 0.0
+    jobs.runs_for = 3600
     world.api.put(a_run_manifest(datasets=READS))
     await world.until(lambda: world.condition("Ready") == ("False", "InUse"), "InUse")
+    jobs.runs_for = 0
     await completed(world)
     await gone(world)
     assert violations == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from typing import Any
 
 import aiohttp
 
@@ -18,7 +19,11 @@ async def test_events_missed_by_a_broken_watch_are_found_by_the_sweep(world: Wor
     await world.at_work()
     world.api.put(a_dataset_manifest())
     job = await world.job()
-    await world.settled(0.3)
+
+    def attempt() -> Any:
+        return (world.api.read("Dataset", "mnist").get("status") or {}).get("work", {}).get("attempt")
+
+    await world.until(lambda: attempt() == 1, "the attempt is noted")
 
     world.api.watches_down = True
     world.api.cut_watches()
@@ -47,7 +52,7 @@ async def test_a_deleted_dataset_that_no_watch_told_of_is_forgotten(world: World
     async def shown(wanted: bool) -> bool:
         url, metric = f"http://localhost:{operator.http}/metrics", 'blueno_dataset_ready{dataset="mnist"'
         async with aiohttp.ClientSession() as client:
-            for _ in range(100):
+            for _ in range(300):
                 async with client.get(url) as answer:
                     if (metric in await answer.text()) is wanted:
                         return True

@@ -44,8 +44,10 @@ async def prepared(world: World) -> dict[str, Any]:
     await world.until(lambda: len(there(world)) == 3, "the server is made")
     assert world.api.all("PersistentVolume") == [], "not before its address is known"
     serve(world)
-    job = await world.job()
+    await world.until(lambda: world.api.all("PersistentVolume"), "the volume is made")
+    await world.until(lambda: world.condition("VolumeReady") == ("False", "ClaimPending"), "it waits for its claim")
     bind(world)
+    job = await world.job()
     world.run_pod(job)
     world.end_pod(job, sealed_outcome())
     await world.until(lambda: world.condition("Ready") == ("True", "Available"), "Ready")

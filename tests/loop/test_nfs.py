@@ -38,12 +38,20 @@ def bind(world: World) -> None:
 async def prepared(world: World, **spec: Any) -> dict[str, Any]:
     """A Ready Dataset on the export."""
     world.api.put(a_dataset_manifest(storage=EXPORT, **spec))
-    job = await world.job()
-    bind(world)
+    job = await bound_job(world)
     world.run_pod(job)
     world.end_pod(job, sealed_outcome())
     await world.until(lambda: world.condition("Ready") == ("True", "Available"), "Ready")
     return world.api.read("Dataset", "mnist")
+
+
+async def bound_job(world: World) -> dict[str, Any]:
+    """The preparation Job, which is made when its claim is bound to the volume."""
+    await world.until(lambda: len(volumes(world)) == 2, "claim and volume are made")
+    await world.until(lambda: world.condition("VolumeReady") == ("False", "ClaimPending"), "it waits for them")
+    assert world.api.all("Job") == [], "no pod before its claim is bound"
+    bind(world)
+    return await world.job()
 
 
 def volumes(world: World) -> list[str]:
@@ -164,8 +172,7 @@ async def test_a_claim_that_somebody_deletes_is_made_again(world: World) -> None
 async def test_a_mount_that_fails_is_said_in_words(world: World) -> None:
     await world.at_work(**SITE)
     world.api.put(a_dataset_manifest(storage=EXPORT))
-    job = await world.job()
-    bind(world)
+    job = await bound_job(world)
     old = {"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}}
     name = world.run_pod(job)
     waiting = {"waiting": {"reason": "ContainerCreating"}}

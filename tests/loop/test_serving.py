@@ -109,6 +109,7 @@ async def test_on_deletion_the_data_server_goes_before_the_claim(world: World) -
     meta = {"name": "server-pod", "namespace": "lab", "labels": labels}
     world.api.put({"kind": "Pod", "metadata": meta, "spec": {}, "status": {"phase": "Running"}})
     world.api.remove("Pod", f"{job['metadata']['name']}-x")
+    await world.settled(0.5)  # the operator knows of its pod
 
     world.api.remove("Dataset", "mnist")
     await world.until(lambda: servers(world) == [], "the Deployment is deleted")

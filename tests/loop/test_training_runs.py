@@ -31,13 +31,12 @@ async def test_apply_to_completed_costs_three_writes(world: World, jobs: JobCont
 
 async def test_an_idle_run_costs_nothing(world: World, jobs: JobController) -> None:
     first = await world.at_work()
+    jobs.runs_for = 0.1
+    world.api.put(a_run_manifest("ends"))
+    await completed(world, "ends")
     jobs.runs_for = 3600
     world.api.put(a_run_manifest("runs"))
     await world.until(lambda: said(world, "runs") == ("Unknown", "Running"), "Running")
-    jobs.runs_for = 0.1
-    world.api.put(a_run_manifest("ends"))
-    await asyncio.sleep(0.3)
-    jobs.runs_for = 3600
     await world.settled()
     world.api.requests.clear()
     for body in (*world.api.all("Job"), *world.api.all("Pod")):  # events that say nothing new

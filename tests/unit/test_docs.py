@@ -20,6 +20,7 @@ import yaml
 from blueno.config import OperatorConfig
 from blueno.resources.reasons import DATASET_REASONS, DatasetReason
 from blueno.resources.run_reasons import RUN_REASONS, RunReason
+from blueno.resources.sample_reasons import SAMPLE_REASONS, SampleReason
 from tests.e2e import test_demo
 
 TOP = Path(__file__).resolve().parents[2]
@@ -129,6 +130,7 @@ def test_configuration_is_what_the_operator_reads() -> None:
 
 def test_runbook_knows_every_reason() -> None:
     assert set(table("docs/runbook.md", "Reasons")) == set(DatasetReason) == set(DATASET_REASONS)
+    assert set(table("docs/runbook.md", "Reasons of Samples")) == set(SampleReason) == set(SAMPLE_REASONS)
     assert set(table("docs/runbook.md", "Reasons of training runs")) == set(RunReason) == set(RUN_REASONS)
 
 

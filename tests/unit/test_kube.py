@@ -192,7 +192,7 @@ async def test_a_snapshot_and_what_follows_it(
     api.update("Pod", "p4", {"spec": {"x": 1}})
     api.remove("Pod", "p2")
     seen = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for kind, body in events:
             if kind != "BOOKMARK":
                 seen.append((kind, body["metadata"]["name"]))
@@ -218,14 +218,14 @@ async def test_logs_in_pieces(cluster: Cluster, api: ApiServer) -> None:
             pass
     log = api.logs["lab", "p"] = PodLog(b"one\n")
     async with cluster.log("lab", "p", "train", follow=False) as text:
-        assert (await text.read(5), await text.read(5)) == (b"one\n", b"")
+        assert (await text.read(60), await text.read(60)) == (b"one\n", b"")
     async with cluster.log("lab", "p", "train", follow=True) as text:
-        assert await text.read(5) == b"one\n"
+        assert await text.read(60) == b"one\n"
         assert await text.read(0.05) is None
         await log.write(b"two\n")
-        assert await text.read(5) == b"two\n", "a pause breaks nothing"
+        assert await text.read(60) == b"two\n", "a pause breaks nothing"
         await log.end()
-        assert await text.read(5) == b""
+        assert await text.read(60) == b""
     api.fail = lambda verb, path: 500
     with pytest.raises(Unavailable):
         async with cluster.log("lab", "p", "train", follow=True):

@@ -17,6 +17,7 @@ from blueno.db.config import DatabaseConfig
 from tests import pg
 from tests.fakes.access import AccessServer, Rule
 from tests.fakes.data_server import PRIVATE
+from tests.fakes.working_set_server import WorkingServer
 from tests.web import prepared as preparation
 from tests.web.mirrored import Mirrored
 from tests.web.site import Site, start
@@ -137,6 +138,15 @@ async def site(start_site: StartSite) -> Site:
 async def data_server(site: Site) -> AsyncIterator[DataServerStandIn]:
     """Stands for every data set's server; `site` knows it."""
     async with DataServerStandIn().serving() as stand_in:
+        site.data_server_url = stand_in.url
+        yield stand_in
+
+
+@pytest.fixture
+async def working(site: Site, mirrored: Mirrored) -> AsyncIterator[WorkingServer]:
+    """The data server of lab/digits, with an empty working set; `site` knows it."""
+    uid = mirrored.put("lab", "digits", spec={"source": {"upload": {}}})
+    async with WorkingServer(uid).serving() as stand_in:
         site.data_server_url = stand_in.url
         yield stand_in
 

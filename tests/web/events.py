@@ -13,7 +13,7 @@ import aiohttp
 
 from tests.web.site import Browser, Reply, Site, eventually
 
-SECONDS = 20.0
+SECONDS = 40.0
 
 
 @dataclass

@@ -12,6 +12,7 @@ from blueno import names
 from blueno.db.config import DatabaseConfig
 from blueno.db.mirror import Entry, MirrorSession, Turn
 from blueno.resources.row import said
+from controllers.sample.project import project_row as project_sample
 from controllers.training_run.project import project_row
 from tests.runs import a_run
 
@@ -48,6 +49,13 @@ class Mirrored:
         turns = () if shown is None else (Turn(datetime.now(UTC), "Succeeded", *shown[:3]),)
         self._session.write([Entry(names.TRAINING_RUN_KIND, uid, namespace, name, project_row(body), turns)])
         return uid
+
+    def put_sample(self, name: str, namespace: str = "lab", **fields: Any) -> None:
+        """A Sample object of `spec` and `status` as it is from now on."""
+        meta = {"name": name, "namespace": namespace, "uid": uid_of(namespace, name), "generation": 1}
+        meta |= {"resourceVersion": str(next(_versions)), "creationTimestamp": "2026-03-01T10:00:00Z"}
+        row = project_sample({"metadata": meta, **fields})
+        self._session.write([Entry(names.SAMPLE_KIND, meta["uid"], namespace, name, row, ())])
 
     def remove_run(self, name: str = "train", namespace: str = "lab") -> None:
         """It is deleted."""

@@ -14,15 +14,14 @@ import psycopg2
 from yarl import URL
 
 from blueno.db import people
-from blueno.db.datasets import DatasetRow
 from tests.fakes.access import AccessServer
 from webui.app import Running, running
 from webui.config import WebConfig
-from webui.dataservers import Addresses
+from webui.dataservers import Addresses, Place
 from webui.passwords import hashed
 
 PASSWORD = "a password for tests"
-SECONDS = 10.0
+SECONDS = 40.0
 
 
 @dataclass
@@ -140,7 +139,7 @@ async def start(config: WebConfig, access: AccessServer) -> AsyncIterator[Site]:
     found: list[Site] = []
 
     class Here(Addresses):
-        def dataset(self, row: DatasetRow) -> str:
+        def dataset(self, row: Place) -> str:
             return found[0].data_server_url
 
         def outputs(self, namespace: str, claim: str) -> str:

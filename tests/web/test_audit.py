@@ -12,7 +12,7 @@ import aiohttp
 import psycopg2
 import pytest
 
-from blueno.db import people
+from blueno.db import audit, people
 from tests.fakes.access import AccessServer
 from tests.fakes.api_discovery import Refused
 from tests.runs import a_run
@@ -141,12 +141,12 @@ async def test_a_killed_process_leaves_a_trace(
 
 
 async def test_a_row_changes_once_and_only_its_outcome(site: Site, editor: Browser) -> None:
-    row = people.AuditRow("ed@example.org", "create", "trainingruns", "intended", "lab", "train", detail={"a": 1})
-    number = site.sql(people.insert_audit, row)
+    row = audit.AuditRow("ed@example.org", "create", "trainingruns", "intended", "lab", "train", detail={"a": 1})
+    number = site.sql(audit.insert_audit, row)
     for change in ("actor = 'x', outcome = 'ok'", "at = now(), outcome = 'ok'", "outcome = 'fine'", "detail = '{}'"):
         with pytest.raises(psycopg2.errors.RaiseException, match="append-only"):
             site.sql(f"UPDATE record.audit SET {change} WHERE id = {number}")
-    site.sql(people.settle_audit, number, "failed", {"code": "taken"})
+    site.sql(audit.settle_audit, number, "failed", {"code": "taken"})
     assert outcomes(site) == [("failed", {"a": 1, "code": "taken"})]
     with pytest.raises(psycopg2.errors.RaiseException, match="append-only"):
-        site.sql(people.settle_audit, number, "ok", {})
+        site.sql(audit.settle_audit, number, "ok", {})

@@ -138,6 +138,7 @@ async def test_too_long_ago_is_reset(site: Site, mirrored: Mirrored, monkeypatch
 async def test_a_projection_made_anew_is_a_reset(site: Site, mirrored: Mirrored) -> None:
     mirrored.put()
     browser = await site.logged_in()
+    await eventually(lambda: site.process.services.hub.position[2])
     async with listening(browser) as events:
         await ready(site, events)
         mirrored.close()
@@ -194,6 +195,7 @@ async def test_rights_are_asked_again(
     site = await start_site()
     mirrored.put_many([("lab", "a"), ("open", "b")])
     browser = await site.logged_in()
+    await eventually(lambda: site.process.services.hub.position[2])
     access.rules[:] = [Rule(VIEWERS)]
     async with listening(browser) as events:
         await ready(site, events)

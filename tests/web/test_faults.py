@@ -151,7 +151,7 @@ async def test_a_busy_database_sheds_load(narrow: Site) -> None:
 async def test_a_costly_query_is_the_callers(
     start_site: StartSite, database: DatabaseConfig, access: AccessServer, mirrored: Mirrored
 ) -> None:
-    site = await start_site(database=replace(database, statement_timeout_ms=300))
+    site = await start_site(database=replace(database, statement_timeout_ms=1500))
     browser = await site.logged_in()
     held = site.connection()
     with held, held.cursor() as cursor:

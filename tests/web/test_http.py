@@ -256,8 +256,9 @@ async def test_every_route_refuses_other_methods(site: Site) -> None:
     paths = {route.path for route in api.ROUTES}
     for path in sorted(paths):
         known = {route.method for route in api.ROUTES if route.path == path}
-        asked = path.format(namespace="lab", name="digits", row=1, email="a@b.c", id=1)
-        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - known:
+        asked = path.format(namespace="lab", name="d", row=1, seq=1, email="a@b.c", id=1, dataset="d", sample="s")
+        shared = {"PUT", "DELETE"} if path.endswith("/samples/count") else set()  # a sample may be called that
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - known - shared:
             reply = await browser.ask(method, asked)
             assert (reply.status, reply.code) == (405, "method_not_allowed"), (method, path)
             assert set(reply.headers["Allow"].split(", ")) - {"HEAD"} == known
@@ -295,5 +296,5 @@ def test_limits_are_what_they_should_be() -> None:
     assert requests.BODY_LIMIT == 64 << 10
     assert requests.Patience.rate >= 1000
     assert [r.path for r in api.ROUTES if r.permission is Permission.OPEN] == [
-        *("/healthz", "/readyz", "/api/v1/setup", "/api/v1/setup", "/api/v1/login"),
+        *("/healthz", "/readyz", "/api/v1/setup", "/api/v1/setup", "/api/v1/login", "/login"),
     ]

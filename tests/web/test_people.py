@@ -101,3 +101,54 @@ async def test_two_administrators_cannot_remove_each_other(site: Site) -> None:
     )
     assert sorted(reply.status for reply in replies) in ([204, 401], [204, 409])
     assert site.sql("SELECT count(*) FROM record.person") == [(1,)]
+
+
+async def test_a_change_of_role_and_namespaces(site: Site) -> None:
+    admin, eve = await site.logged_in("root@example.org", "admin"), await site.logged_in("eve@example.org")
+    one = "/api/v1/users/eve@example.org"
+    changed = await admin.ask("PATCH", one, {"role": "editor", "namespaces": ["zoo", "lab", "zoo"]})
+    assert (changed.status, changed.json["role"], changed.json["namespaces"]) == (200, "editor", ["zoo", "lab"])
+    assert (await eve.get("/api/v1/session")).json["role"] == "editor", "at once, in the session that is open"
+    assert (await admin.ask("PATCH", one, {"role": "viewer"})).json["namespaces"] == ["zoo", "lab"]
+    for body, status in (({}, 422), ({"role": "root"}, 422), ({"role": None}, 422), ({"namespaces": "lab"}, 422)):
+        assert (await admin.ask("PATCH", one, body)).status == status, body
+    assert (await admin.ask("PATCH", "/api/v1/users/no@example.org", {"role": "editor"})).status == 404
+    last = await admin.ask("PATCH", "/api/v1/users/root@example.org", {"role": "editor"})
+    assert (last.status, last.code) == (409, "last_administrator")
+    assert (await admin.ask("PATCH", "/api/v1/users/root@example.org", {"namespaces": ["*"]})).status == 200
+    assert (await eve.ask("PATCH", one, {"role": "admin"})).status == 403
+    assert ("root@example.org", "change", "users", "eve@example.org", "ok") in site.audit()
+
+
+async def test_reset_and_revoke(site: Site) -> None:
+    admin, eve = await site.logged_in("root@example.org", "admin"), await site.logged_in("eve@example.org")
+    token = (await eve.post("/api/v1/tokens", {"name": "t"})).json["token"]
+    program = site.browser(Authorization=f"Bearer {token}")
+    assert (await program.get("/api/v1/session")).status == 200
+    assert (await admin.ask("POST", "/api/v1/users/eve@example.org/revoke")).status == 204
+    for browser in (eve, program):
+        assert (await browser.get("/api/v1/session")).status == 401
+    assert (await eve.log_in("eve@example.org")).status == 200
+    reset = await admin.ask("POST", "/api/v1/users/eve@example.org/reset")
+    assert (await eve.get("/api/v1/session")).status == 401
+    assert (await eve.log_in("eve@example.org")).status == 401
+    assert (await eve.log_in("eve@example.org", reset.json["password"])).status == 200
+    assert reset.json["password"] not in str(site.sql("SELECT * FROM record.audit"))
+    for what in ("reset", "revoke"):
+        assert (await admin.ask("POST", f"/api/v1/users/no@example.org/{what}")).status == 404
+        assert (await eve.ask("POST", f"/api/v1/users/root@example.org/{what}")).status == 403
+    assert ("root@example.org", "revoke", "users", "eve@example.org", "ok") in site.audit()
+
+
+async def test_what_another_process_ended_is_over_here_within_a_minute(site: Site) -> None:
+    """A token that was removed elsewhere is believed no longer than BELIEVED seconds."""
+    eve = await site.logged_in("eve@example.org")
+    token = (await eve.post("/api/v1/tokens", {"name": "t"})).json["token"]
+    program = site.browser(Authorization=f"Bearer {token}")
+    assert (await program.get("/api/v1/session")).status == 200
+    site.sql("DELETE FROM record.token")
+    assert auth.BELIEVED <= 60
+    known = site.process.services.doorkeeper._known
+    for total, (until, who) in list(known.items()):
+        known[total] = (until - auth.BELIEVED, who)
+    assert (await program.get("/api/v1/session")).status == 401

@@ -11,11 +11,16 @@ from typing import Any
 
 import pytest
 
-from blueno.db.connect import Cursor
+from blueno.db.config import DatabaseConfig
+from blueno.db.connect import Cursor, connect
 from blueno.db.run_logs_write import Budget, append_log, open_log
+from blueno.db.working_lines import fold
+from blueno.db.working_write import Whose, apply_part
+from blueno.names import API_VERSION, UPLOAD_OFFSET
+from tests.db.working_model import Model
 from tests.fakes.access import AccessServer, Rule
 from tests.runs import a_run, run_uid
-from tests.web.mirrored import Mirrored
+from tests.web.mirrored import Mirrored, uid_of
 from tests.web.prepared import Prepared
 from tests.web.site import Browser, Reply, Site
 from tests.web.stand_in import DataServerStandIn
@@ -24,7 +29,13 @@ from webui.kinds import Object, Text
 from webui.routes import Param, Permission, Registry, Route
 from webui.routes import Reply as Declared
 
-LAB = {"namespace": "lab", "name": "digits", "row": "1", "email": "nobody@example.org", "id": "1"}
+LAB = {"namespace": "lab", "name": "digits", "row": "1", "email": "nobody@example.org", "id": "1", "seq": "1"}
+LAB |= {"dataset": "digits", "sample": "a"}
+NEEDED = {  # queries that a route cannot do without
+    "/api/v1/datasets/{namespace}/{name}/working/sample": "?key=a",
+    "/data/upload": "?url=file://data/digits/a",
+    "/data/download": "?url=file://data/digits/a",
+}
 SECRET = "a-secret-word"
 BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/setup": {"code": "0000-0000-0000", "email": "e@example.org", "password": "0123456789"},
@@ -34,17 +45,36 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/tokens": {"name": "t"},
     "/api/v1/trainingruns": {"namespace": "lab", "name": "new", "spec": {"image": "i"}},
     "/api/v1/trainingruns/{namespace}/{name}": {"suspend": True},
+    "/api/v1/datasets/{namespace}": {"name": "new", "spec": {"source": {"upload": {}}}},
+    "/api/v1/datasets/{namespace}/{name}": {"suspend": True},
+    "/api/v1/datasets/{namespace}/{name}/requests": {"kind": "seal"},
+    "/api/v1/datasets/{namespace}/{name}/uploads": {"bytes": 1},
+    "/api/v1/users/{email}": {"role": "viewer"},
+    "/login": {"email": "e@example.org", "password": "0123456789"},
+    "/datasets/{dataset}": {"info": {}},
+    "/datasets/{dataset}/samples/{sample}": {"info": {"data": {"url": "file://data/digits/a"}}},
+}
+_WORKING, _SUM = "/api/v1/datasets/{namespace}/{name}/working", "?key=a&sha256=0123456789abcdef"
+QUERIES = {  # without which a route has nothing to answer
+    f"{_WORKING}/sheet": "?seqs=1",
+    **{f"{_WORKING}/{what}": _SUM for what in ("image", "montage", "about", "raw")},
 }
 LET_IN = {  # by permission; all others: 200
     "open": (200, 401, 403, 429),
-    "person": (200, 201, 204, 404),
+    "person": (200, 201, 204, 403, 404, 409),
+    "write": (200, 201, 204),
     "admin": (403,),
     "create": (201,),
-    "change": (200,),
-    "delete": (204,),
+    "change": (200, 202),
+    "delete": (202, 204),
 }
 WRITTEN = {"outputs": {"claimName": "blueno-outputs", "path": "digits-0c5b3c8e"}}
-WRITES = {"create": (403,), "change": (403, 404), "delete": (403, 404)}  # what a stranger to the namespace is told
+WRITES = {
+    "create": (403,),
+    "change": (403, 404),
+    "write": (403, 404),
+    "delete": (403, 404),
+}  # what a stranger to the namespace is told
 
 
 async def document(site: Site) -> dict[str, Any]:
@@ -64,21 +94,39 @@ def operations(api: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 async def ask(browser: Browser, method: str, path: str, names: dict[str, str]) -> Reply:
-    return await browser.ask(method, path.format(**names), BODIES.get(path) if method in ("POST", "PATCH") else None)
+    route = next(route for route in ROUTES if (route.method, route.path) == (method, path))
+    more: dict[str, Any] = {}
+    if route.stream is not None:
+        headers = {"Content-Type": route.stream.media} | {param.name: "0" for param in route.headers}
+        more = {"data": b"x", "headers": headers}
+    body = BODIES.get(path) if route.body is not None and method != "DELETE" else None
+    return await browser.ask(method, path.format(**names) + {**QUERIES, **NEEDED}.get(path, ""), body, **more)
+
+
+def a_sample(database: DatabaseConfig) -> None:
+    """Of the working set of lab/digits, with a seq of 1."""
+    model = Model(1)
+    model.put("a", label=SECRET)
+    connection = connect(database, application="recorder")
+    apply_part(connection, Whose(uid_of("lab", "digits"), "lab"), 0, fold(model.feed(0)), 1)
+    connection.close()
 
 
 async def test_who_is_let_in(
-    site: Site, prepared: Prepared, mirrored: Mirrored, access: AccessServer, data_server: DataServerStandIn
-) -> None:
+    site: Site, prepared: Prepared, mirrored: Mirrored, access: AccessServer, data_server: DataServerStandIn,
+    database: DatabaseConfig,
+) -> None:  # fmt: skip
     """The table: every route, for strangers, for people of this and of another namespace, and for who was put out."""
     mirrored.put(
         "lab", "digits", message=SECRET, display_name=SECRET, version_digest=prepared.digest, version_sequence=1
     )
     mirrored.put_run("digits", message=SECRET, spec={"parameters": {"x": SECRET}}, status=WRITTEN)
     site.sql(write_log, run_uid("digits"), SECRET)
-    data_server.body = json.dumps(SECRET).encode()
+    a_sample(database)
+    data_server.body = json.dumps({"id": SECRET}).encode()
+    data_server.headers = {UPLOAD_OFFSET: "1"}
     access.rules[:] = [Rule("blueno:here@example.org", "lab"), Rule("blueno:there@example.org", "other")]
-    access.rules.append(Rule("blueno:here@example.org", "lab", verbs=("create", "patch", "delete")))
+    access.rules.append(Rule("blueno:here@example.org", "lab", verbs=("create", "patch", "update", "delete")))
     anonymous, garbage = site.browser(), site.browser(Authorization="Bearer blueno_" + "x" * 43)
     here = await site.logged_in("here@example.org", "viewer", "lab", "other")
     there = await site.logged_in("there@example.org", "viewer", "lab", "other")
@@ -96,6 +144,7 @@ async def test_who_is_let_in(
             assert SECRET.encode() not in reply.raw, (method, path)
         if kind in WRITES and kind != "create":
             access.api.objects.setdefault(("TrainingRun", "lab", "digits"), a_run("digits"))
+            access.api.objects.setdefault(("Dataset", "lab", "digits"), a_data_set())
         reply = await ask(here, method, path, LAB)
         if path != "/api/v1/logout":
             assert reply.status in LET_IN.get(kind, (200,)), (method, path, reply)
@@ -118,6 +167,12 @@ async def test_who_is_let_in(
         assert reply.status == 401, (method, path)
 
 
+def a_data_set() -> dict[str, Any]:
+    """lab/digits as the API server has it."""
+    spec = {"source": {"upload": {}}}
+    return a_run("digits") | {"apiVersion": API_VERSION, "kind": "Dataset", "spec": spec, "status": {}}
+
+
 def write_log(cursor: Cursor, uid: str, text: str) -> None:
     """One pod's log."""
     log = open_log(cursor, uid, 1, "lab", "pod", "uid")
@@ -138,8 +193,10 @@ async def revoked(site: Site) -> Browser:
 
 
 async def test_content_needs_more_than_reading(
-    site: Site, prepared: Prepared, mirrored: Mirrored, access: AccessServer, data_server: DataServerStandIn
-) -> None:
+    site: Site, prepared: Prepared, mirrored: Mirrored, access: AccessServer, data_server: DataServerStandIn,
+    database: DatabaseConfig,
+) -> None:  # fmt: skip
+    a_sample(database)
     access.rules[:] = [Rule("blueno:viewer", resources=("datasets", "trainingruns"))]
     mirrored.put_run("digits", status=WRITTEN)
     site.sql(write_log, run_uid("digits"), "text")
@@ -205,4 +262,8 @@ def test_a_careless_route_fails_at_start(changes: dict[str, Any], what: str) -> 
 def test_changes_are_audited() -> None:
     """Every route that changes something, and downloads of originals."""
     for route in ROUTES:
-        assert bool(route.audit) == (route.method != "GET" or route.path.endswith(("/raw", "/tar"))), route.path
+        if route.path.endswith("/uploads/{id}") and route.method == "PATCH":
+            continue  # a chunk changes nothing yet: the bundle that makes a sample of it does
+        assert bool(route.audit) == (route.method != "GET" or route.path.endswith(("/raw", "/tar", "/download"))), (
+            route.path
+        )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from webui.api import (
+    dataset_writes,
     datasets,
     document,
     events,
     pixels,
+    platform,
     run_outputs,
     run_records,
     samples,
@@ -14,7 +16,11 @@ from webui.api import (
     tokens,
     training_run_writes,
     training_runs,
+    uploads,
     users,
+    working,
+    working_pixels,
+    working_samples,
 )
 from webui.routes import Route
 
@@ -24,8 +30,14 @@ ROUTES: tuple[Route, ...] = (
     *users.ROUTES,
     *tokens.ROUTES,
     *datasets.ROUTES,
+    *dataset_writes.ROUTES,
+    *uploads.ROUTES,
+    *working.ROUTES,
+    *platform.ROUTES,
     *samples.ROUTES,
     *pixels.ROUTES,
+    *working_samples.ROUTES,
+    *working_pixels.ROUTES,
     *training_runs.ROUTES,
     *training_run_writes.ROUTES,
     *run_records.ROUTES,

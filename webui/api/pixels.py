@@ -1,4 +1,7 @@
-"""Pictures and original bytes of samples, passed through from the data set's own server."""
+"""Pictures and original bytes of samples, passed through from the data set's own server.
+
+Those of the working set are in working_pixels.py, which uses what is public here.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from webui.problems import FieldError, invalid
 from webui.routes import Param, Permission, Reply, Route
 
 SHEET_ROWS = 200
-_KEPT = "private, max-age=86400, immutable"  # the address names the version, which never changes
+KEPT = "private, max-age=86400, immutable"  # the address names the version, which never changes
 _ASKED_AGAIN = "private, no-cache"  # the address means the newest version
 
 
@@ -49,13 +52,13 @@ async def raw(call: Call) -> web.StreamResponse:
 
 async def _fetch(call: Call, what: str, names: tuple[str, ...], media: str) -> web.StreamResponse:
     values = call.values
-    _check_window(values)
+    check_window(values)
     row, version = await call.read(locate, values)
     call.services.looked.note(row.uid)
     place = f"samples/{values['row']}/{what}" if "row" in values else what
     headers = {
         "Content-Type": media,
-        "Cache-Control": _KEPT if values["version"] else _ASKED_AGAIN,
+        "Cache-Control": KEPT if values["version"] else _ASKED_AGAIN,
         "X-Request-Id": call.id,
         **call.headers,
     }
@@ -66,20 +69,21 @@ async def _fetch(call: Call, what: str, names: tuple[str, ...], media: str) -> w
     wanted = Wanted(
         source=call.services.data_servers.of_dataset(row),
         path=f"/v1/versions/{version.digest[:16]}/{place}",
-        query={name: _text(values[name]) for name in names if values[name] is not None},
+        query={name: text_of(values[name]) for name in names if values[name] is not None},
         headers=headers,
         limit=None if is_original else Wanted.limit,
         attachment=is_original,
-        before=(lambda: call.change(_nothing)) if is_original else None,
+        before=(lambda: call.change(nothing)) if is_original else None,
     )
     return await call.services.data_servers.fetch(wanted, call.request, call.person.email)
 
 
-def _nothing(_: Cursor) -> None:
+def nothing(_: Cursor) -> None:
     """Only the audit row is written."""
 
 
-def _check_window(values: Mapping[str, Any]) -> None:
+def check_window(values: Mapping[str, Any]) -> None:
+    """Raises Problem 422."""
     low, high = values.get("low"), values.get("high")
     if (low is None) != (high is None):
         raise invalid([FieldError("query.high" if high is None else "query.low", "low and high go together")])
@@ -87,32 +91,34 @@ def _check_window(values: Mapping[str, Any]) -> None:
         raise invalid([FieldError("query.high", "must be greater than low")])
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A parameter as it is passed on."""
     return repr(value) if isinstance(value, float) else str(value)
 
 
-_PNG = (Reply(200, media="image/png"), Reply(304, about="as you have it"))
+PNG = (Reply(200, media="image/png"), Reply(304, about="as you have it"))
 _AXIS = OneOf(("axial", "coronal", "sagittal"))
 _WINDOW = (
     Param("low", Real(), None, "intensity that becomes black; default: the data server's window"),
     Param("high", Real(), None, "intensity that becomes white"),
 )
-_SHEET = (
-    VERSION,
-    Param("rows", Rows(SHEET_ROWS), "0-99", "rows in the order they are wanted, like 0-99,120"),
+SHEET_SIZES = (
     Param("cell", Whole(8, 256), 96, "largest side of a cell in pixels"),
     Param("columns", Whole(1, SHEET_ROWS), 10, "cells in a line"),
     *_WINDOW,
 )
-_IMAGE = (
+_SHEET = (
     VERSION,
+    Param("rows", Rows(SHEET_ROWS), "0-99", "rows in the order they are wanted, like 0-99,120"),
+    *SHEET_SIZES,
+)
+IMAGE = (
     Param("size", Whole(8, 4096), None, "largest side in pixels; never enlarged"),
     Param("axis", _AXIS, None, "for volumes"),
     Param("slice", Whole(0, 2**31 - 1), None, "for volumes; default: the middle one"),
     *_WINDOW,
 )
-_MONTAGE = (
-    VERSION,
+MONTAGE = (
     Param("count", Whole(1, 64), 16, "how many slices"),
     Param("size", Whole(8, 512), None, "largest side of a slice in pixels"),
     Param("axis", _AXIS, None, "what the slices are cut across"),
@@ -121,22 +127,22 @@ _MONTAGE = (
 _ONE = "/api/v1/datasets/{namespace}/{name}"
 _SAMPLE = f"{_ONE}/samples/{{row}}"
 _KINDS: Mapping[str, Kind] = {**OBJECT, "row": ROW}
-_BYTES = (Reply(200, media="application/octet-stream"), Reply(206, media="application/octet-stream"), *_PNG[1:])
+RAW = (Reply(200, media="application/octet-stream"), Reply(206, media="application/octet-stream"), *PNG[1:])
 ROUTES = (
     Route(
-        *("GET", f"{_ONE}/sheet", Permission.CONTENT, sheet, "A contact sheet", _PNG),
+        *("GET", f"{_ONE}/sheet", Permission.CONTENT, sheet, "A contact sheet", PNG),
         kinds=OBJECT,
         query=_SHEET,
     ),
     Route(
-        *("GET", f"{_SAMPLE}/image", Permission.CONTENT, image, "A sample as a picture", _PNG),
+        *("GET", f"{_SAMPLE}/image", Permission.CONTENT, image, "A sample as a picture", PNG),
         kinds=_KINDS,
-        query=_IMAGE,
+        query=(VERSION, *IMAGE),
     ),
     Route(
-        *("GET", f"{_SAMPLE}/montage", Permission.CONTENT, montage, "A volume's slices", _PNG),
+        *("GET", f"{_SAMPLE}/montage", Permission.CONTENT, montage, "A volume's slices", PNG),
         kinds=_KINDS,
-        query=_MONTAGE,
+        query=(VERSION, *MONTAGE),
     ),
     Route(
         *(
@@ -145,13 +151,13 @@ ROUTES = (
             Permission.CONTENT,
             about,
             "A sample's intensities",
-            (Reply(200, "About"), _PNG[1]),
+            (Reply(200, "About"), PNG[1]),
         ),
         kinds=_KINDS,
         query=(VERSION,),
     ),
     Route(
-        *("GET", f"{_SAMPLE}/raw", Permission.CONTENT, raw, "A sample's original bytes", _BYTES),
+        *("GET", f"{_SAMPLE}/raw", Permission.CONTENT, raw, "A sample's original bytes", RAW),
         kinds=_KINDS,
         query=(VERSION,),
         audit="download",

@@ -21,23 +21,34 @@ from blueno.db.samples import (
     select_version,
     select_versions,
 )
+from blueno.db.working import count_not_sealed, select_working_set
 from blueno.resources.api import DATASETS
-from webui.api.datasets import the_dataset
 from webui.api.parameters import CURSOR, LIMIT, OBJECT, ROW, VERSION
 from webui.call import Call
 from webui.kinds import Text, Whole
 from webui.problems import FieldError, Problem, gone, invalid, not_found
 from webui.routes import Answer, Param, Permission, Reply, Route
 from webui.views import label_text, time_text
+from webui.working_views import working_summary
 
 CLASSES = 1000
 
 
 async def versions(call: Call) -> Answer:
-    """The versions whose samples are indexed, newest first."""
-    row = await the_dataset(call)
-    found = await call.read(select_versions, row.uid)
-    return Answer({"items": [_version(version, row) for version in found]})
+    """The versions whose samples are indexed, newest first, and what of the working set is in none of them."""
+
+    def read(cursor: Cursor) -> dict[str, Any]:
+        found = select_dataset(cursor, call.values["namespace"], call.values["name"])
+        if found is None:
+            raise gone(DATASETS)
+        row, document = found
+        working = select_working_set(cursor, row.uid)
+        return {
+            "items": [_version(version, row) for version in select_versions(cursor, row.uid)],
+            "working": working_summary(working, count_not_sealed(cursor, working), document),
+        }
+
+    return Answer(await call.read(read))
 
 
 async def samples(call: Call) -> Answer:

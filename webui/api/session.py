@@ -76,7 +76,7 @@ def _person(identity: Identity) -> dict[str, object]:
     return {"email": identity.email, "role": identity.role, "namespaces": list(identity.namespaces)}
 
 
-_CREDENTIALS = Object({"email": Field(EMAIL), "password": Field(ANY_PASSWORD)})
+CREDENTIALS = Object({"email": Field(EMAIL), "password": Field(ANY_PASSWORD)})
 _FIRST = Object({"code": Field(_CODE), "email": Field(EMAIL), "password": Field(PASSWORD)})
 _IN = "/api/v1"
 ROUTES = (
@@ -88,7 +88,7 @@ ROUTES = (
     ),
     Route(
         *("POST", f"{_IN}/login", Permission.OPEN, log_in, "Log in", (Reply(200, "Person"),)),
-        body=_CREDENTIALS,
+        body=CREDENTIALS,
         audit="login",
     ),
     Route("POST", f"{_IN}/logout", Permission.PERSON, log_out, "Log out", (Reply(204),), audit="logout"),

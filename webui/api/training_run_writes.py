@@ -5,30 +5,25 @@ The pipeline has asked whether the person may do that to training runs there; wh
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from blueno import names
 from blueno.resources.api import PODS, TRAINING_RUNS
 from webui.api.parameters import NAMESPACE, RUN, RUN_NAME
+from webui.api.reviewed import require_named
 from webui.call import Call
 from webui.kinds import Field, Object
-from webui.named import named_in
 from webui.problems import FieldError, Problem, gone, invalid
 from webui.refusals import translated
 from webui.routes import Answer, Permission, Reply, Route
 from webui.run_kinds import AnyObject, YesNo
 from webui.run_views import run_of_body
 
-NAMED = 100  # objects that a spec may name: each is a question to the API server
-
 
 async def create(call: Call) -> Answer:
     """A new run; with `dryRun` everything is checked and nothing made."""
     body = call.body
-    await _require_named(call, body["namespace"], body["spec"])
+    await require_named(call, body["namespace"], body["spec"])
     call.detail = {"dryRun": True} if body["dryRun"] else {}
     manifest = {
         "apiVersion": TRAINING_RUNS.api_version,
@@ -79,21 +74,6 @@ async def _require_account(call: Call, namespace: str, name: str) -> None:
     if account and not await call.services.access.may(call.person, "create", PODS, namespace):
         detail = f"the run acts as ServiceAccount {account}: to start it again you must be allowed to create pods there"
         raise Problem(403, "forbidden", detail)
-
-
-async def _require_named(call: Call, namespace: str, spec: Mapping[str, Any]) -> None:
-    """Raises Problem 403 with every object that the spec names and the person may not use."""
-    named = named_in(spec)
-    if len(named) > NAMED:
-        raise invalid([FieldError("body.spec", f"names {len(named)} other objects, at most {NAMED}")])
-    access, person = call.services.access, call.person
-    allowed = await asyncio.gather(
-        *(access.may(person, one.verb, one.resource, namespace, one.name, one.sub) for one in named)
-    )
-    errors = [FieldError(f"body.{one.field}", one.sentence) for one, yes in zip(named, allowed, strict=True) if not yes]
-    if errors:
-        detail = f"{errors[0].message}, which this run would do for you: ask for that right, or leave it out"
-        raise Problem(403, "forbidden", detail, errors)
 
 
 _NEW = Object(

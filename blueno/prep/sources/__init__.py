@@ -14,6 +14,7 @@ SOURCES = {  # name in the spec → module with a function `read`; imported when
     "archive": "blueno.prep.sources.archive",
     "claim": "blueno.prep.sources.claim",
     "tfds": "blueno.prep.sources.tfds",
+    "upload": "blueno.prep.sources.upload",
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from blueno.data.files import file_sha256
 from blueno.data.layout import wrapping_folder
 from blueno.errors import InvalidSpec
 from blueno.prep.archives import BadArchive, members_of
+from blueno.prep.entries import Entry
 from blueno.prep.failure import PrepFailure
 from blueno.prep.fetch import Fetched, Fetcher, Wanted
 from blueno.prep.local import local_file
 from blueno.prep.net import display
 from blueno.prep.samples import Context, Reading
-from blueno.prep.tree import Entry, reading_of
+from blueno.prep.series import unnamed_dicom
+from blueno.prep.tree import reading_of
 
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 
@@ -70,7 +73,7 @@ def _add(fetched: Fetched, context: Context, entries: dict[str, Entry], bad: lis
         members = members_of(fetched.path, scratch, context.tag)
     except BadArchive as error:
         raise PrepFailure("SourceNotFound", f"{display(fetched.url)} is no usable archive: {error}") from error
-    wrapper = wrapping_folder(members.entries, context.work.layout)
+    wrapper = wrapping_folder(members.entries, context.work.layout, unnamed_dicom(members.entries))
     bad += [(name.removeprefix(wrapper), code) for name, code in members.bad]
     plain = f"{fetched.sha256}:"  # one text for all members of a tar, not one each
     for name, entry in members.entries.items():
@@ -78,4 +81,4 @@ def _add(fetched: Fetched, context: Context, entries: dict[str, Entry], bad: lis
         if key in entries:
             bad.append((key, BadSampleCode.DUPLICATE_KEY))
         else:
-            entries[key] = Entry(entry.size, plain + entry.stamp if entry.stamp else plain, entry.read)
+            entries[key] = replace(entry, stamp=plain + entry.stamp if entry.stamp else plain)

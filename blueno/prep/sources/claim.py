@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.decode import MAX_SAMPLE_BYTES
 from blueno.data.layout import is_hidden
 from blueno.prep.archives import MAX_DEPTH, safe_name
+from blueno.prep.entries import MAX_FILES, Entry
 from blueno.prep.failure import PrepFailure
 from blueno.prep.local import below
 from blueno.prep.samples import Context, Reading
-from blueno.prep.tree import MAX_FILES, Entry, reading_of
+from blueno.prep.tree import reading_of
 
 
 def read(spec: Mapping[str, Any], context: Context) -> Reading:
@@ -56,7 +58,8 @@ def _walk(top: Path, prefix: str, depth: int = 0) -> Iterator[tuple[str, Entry |
                 yield from _walk(Path(item.path), f"{name}/", depth + 1)
         elif item.is_file(follow_symlinks=False):
             stat = item.stat(follow_symlinks=False)
-            yield name, Entry(stat.st_size, f"{stat.st_mtime_ns}:{stat.st_ino}", _Reader(item.path))
+            reader = _Reader(item.path)
+            yield name, Entry(stat.st_size, f"{stat.st_mtime_ns}:{stat.st_ino}", reader, reader.part)
         else:
             yield name, None
 
@@ -70,6 +73,19 @@ class _Reader:
         self._path = path
 
     def __call__(self) -> bytes:
+        with self._opened() as file:
+            if os.fstat(file.fileno()).st_size > MAX_SAMPLE_BYTES:
+                raise BadSample(BadSampleCode.TOO_LARGE)
+            return file.read(MAX_SAMPLE_BYTES + 1)
+
+    def part(self, offset: int, length: int) -> bytes:
+        """Some of its bytes, fewer at its end."""
+        with self._opened() as file:
+            file.seek(offset)
+            return file.read(length)
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
         try:
             handle = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
@@ -80,6 +96,4 @@ class _Reader:
             # A folder on the way may have become a link since it was listed: what was opened must lie where it did.
             if Path(f"/proc/self/fd/{handle}").readlink() != Path(self._path):
                 raise BadSample(BadSampleCode.NOT_A_FILE, "lies elsewhere than it did")
-            if os.fstat(handle).st_size > MAX_SAMPLE_BYTES:
-                raise BadSample(BadSampleCode.TOO_LARGE)
-            return file.read(MAX_SAMPLE_BYTES + 1)
+            yield file

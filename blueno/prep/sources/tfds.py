@@ -75,13 +75,11 @@ def _read(name: str, builder: Any, spec: Mapping[str, Any], context: Context) ->
     }
     if spec.get("mirror"):
         revision["mirror"] = display(str(spec["mirror"].get("url", "")))
-    arrays = not callable(first.content)
     return Reading(
         samples=itertools.chain([first], stream),
         revision={"tfds": revision},
         total=limit * len(splits) if limit else 0,
         classes=features.classes,
-        arrays=arrays,
     )
 
 

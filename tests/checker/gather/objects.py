@@ -13,7 +13,7 @@ from tests.checker.snapshot import Body, Objects
 # What is judged. Secrets are never read: the checker must not hold what it looks for.
 KINDS = (
     *("Dataset", "TrainingRun", "Job", "Pod", "Deployment", "Service", "PersistentVolumeClaim", "PersistentVolume"),
-    *("Event", "Lease"),
+    *("Event", "Lease", "Sample"),
 )
 Kubectl = Callable[..., str]  # arguments → standard output
 
@@ -33,7 +33,7 @@ def gather_kubectl(kubectl: Kubectl, namespaces: Iterable[str] = (), kinds: Iter
     Children are read before their owners: one that is made in between is not taken for one whose owner is gone.
     """
     wanted = tuple(namespaces)
-    asked = sorted(kinds, key=lambda kind: kind in ("Dataset", "TrainingRun"))
+    asked = sorted(kinds, key=lambda kind: kind in ("Dataset", "TrainingRun", "Sample"))
     found: dict[str, list[Body]] = {kind: [] for kind in asked}
     everywhere: tuple[tuple[str, ...], ...] = (("--all-namespaces",),)
     for namespaced in (True, False):

@@ -13,7 +13,8 @@ from tests.checker.snapshot import Objects, Rows, Snapshot, called, is_live, own
 
 Body = Mapping[str, Any]
 
-STATUS_BYTES = {names.DATASET_KIND: 8 << 10, names.TRAINING_RUN_KIND: 32 << 10}  # a run's has 64 metrics and 256 pods
+# Of a run there are 64 metrics and 256 pods.
+STATUS_BYTES = {names.DATASET_KIND: 8 << 10, names.TRAINING_RUN_KIND: 32 << 10, names.SAMPLE_KIND: 8 << 10}
 MESSAGE = 1024
 JOBS = 25  # of one object: 20 attempts that say nothing end a work
 EVENTS = 100  # of ours about one object

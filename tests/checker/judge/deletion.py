@@ -47,7 +47,11 @@ def _leaving(body: Body, snapshot: Snapshot, objects: Objects) -> Iterator[Findi
     if not held or (snapshot.taken - asked).total_seconds() < PATIENCE:
         return
     ready = condition(body, "Ready")
-    if ready.get("reason") not in ("InUse", "Erasing") or not ready.get("message"):
+    if body["kind"] == names.SAMPLE_KIND:
+        works = any(is_live(job) for job in objects.all("Job") if label(job, names.ROLE_LABEL) == names.ROLE_INGEST)
+        if not works and ready.get("reason") != "Removing" and objects.asked("Job"):
+            yield _left(called(body), f"is being taken out since {asked}, and nobody does it")
+    elif ready.get("reason") not in ("InUse", "Erasing") or not ready.get("message"):
         yield _left(called(body), f"has been on its way out since {asked} and does not say what holds it up")
     elif ready["reason"] == "InUse" and not _users(body, objects):
         yield _left(called(body), "is held up by training runs, and there is none that uses it")

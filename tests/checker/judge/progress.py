@@ -26,6 +26,9 @@ def judge(snapshot: Snapshot) -> Iterator[Finding]:
         if body["metadata"].get("deletionTimestamp"):
             continue  # deletion.py
         yield from _flags(body)
+        if body["kind"] == names.SAMPLE_KIND:
+            yield from _sample(body)
+            continue
         of_kind = _dataset if body["kind"] == names.DATASET_KIND else _run
         yield from of_kind(body, snapshot.objects)
 
@@ -39,6 +42,17 @@ def _flags(body: Body) -> Iterator[Finding]:
         yield _stuck(called(body), f"generation {generation} was not acted on, the last one that was is {observed}")
     if all(condition(body, kind).get("status") == "True" for kind in ("Reconciling", "Stalled")):
         yield _stuck(called(body), "says that it goes on and that it does not")
+
+
+def _sample(body: Body) -> Iterator[Finding]:
+    """At rest it is in, or a person must act, or it says what it waits for."""
+    ready = condition(body, "Ready")
+    if not ready:
+        yield _stuck(called(body), "nobody has said anything about it")
+        return
+    told = [condition(body, kind).get("status") == "True" for kind in ("Ready", "Stalled", "Reconciling")]
+    if not any(told):
+        yield _stuck(called(body), f"is not Ready ({ready['reason']}), and nothing goes on")
 
 
 def _dataset(body: Body, objects: Objects) -> Iterator[Finding]:

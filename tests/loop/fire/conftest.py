@@ -20,9 +20,10 @@ import pytest
 
 from blueno import names
 from tests.fakes.api_server import ApiServer
-from tests.loop.conftest import KUBECONFIG, Operator, World, free_port
+from tests.loop.conftest import KUBECONFIG, Operator, World
 from tests.loop.fire import operator_process
 from tests.loop.fire.prep_controller import PrepController
+from tests.ports import free_port
 from tests.proxies.api import ApiProxy, Upstream
 
 _FORKS = multiprocessing.get_context("forkserver")

@@ -50,7 +50,7 @@ from tests.unit.checker.node import Node
 
 LATER = 100.0  # seconds that pass from round to round
 ROUNDS = 60
-PATIENCE = 30.0
+PATIENCE = 60.0
 FILES = {**class_folders(4), "cat/bad.png": b"", "README": b"x"}  # 8 samples, one that is bad, one that is none
 DECLARED = len(FILES)
 BAD = {f"cat/{number}{'x' * 200}.png": b"" for number in range(20)}
@@ -168,7 +168,7 @@ class Stand:
                 for directory in self.directories():
                     for pointer in directory.pointers.values() if directory.uid == one.uid else ():
                         self._load_version(store, one.uid, directory.version(pointer["digest"]), pointer)
-                store.note_listing(one.uid, one.digest)
+                store.note_listing(one.uid, one.digest, [one.digest])
                 self._tell(one.uid, one.digest)
         finally:
             store.close()

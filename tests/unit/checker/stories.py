@@ -86,7 +86,7 @@ async def deleted_and_made_again(stand: Stand) -> Snapshot:
     stand.run("mnist", datasets=[])
     await stand.rest()
     before = stand.snapshot()
-    for kind in names.KINDS:
+    for kind in (names.DATASET_KIND, names.TRAINING_RUN_KIND):
         stand.api.remove(kind, "mnist")
     stand.dataset()
     stand.run("mnist")

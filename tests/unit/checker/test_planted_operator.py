@@ -43,7 +43,7 @@ BUGS = (
     Bug("the end of a run told anew", stories.a_run_whose_job_is_removed_afterwards, run_decide.run_is_over,
         "if not case.run.ended or", "if True or", Invariant.REPLAY, "it had ended as"),
     Bug("an outcome that nobody reads", stories.settled, decide.job_has_sealed,
-        "not job.outcome.sealed", "job.outcome.sealed", Invariant.PROGRESS, "is Complete, and its status does not"),
+        "not job.outcome.done", "job.outcome.done", Invariant.PROGRESS, "is Complete, and its status does not"),
     Bug("a generation that is never acknowledged", stories.a_new_version, status.project_status,
         "else dataset.generation", "else 1", Invariant.PROGRESS, "generation 2 was not acted on"),
     Bug("a Job that is not made again", stories.job_deleted_by_hand, decide.job_is_gone,

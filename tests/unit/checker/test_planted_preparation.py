@@ -137,7 +137,7 @@ BUGS = (
     Bug("staging that stays", one_work, Attempt._clear_staging_of,
         "shutil.rmtree(self.volume.staging / work, ignore_errors=True)", "pass",
         Invariant.BOUNDS, "is left of a sealed work"),
-    Bug("a query in the manifest", a_secret_in_a_query, Sealer._manifest,
+    Bug("a query in the manifest", a_secret_in_a_query, Sealer._source,
         "without_secrets(self.context.work.source)", "self.context.work.source", Invariant.SECRECY, "shows secret"),
 )  # fmt: skip
 

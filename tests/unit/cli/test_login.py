@@ -32,7 +32,7 @@ def type_in(arguments: list[str], environment: dict[str, str], answers: list[tup
     pid, terminal = pty.fork()
     if pid == 0:
         os.execvpe(sys.executable, [sys.executable, "-m", "blueno.cli", *arguments], environment)
-    shown, left, end = "", list(answers), time.monotonic() + 30
+    shown, left, end = "", list(answers), time.monotonic() + 120
     while time.monotonic() < end:
         if not select.select([terminal], [], [], 0.5)[0]:
             continue
@@ -57,7 +57,9 @@ def test_with_a_password_in_a_terminal(api: RunsApi, environment: dict[str, str]
     assert "right" not in shown
     assert TOKEN not in shown
     file = tmp_path / ".config/blueno/config.json"
-    assert json.loads(file.read_text()) == {"server": api.url, "token": TOKEN, "tokenId": 7}
+    name = api.url.removeprefix("http://")
+    login = {"server": api.url, "token": TOKEN, "tokenId": 7, "person": "ada@example.org"}
+    assert json.loads(file.read_text()) == {"current": name, "previous": None, "contexts": {name: login}}
     assert file.stat().st_mode & 0o777 == 0o600
     assert "right" not in file.read_text()
     posts = [(path, body) for method, path, body in api.asked if method == "POST"]
@@ -82,6 +84,7 @@ def test_then_other_commands_need_nothing(
     assert blueno("run", "ls").stderr == "no runs in default\n"
     again = blueno("login", "--token-stdin", stdin="blueno_wrong\n")  # the same server
     assert again.exit_code == 4
+    assert again.stderr == "blueno: the server does not know this token: copy it again, from the page Tokens\n"
     assert blueno("run", "ls").exit_code == 0  # a token that is no good has not replaced the good one
     assert blueno("logout").stdout == f"logged out of {api.url}\n"
     assert not (tmp_path / ".config/blueno/config.json").exists()

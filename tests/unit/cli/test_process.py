@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tests.fakes.runs_api import RunsApi, summary, whole
 Start = Callable[..., subprocess.Popen[str]]
 
 
-def until(what: Callable[[], Any], seconds: float = 20) -> None:
+def until(what: Callable[[], Any], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not happen in time"
@@ -50,7 +51,7 @@ def test_a_reader_that_leaves(start: Start, api: RunsApi) -> None:
     assert one.stderr is not None
     one.stdout.read(10)
     one.stdout.close()
-    assert one.wait(20) == 141
+    assert one.wait(120) == 141
     assert one.stderr.read() == ""
 
 
@@ -62,7 +63,7 @@ def test_a_log_whose_reader_leaves(start: Start, api: RunsApi) -> None:
     assert one.stderr is not None
     assert one.stdout.readline() == "line\n"
     one.stdout.close()
-    assert one.wait(20) == 141
+    assert one.wait(120) == 141
     assert one.stderr.read() == ""
 
 
@@ -74,7 +75,7 @@ def test_ctrl_c(start: Start, api: RunsApi, command: tuple[str, ...]) -> None:
     assert one.stdout is not None
     one.stdout.readline()
     one.send_signal(signal.SIGINT)
-    _, errors = one.communicate(timeout=20)
+    _, errors = one.communicate(timeout=120)
     assert (one.returncode, errors) == (130, "")
 
 
@@ -84,7 +85,7 @@ def test_ctrl_c_while_waiting_says_that_the_run_goes_on(start: Start, api: RunsA
     until(lambda: api.asked)
     time.sleep(0.2)
     one.send_signal(signal.SIGINT)
-    _, errors = one.communicate(timeout=20)
+    _, errors = one.communicate(timeout=120)
     assert one.returncode == 130
     assert "goes on (stop it: blueno run cancel digits -n default)" in errors
     assert not [asked for asked in api.asked if asked[0] != "GET"]
@@ -94,13 +95,13 @@ def test_ctrl_c_while_the_server_says_nothing(start: Start, api: RunsApi) -> Non
     async def silent(_request: Any) -> Any:
         import asyncio
 
-        await asyncio.sleep(30)
+        await asyncio.sleep(600)
 
     api.misbehave = [silent]
     one = start("run", "ls")
     until(lambda: api.asked)
     one.send_signal(signal.SIGINT)
-    _, errors = one.communicate(timeout=5)
+    _, errors = one.communicate(timeout=120)
     assert (one.returncode, errors) == (130, "")
 
 
@@ -121,7 +122,7 @@ def in_terminal(arguments: list[str], environment: dict[str, str], enough: str) 
         os.execvpe(sys.executable, [sys.executable, "-m", "blueno.cli", *arguments], environment)
     shown = ""
     try:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 90
         while enough not in shown and time.monotonic() < end:
             try:
                 shown += os.read(terminal, 4096).decode(errors="replace")
@@ -168,11 +169,17 @@ def test_colours_that_are_cut_in_two() -> None:
 
 
 def test_the_plug_in_of_kubectl(environment: dict[str, str], tmp_path: Path) -> None:
-    import tomllib
 
     top = Path(__file__).resolve().parents[3]
     scripts = tomllib.loads((top / "pyproject.toml").read_text())["project"]["scripts"]
     assert scripts == {"blueno": "blueno.cli.__main__:main", "kubectl-blueno": "blueno.cli.__main__:main"}
+
+
+def test_type_checkers_are_told_that_the_package_has_types() -> None:
+    top = Path(__file__).resolve().parents[3]
+    data = tomllib.loads((top / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["blueno"]
+    assert "py.typed" in data
+    assert (top / "blueno" / "py.typed").is_file()
 
 
 def test_without_its_packages_it_says_which(environment: dict[str, str], tmp_path: Path) -> None:

@@ -124,6 +124,8 @@ def test_describe(blueno: Blueno, api: RunsApi) -> None:
 
 def test_logs(blueno: Blueno, api: RunsApi) -> None:
     api.add(whole(state="succeeded"))
+    silent = blueno("run", "logs", "digits")
+    assert (silent.stdout, silent.stderr) == ("", "default/digits has written nothing (yet)\n")
     api.text = {(1, "p"): b"first\n", (2, "p"): b"second, no end \x1b[2J"}
     assert blueno("run", "logs", "digits").stdout == "second, no end \x1b[2J"  # as it was: this is no terminal
     assert blueno("run", "logs", "digits", "--attempt", "1", "-f").stdout == "first\n"
@@ -190,12 +192,37 @@ def test_wrong_arguments(blueno: Blueno, api: RunsApi, arguments: tuple[str, ...
     assert api.asked == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "ls", "-o", "xml"), "Invalid value for '-o' / '--output': 'xml' is not one of 'table', 'json',"),
+        (("token", "rm", "abc"), "Invalid value for 'ID': it is no whole number"),
+        (("sample", "ls", "a", "--limit", "0"), "Invalid value for '--limit': it must be greater than or equal to 1"),
+        (("login", "--days", "x"), "Invalid value for '--days': it is no whole number"),
+    ],
+)
+def test_wrong_values_are_told_in_our_words(blueno: Blueno, arguments: tuple[str, ...], said: str) -> None:
+    done = blueno(*arguments)
+    assert (done.exit_code, f"Error: {said}" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_field_that_was_an_argument_is_called_as_such(blueno: Blueno, api: RunsApi) -> None:
+    async def refuse(_request: web.Request) -> web.StreamResponse:
+        errors = [{"field": "body.email", "message": "must be an email address"}]
+        return problem(422, "invalid", "body.email: must be an email address", errors=errors)
+
+    api.misbehave = [refuse]
+    done = blueno("user", "add", "ada")
+    assert (done.exit_code, done.stderr) == (2, "blueno: email: must be an email address\n")
+
+
 def test_a_file_that_cannot_be_submitted(blueno: Blueno, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(RUN.replace('"0.01"', "0.01"))
     done = blueno("run", "submit", "run.yaml")
     assert done.exit_code == 2
     assert done.stderr == 'blueno: spec.parameters.lr: must be a text: write "0.01" in quotation marks\n'
-    assert blueno("run", "submit", "nothing.yaml").exit_code == 1
+    done = blueno("run", "submit", "nothing.yaml")
+    assert (done.exit_code, done.stderr) == (2, "blueno: nothing.yaml: cannot be read: No such file or directory\n")
 
 
 def test_nobody_is_logged_in(blueno: Blueno, monkeypatch: pytest.MonkeyPatch) -> None:

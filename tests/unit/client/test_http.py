@@ -83,7 +83,7 @@ def test_a_change_is_never_sent_twice(api: RunsApi, client: Client) -> None:
 
 def test_the_servers_pause_is_kept_within_reason(api: RunsApi, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(http.time, "sleep", slept.append)
+    monkeypatch.setattr(time, "sleep", slept.append)
     api.add(whole())
     busy = '{"detail": "busy"}'
     kind = "application/problem+json"
@@ -188,37 +188,38 @@ def test_a_body_that_drips(api: RunsApi, client: Client) -> None:
     async def drip(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Type": "application/json"})
         await answer.prepare(request)
-        for _ in range(100):
+        while True:
             await answer.write(b" ")
             await asyncio.sleep(0.05)
-        return answer
 
     api.misbehave = [drip]
-    client._http = Http(api.url, TOKEN, Limits(connect=1, wait=1, whole=0.3, pause=0))
-    began = time.monotonic()
+    client._http = Http(api.url, TOKEN, Limits(connect=30, wait=30, whole=0.3, pause=0))
     with pytest.raises(Unavailable, match="no whole answer in time"):
         client.runs.cancel("digits")
-    assert time.monotonic() - began < 2
 
 
 def test_a_server_that_says_nothing(client: Client) -> None:
-    with raw_server(lambda one: time.sleep(0.6)) as url:
-        client._http = Http(url, TOKEN, Limits(connect=1, wait=0.2, whole=5, pause=0))
+    enough = threading.Event()
+    with raw_server(lambda one: enough.wait(60)) as url:
+        client._http = Http(url, TOKEN, Limits(connect=30, wait=0.2, whole=60, pause=0))
         with pytest.raises(Unavailable, match=r"nothing came for 0\.2 s"):
             client.runs.cancel("digits")
+        enough.set()
 
 
 def test_headers_that_drip(client: Client) -> None:
+    enough = threading.Event()
+
     def drip(one: socket.socket) -> None:
         one.sendall(b"HTTP/1.1 200 OK\r\n")
-        for _ in range(40):
+        while not enough.wait(0.05):
             one.sendall(b"X: y\r\n")
-            time.sleep(0.05)
 
     with raw_server(drip) as url:
-        client._http = Http(url, TOKEN, Limits(connect=1, wait=1, whole=0.3, pause=0))
+        client._http = Http(url, TOKEN, Limits(connect=30, wait=30, whole=0.3, pause=0))
         with pytest.raises(Unavailable, match="no whole answer in time"):
             client.runs.cancel("digits")
+        enough.set()
 
 
 @pytest.mark.parametrize("reply", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
@@ -232,10 +233,9 @@ def test_what_speaks_no_http(client: Client, reply: bytes) -> None:
 def test_nobody_listens(client: Client) -> None:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{one.getsockname()[1]}"
-    client._http = Http(url, TOKEN, LIMITS)
-    with pytest.raises(Unavailable, match="is the address right"):
-        client.runs.cancel("digits")
+        client._http = Http(f"http://127.0.0.1:{one.getsockname()[1]}", TOKEN, LIMITS)
+        with pytest.raises(Unavailable, match="is the address right"):  # bound all the while: nobody else can listen
+            client.runs.cancel("digits")
 
 
 def test_a_certificate_of_nobody_known(client: Client, tmp_path: Any) -> None:
@@ -266,7 +266,7 @@ def test_within_hands_over_what_happens() -> None:
 
 
 @contextmanager
-def raw_server(speak: Callable[[socket.socket], None], context: Any = None) -> Iterator[str]:
+def raw_server(speak: Callable[[socket.socket], object], context: Any = None) -> Iterator[str]:
     """Accepts connections, reads a request, and does as `speak` says."""
     server = socket.create_server(("127.0.0.1", 0))
     server.settimeout(0.05)
@@ -279,7 +279,7 @@ def raw_server(speak: Callable[[socket.socket], None], context: Any = None) -> I
             except TimeoutError:
                 continue
             try:
-                one.settimeout(2)
+                one.settimeout(60)
                 if context is not None:
                     one = context.wrap_socket(one, server_side=True)
                 one.recv(65536)
@@ -295,5 +295,5 @@ def raw_server(speak: Callable[[socket.socket], None], context: Any = None) -> I
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
     finally:
         over.set()
-        thread.join(5)
+        thread.join(60)
         server.close()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from blueno.client import Client, OutputEntry, outputs
+from blueno.client import Client, OutputEntry, transfer
 from blueno.errors import BluenoError, Conflict, InvalidSpec, NotFound, Unavailable
 from tests.fakes.runs_api import TOKEN, RunsApi, problem
 
@@ -65,7 +65,7 @@ def sends(data: bytes, *, cut: int | None = None, etag: str = ETAG, whole: bool 
 
 @pytest.fixture
 def client(api: RunsApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    monkeypatch.setattr(outputs, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(transfer, "LONGEST_PAUSE", 0.01)
     with Client(api.url, TOKEN) as opened:
         yield opened
 
@@ -115,7 +115,7 @@ def test_a_server_that_starts_is_waited_for(client: Client, api: RunsApi) -> Non
 
 
 def test_but_not_for_ever(client: Client, api: RunsApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outputs, "WAKE", 0.2)
+    monkeypatch.setattr(transfer, "WAKE", 0.2)
     api.misbehave += [refuses(503, "data_server_starting", "is starting", "1")] * 1000
     with pytest.raises(Unavailable, match="is starting"):
         list(client.runs.outputs("digits"))
@@ -164,7 +164,7 @@ def test_what_breaks_off_is_gone_on_with(client: Client, api: RunsApi, tmp_path:
 def test_a_later_call_goes_on_too(
     client: Client, api: RunsApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outputs, "BREAKS", 1)
+    monkeypatch.setattr(transfer, "BREAKS", 1)
     api.misbehave += [IS_FILE, sends(DATA, cut=100_000), sends(DATA, cut=0)]
     with pytest.raises(Unavailable, match="what has come is kept"):
         client.runs.download("digits", "model.npz", tmp_path)
@@ -219,6 +219,6 @@ def test_a_link_in_place_of_the_part_is_not_followed(client: Client, api: RunsAp
     [("model.npz", "model.npz"), (r"a\x0ab", "a_x0ab"), (".bashrc", "bashrc"), ("...", "output"), ("c:x", "c_x")],
 )
 def test_local_names(text: str, name: str) -> None:
-    assert outputs.local_name(text) == name
-    assert len(outputs.local_name("ü" * 300 + ".npz").encode()) <= 200
-    assert outputs.local_name("ü" * 300 + ".npz").endswith(".npz")
+    assert transfer.local_name(text) == name
+    assert len(transfer.local_name("ü" * 300 + ".npz").encode()) <= 200
+    assert transfer.local_name("ü" * 300 + ".npz").endswith(".npz")

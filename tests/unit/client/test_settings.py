@@ -19,7 +19,8 @@ HERE = "https://blueno.example.org"
 def test_arguments_go_before_the_environment_before_the_file(home: Path) -> None:
     env = {"HOME": str(home)}
     settings.save(Settings("https://file.example.org", TOKEN, 3), env)
-    assert settings.resolve(None, None, env) == Settings("https://file.example.org", TOKEN, 3)
+    saved = Settings("https://file.example.org", TOKEN, 3, context="file.example.org")
+    assert settings.resolve(None, None, env) == saved
     env |= {"BLUENO_SERVER": HERE, "BLUENO_TOKEN": "blueno_env"}
     assert settings.resolve(None, None, env) == Settings(HERE, "blueno_env")
     given = settings.resolve("https://given.example.org/", "blueno_given", env)
@@ -113,7 +114,9 @@ def test_no_secret_in_what_is_printed() -> None:
 def test_saved_as_json_that_others_can_read(home: Path) -> None:
     file = settings.save(Settings(HERE, TOKEN, 7), {"XDG_CONFIG_HOME": str(home / "x"), "HOME": "/nowhere"})
     assert file == home / "x/blueno/config.json"
-    assert json.loads(file.read_text()) == {"server": HERE, "token": TOKEN, "tokenId": 7}
+    context = {"server": HERE, "token": TOKEN, "tokenId": 7}
+    whole = {"current": "blueno.example.org", "previous": None, "contexts": {"blueno.example.org": context}}
+    assert json.loads(file.read_text()) == whole
 
 
 def test_a_home_that_cannot_be_written(home: Path) -> None:

@@ -73,7 +73,7 @@ async def test_a_released_lease_is_taken_at_once(api: ApiServer, cluster: Cluste
     await second.release()  # not its to release
     assert holder(api) == "a"
     await first.release()
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 30)
     assert holder(api) == "b"
 
 
@@ -94,7 +94,7 @@ async def test_hold_ends_when_another_holds(api: ApiServer, cluster: Cluster, cl
     await asyncio.sleep(0.05)
     assert not holding.done()
     api.update("Lease", names.LEASE, {"spec": {"holderIdentity": "b"}}, SPACE)
-    await asyncio.wait_for(holding, 5)
+    await asyncio.wait_for(holding, 30)
 
 
 async def test_hold_outlives_an_unreachable_api_server(api: ApiServer, cluster: Cluster, clock: Clock) -> None:

@@ -178,7 +178,7 @@ def test_who_waits_is_woken_by_a_change_and_by_the_end() -> None:
     while not taken:
         pass
     changes.stop()
-    worker.join(10)
+    worker.join(60)
     assert not worker.is_alive()
     assert [entry.uid for entry in taken[0]] == [UID]
     put(changes, "late")

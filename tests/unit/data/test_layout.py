@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blueno.data.badsample import BadSampleCode
-from blueno.data.layout import place, wrapping_folder
+from blueno.data.layout import may_be_dicom, named_in, place, series_name, slices_by_folder, wrapping_folder
 from blueno.errors import InvalidSpec
 
 CLASSES = ["cat/1.png", "cat/2.PNG", "dog/deep/3.jpg"]
@@ -138,3 +138,44 @@ def test_tabs_by_the_ending() -> None:
     assert found(["l.tsv", "x.png"], "csv", "path\tlabel\nx.png\tcat\n", labelsFile="l.tsv") == [
         ("x.png", "train", "cat")
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("IM0001", True), ("a/b/1.2.840.113", True), ("a/IM.1", True), ("a.dcm", False), ("a/README.md", False),
+     ("DICOMDIR", False), (".hidden", False), ("__MACOSX/IM1", False), ("a.b/IM1", True)],
+)  # fmt: skip
+def test_scanners_write_files_without_an_ending(name: str, expected: bool) -> None:
+    assert may_be_dicom(name) is expected
+
+
+def test_slices_of_a_folder_are_found_by_ending_or_because_somebody_looked() -> None:
+    paths = ["b/2.dcm", "b/1.DCM", "a/IM1", "a/IM2", "a/IM3.txt", "c/alone.dcm", "top1.ima", "top2.dicom", "b/.3.dcm"]
+    assert slices_by_folder(paths, {"a/IM1", "a/IM2"}) == {
+        "": ["top1.ima", "top2.dicom"],
+        "a": ["a/IM1", "a/IM2"],
+        "b": ["b/1.DCM", "b/2.dcm"],
+    }
+    assert "a" not in slices_by_folder(paths)
+
+
+def test_a_series_is_called_like_its_folder_unless_others_lie_there() -> None:
+    assert series_name("p/ct", "0123456789ab", is_alone=True) == "p/ct"
+    assert series_name("p/ct", "0123456789ab", is_alone=False) == "p/ct/series-01234567"
+    assert series_name("", "0123456789ab", is_alone=True) == "series-01234567"
+
+
+def test_samples_without_an_ending_are_placed_as_all_others() -> None:
+    paths = ["top/lesion/p1", "top/normal/IM7", "top/normal/notes"]
+    also = {"top/lesion/p1", "top/normal/IM7"}
+    assert wrapping_folder(paths, {"type": "classFolders"}, also) == "top/"
+    assert wrapping_folder(paths, {"type": "classFolders"}) == "", "no sample, no folder around it"
+    placement = place([path.removeprefix("top/") for path in paths], {}, also={"lesion/p1", "normal/IM7"})
+    assert [(one.key, one.label) for one in placement.samples] == [("lesion/p1", "lesion"), ("normal/IM7", "normal")]
+    assert (placement.type, placement.ignored) == ("classFolders", 1)
+
+
+def test_what_a_labels_file_may_mean() -> None:
+    text = "path,label\na/1.dcm,x\nb.nii.gz,y\n"
+    assert named_in("labels.csv", text, {}) == {"a/1.dcm", "b.nii.gz"}
+    assert named_in("t/labels.csv", text, {}) == {"a/1.dcm", "b.nii.gz", "t/a/1.dcm", "t/b.nii.gz"}

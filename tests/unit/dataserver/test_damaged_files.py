@@ -121,7 +121,7 @@ async def test_pipes_and_devices_do_not_hang_it(own: Place) -> None:
     dense.unlink()
     os.mkfifo(dense)
     os.mkfifo(own.root / "works" / "00ff.json")
-    async with asyncio.timeout(10), serving(own) as served:
+    async with asyncio.timeout(60), serving(own) as served:
         assert len((await served.get("/v1/versions")).json()["versions"]) == 1
         (await served.get(path_of(own) + "/samples/0/image")).problem(409, "version_damaged")
 

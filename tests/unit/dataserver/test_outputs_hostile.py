@@ -75,7 +75,7 @@ async def test_pipes_and_sockets(outputs: Served, run: Path, monkeypatch: pytest
         found = {e["name"]: e["kind"] for e in (await outputs.get(at("list"))).json()["items"]}
         assert (found["pipe"], found["socket"]) == ("other", "other")
         for name in ("pipe", "socket"):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 (await outputs.get(at("file", name))).problem(409, "not_a_file")
         assert set(unpack((await outputs.get(at("tar"))).body)) >= {f"{RUN}/model.npz", "LEFT-OUT.txt"}
     (await outputs.get(at("file", "checkpoints"))).problem(409, "not_a_file")

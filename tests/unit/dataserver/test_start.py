@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from blueno.dataserver.config import OutputsConfig, ServerConfig
 from blueno.errors import InvalidSpec
 from tests.fakes.data_server import PUBLIC
 from tests.fakes.preparation import TOP, Place, environment
+from tests.ports import free_port
 
 GOOD = {
     names.ENV_ROOT: "ns/set",
@@ -67,7 +66,7 @@ def test_a_claim_of_outputs_in_place_of_a_data_set() -> None:
 
 def test_the_process_says_what_is_missing() -> None:
     command = [sys.executable, "-m", "blueno.dataserver"]
-    done = subprocess.run(command, cwd=TOP, env=environment(), capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, cwd=TOP, env=environment(), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
     assert names.ENV_ROOT in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
@@ -80,6 +79,7 @@ from blueno.dataserver.__main__ import serve
 from blueno.dataserver.__main__ import settings
 from blueno.dataserver.config import OutputsConfig, ServerConfig
 import json
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 mount, root, keys, port = sys.argv[1:]
 asyncio.run(serve(ServerConfig(Path(mount), Path(root), "uid-1", json.loads(keys)), int(port)))
 heavy = {"pyarrow", "PIL", "kubernetes", "psycopg2", "kopf", "tensorflow_datasets"} & sys.modules.keys()
@@ -89,24 +89,19 @@ print("loaded:", sorted(heavy))
 
 def test_a_real_process_serves_and_ends_when_asked(digits: Place) -> None:
     """Neither pyarrow nor Pillow is loaded before something needs it: a woken server answers soon."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()  # 0 would be another one for IPv6 than for IPv4
     arguments = [str(digits.volume), str(digits.root), json.dumps(PUBLIC), str(port)]
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE, *arguments], cwd=TOP, env=environment(), stdout=subprocess.PIPE, text=True
     )
     try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-                    assert answer.read() == b"ok"
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        assert process.stdout is not None
+        while "serving" not in (line := process.stdout.readline()):
+            assert line, "it has ended"
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=60) as answer:
+            assert answer.read() == b"ok"
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 0

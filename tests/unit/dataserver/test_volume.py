@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,7 @@ import pytest
 
 from blueno.dataserver import files
 from blueno.dataserver.listen import Limits
+from blueno.dataserver.workers import Workers
 from tests.fakes.data_server import serving
 from tests.fakes.preparation import Place, archive_work
 from tests.fakes.sources import class_folders, tar
@@ -89,14 +91,37 @@ class Hang:
         self.go.wait(30)
 
 
+class Waiting:
+    """How many requests wait for what a worker does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.number, run = 0, Workers.run
+
+        async def counted(workers: Workers, function: Any, seconds: float) -> Any:
+            self.number += 1
+            try:
+                return await run(workers, function, seconds)
+            finally:
+                self.number -= 1
+
+        monkeypatch.setattr(Workers, "run", counted)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not true():  # noqa: ASYNC110  # what is waited for has no event
+            await asyncio.sleep(0.01)
+
+
 async def test_a_volume_that_hangs_hangs_nothing_else(own: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = Limits(seconds=0.5, probe_seconds=0.3, threads=2, waiting=3)
     path = path_of(own)
     async with serving(own, limits) as served:
         hang = Hang(monkeypatch)
         try:
-            asked = [asyncio.create_task(served.get(path + "/samples/1/image")) for _ in range(12)]
-            await asyncio.sleep(0.1)
+            asked = [asyncio.create_task(served.get(path + "/samples/1/image")) for _ in range(2)]
+            await until(lambda: hang.reads == 2)
+            asked += [asyncio.create_task(served.get(path + "/samples/1/image")) for _ in range(10)]
             assert (await served.get("/healthz")).body == b"ok"
             assert "not answer" in (await served.get("/readyz")).problem(503, "volume_unavailable")
             (await served.get("/readyz")).problem(503, "volume_unavailable")
@@ -109,9 +134,10 @@ async def test_a_volume_that_hangs_hangs_nothing_else(own: Place, monkeypatch: p
             assert codes.count("too_slow") == 5, "two at work, three behind them"
         finally:
             hang.go.set()
-        await asyncio.sleep(0.2)
-        assert (await served.get("/readyz")).status == 200
-        assert (await served.get(path + "/samples/1/image")).status == 200
+        for again in ("/readyz", path + "/samples/1/image"):
+            async with asyncio.timeout(30):
+                while (await served.get(again)).status != 200:  # noqa: ASYNC110  # it tells nobody
+                    await asyncio.sleep(0.05)
 
 
 async def test_nobody_works_for_a_caller_who_has_gone(own: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,14 +145,14 @@ async def test_nobody_works_for_a_caller_who_has_gone(own: Place, monkeypatch: p
     async with serving(own, limits) as served:
         path = path_of(own)
         await served.get(path + "/samples/0/image")
-        hang = Hang(monkeypatch)
+        hang, waiting = Hang(monkeypatch), Waiting(monkeypatch)
         try:
             asked = [asyncio.create_task(served.get(f"{path}/samples/{n}/image")) for n in range(6)]
-            await asyncio.sleep(0.2)
+            await until(lambda: (waiting.number, hang.reads) == (6, 1))
             for task in asked:
                 task.cancel()
             await asyncio.gather(*asked, return_exceptions=True)
-            await asyncio.sleep(0.2)
+            await until(lambda: waiting.number == 0)
             assert hang.reads == 1
         finally:
             hang.go.set()

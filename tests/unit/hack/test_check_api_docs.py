@@ -32,5 +32,5 @@ def test_fields_tell_type_default_and_need() -> None:
     assert "| `spec.prepare.maxBadSamples` | number 0 – 1000000000 | `100` |" in page
     assert "| `spec.suspend` | boolean | `false` |" in page
     assert r"| `spec.reclaimPolicy` | `Retain` \| `Delete` | `Retain` |" in page
-    assert "| `spec.source` | source names exactly one of: tfds, archive, claim |" in page
+    assert "| `spec.source` | source names exactly one of: tfds, archive, claim, upload |" in page
     assert "| `SourceNotFound` | stalled |" in page

@@ -163,8 +163,9 @@ SERVERS: dict[str, tuple[Callable[[socket.socket, threading.Event], None], str]]
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_server_cannot_hold_a_preparation(place: Place, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """It fails with a code though an answer never ends; real patience is a minute, here it is short."""
-    monkeypatch.setattr(patience, "PATIENCE", 0.4)
     answer, code = SERVERS[name]
+    if code == "SourceUnavailable":  # the others have an end that is waited for, however busy the machine is
+        monkeypatch.setattr(patience, "PATIENCE", 0.4)
     with answering(answer) as port:
         outcome = place.prepare(archive_work(f"http://127.0.0.1:{port}/a.tar"), retry_seconds=0.3)
     assert outcome.code == code, outcome

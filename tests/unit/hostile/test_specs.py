@@ -17,19 +17,22 @@ from blueno.resources.conditions import rfc3339
 from blueno.resources.dataset import Dataset
 from blueno.resources.row import identity
 from blueno.resources.run_parts import MAX_NODES
-from blueno.resources.spec_types import DATASET, TRAINING_RUN, is_deep
+from blueno.resources.sample import Sample
+from blueno.resources.spec_types import DATASET, SAMPLE, TRAINING_RUN, is_deep
 from blueno.resources.training_run import TrainingRun
 from controllers.cache import Cache
 from controllers.dataset.kind import DatasetKind
 from controllers.heard import NOTHING
 from controllers.holds import Holds
+from controllers.sample.kind import SampleKind
+from controllers.sample.roster import Roster
 from controllers.training_run.kind import TrainingRunKind
 from tests.fakes.preparation import TOP, environment
 from tests.hostile.specs import NASTY, nested, schema, specs, twisted
 from tests.make import NOW, a_world
 
-PARSE: Mapping[str, Any] = {"dataset": Dataset.parse, "trainingrun": TrainingRun.parse}
-TREES: Mapping[str, Any] = {"dataset": DATASET, "trainingrun": TRAINING_RUN}
+PARSE: Mapping[str, Any] = {"dataset": Dataset.parse, "trainingrun": TrainingRun.parse, "sample": Sample.parse}
+TREES: Mapping[str, Any] = {"dataset": DATASET, "trainingrun": TRAINING_RUN, "sample": SAMPLE}
 META = {"name": "a", "namespace": "b", "uid": "0a1b2c3d-1111-4222-8333-444455556666", "generation": 1,
         "resourceVersion": "1", "creationTimestamp": rfc3339(NOW)}  # fmt: skip
 
@@ -46,7 +49,12 @@ def planned(kind: str, spec: Any) -> str:
         field = "value"
     cache = Cache()
     # Never raises: else the engine would try for ever.
-    engine = DatasetKind(a_world(), cache, Holds()) if kind == "dataset" else TrainingRunKind(a_world(), cache)
+    engines = {
+        "dataset": lambda: DatasetKind(a_world(), cache, Holds()),
+        "trainingrun": lambda: TrainingRunKind(a_world(), cache),
+        "sample": lambda: SampleKind(a_world(), cache, Roster(cache)),
+    }
+    engine: Any = engines[kind]()
     step, status = engine.plan(body, NOTHING, NOW)
     assert (step.reason == "InvalidSpec") >= (field != "value")
     json.dumps(status)
@@ -98,7 +106,7 @@ def compare(node: Mapping[str, Any], tree: Any, path: str) -> None:
         compare(node["additionalProperties"], tree["*"], f"{path}.*")
     else:
         words = {"string": "text", "integer": "int", "boolean": "bool", "object": "object"}
-        assert tree == words[node["type"]], path
+        assert tree == words.get(node.get("type", ""), "any"), path
 
 
 def test_depth_is_measured_without_going_deep() -> None:

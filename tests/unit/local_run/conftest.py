@@ -45,7 +45,7 @@ class Bench:
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """The same, to its end."""
         one = self.start(*arguments, **more)
-        out, errors = one.communicate(timeout=30)
+        out, errors = one.communicate(timeout=120)
         return subprocess.CompletedProcess(one.args, one.returncode, out, errors)
 
 

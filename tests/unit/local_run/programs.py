@@ -33,7 +33,7 @@ COUNTS = """
             save()
         print("step", step, flush=True)
         if str(step) == os.environ.get("WAIT_AT"):
-            time.sleep(60)
+            time.sleep(600)
 """
 
 
@@ -51,7 +51,7 @@ def is_there(pid: int) -> bool:
         return False
 
 
-def until(what: Callable[[], Any], seconds: float = 20) -> None:
+def until(what: Callable[[], Any], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not happen in time"

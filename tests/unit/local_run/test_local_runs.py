@@ -162,7 +162,7 @@ def test_a_reader_that_leaves_is_the_programs_affair(bench: Bench) -> None:
     assert one.stdout is not None
     one.stdout.readline()
     one.stdout.close()
-    assert one.wait(20) == 141
+    assert one.wait(120) == 141
 
 
 def test_damaged_memory_of_attempts(bench: Bench) -> None:

@@ -8,13 +8,14 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import blueno
 from blueno.resources.outcome import Outcome
 from blueno.resources.work import Work
+from tests.fakes.people import People
 from tests.fakes.preparation import Place, archive_work
 from tests.fakes.source_server import Served, SourceServer, source_server
 from tests.fakes.sources import class_folders, tar
@@ -118,6 +119,24 @@ def bench(pack: dict[str, int]) -> Iterator[Bench]:
             assert outcome is not None
             found.append(without_time(place, outcome))
         yield Bench(top, forks, server, works[0], works[1], found[0], earlier, found[1])
+
+
+@contextmanager
+def upload_bench(pack: dict[str, int]) -> Iterator[Bench]:
+    """The same for samples that people have added: `earlier` holds the first seal, and what was added since."""
+    with in_memory() as top, zygote() as forks, source_server() as server:
+        opening = Work({"upload": {}}, {"type": "auto"}, pack)
+        first, second = replace(opening, requested_at="t1"), replace(opening, requested_at="t2")
+        earlier = place_at(top / "earlier")
+        assert forks.run(earlier, opening).code == 0
+        people = People(earlier.root)
+        people.add(EARLIER)
+        assert forks.run(earlier, first).code == 0
+        people.add({key: data for key, data in FILES.items() if key not in EARLIER})
+        reference = copied(earlier, top / "reference")
+        outcome = forks.run(reference, second).outcome
+        assert outcome is not None
+        yield Bench(top, forks, server, second, first, {}, earlier, without_time(reference, outcome))
 
 
 def traced(

@@ -111,6 +111,7 @@ def test_a_header_that_drips_is_given_up(server: SourceServer, place: Place, mon
     failed = place.failed(verified(server), "SourceUnavailable", retry_seconds=0.1)
     assert "no answer within" in failed.message
     assert nothing_is_published(place)
+    monkeypatch.setattr(patience, "PATIENCE", 60.0)
     server.paths["/a.tar"] = Served(DATA)
     assert place.sealed(verified(server), attempt=2).samples == 240
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from blueno.prep import fetch
 from blueno.resources.work import Work
 from tests.fakes.preparation import Place, archive_work
 from tests.fakes.source_server import Served, SourceServer, source_server
@@ -110,11 +112,16 @@ def test_a_source_that_is_down_is_waited_for_and_said_so(
     assert "HTTP 503; next try in" in said[0][1]
 
 
-def test_a_source_that_stays_down_is_unavailable_not_gone(server: SourceServer, place: Place) -> None:
+def test_a_source_that_stays_down_is_unavailable_not_gone(
+    server: SourceServer, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(fetch, "time", SimpleNamespace(monotonic=lambda: sum(pauses), sleep=pauses.append))
     server.paths["/a.tar"] = Served(status=[503] * 1000)
-    outcome = place.failed(verified(server), "SourceUnavailable", retry_seconds=0.3)
+    outcome = place.failed(verified(server), "SourceUnavailable", retry_seconds=900, retry_step=60)
     assert not outcome.permanent
-    assert len(server.requests) > 1
+    assert len(server.requests) == len(pauses) + 1 > 2
+    assert sum(pauses) <= 900
 
 
 def test_what_is_not_allowed_is_not_asked(server: SourceServer, place: Place) -> None:

@@ -16,9 +16,9 @@ from tests.fakes.preparation import Place
 from tests.faults.strace import CHANGING, OPENING, Fault, attach, needs_strace, spread
 from tests.faults.volume import torn
 from tests.faults.zygote import Ended
-from tests.unit.prep.points import FEW_CALLS, MANY_CALLS, Bench, bench, census, struck
+from tests.unit.prep.points import FEW_CALLS, MANY_CALLS, Bench, bench, census, struck, upload_bench
 
-POINTS, POINTS_AGAIN, POINTS_ERASING = 25, 8, 5
+POINTS, POINTS_AGAIN, POINTS_ADDED, POINTS_ERASING = 25, 8, 8, 5
 pytestmark = needs_strace
 
 
@@ -31,6 +31,12 @@ def few() -> Iterator[Bench]:
 @pytest.fixture(scope="module")
 def many() -> Iterator[Bench]:
     with bench(MANY_CALLS) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def added() -> Iterator[Bench]:
+    with upload_bench(FEW_CALLS) as made:
         yield made
 
 
@@ -71,6 +77,17 @@ def test_a_preparation_that_is_killed_seals_the_same_afterwards(few: Bench, numb
 def test_a_second_version_that_is_killed_seals_the_same_afterwards(few: Bench, number: int) -> None:
     """Its shards are hard links to those of the first, which nothing may touch."""
     kill_and_go_on(few, spread(census(few, again=True), POINTS_AGAIN)[number], ["next"], again=True)
+
+
+@pytest.mark.parametrize("number", range(POINTS_ADDED))
+def test_a_seal_of_added_samples_that_is_killed_seals_the_same_afterwards(added: Bench, number: int) -> None:
+    """And loses nothing of what was added, which nobody could make again."""
+    kill_and_go_on(added, spread(census(added, again=True), POINTS_ADDED)[number], ["next"], again=True)
+
+
+@pytest.mark.parametrize("number", range(POINTS_ERASING))
+def test_an_erasure_of_added_samples_that_is_killed_ends_afterwards(added: Bench, number: int) -> None:
+    kill_and_erase(added, spread(census(added, erase=True), POINTS_ERASING)[number])
 
 
 @pytest.mark.parametrize("number", range(POINTS_ERASING))

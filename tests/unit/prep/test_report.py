@@ -6,7 +6,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from blueno.prep import __main__ as main
 from blueno.prep.progress import Progressing, Reporter
 from blueno.resources.outcome import PERMANENT_EXIT_CODE, Outcome, Progress
+from tests.fakes.full_volume import until
 from tests.fakes.preparation import TOP, Place, archive_work, environment
 from tests.fakes.source_server import SourceServer, source_server
 from tests.fakes.sources import class_folders, tar
@@ -33,9 +33,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def wait_for(server: SourceServer, count: int) -> None:
-    deadline = time.monotonic() + 5
-    while len(server.bodies) < count and time.monotonic() < deadline:
-        time.sleep(0.005)
+    until(lambda: len(server.bodies) >= count)
 
 
 def test_reports_carry_the_token_and_can_be_parsed(server: SourceServer, place: Place) -> None:

@@ -38,7 +38,7 @@ def test_two_that_do_not_fit_together_go_one_after_the_other(
 
     def held(self: Packer, name: str, batch: list[Any]) -> Any:
         if self.context.config.dataset_uid == "uid-1":
-            gate.wait(PATIENCE)
+            gate.wait(5 * PATIENCE)
         return pack(self, name, batch)
 
     monkeypatch.setattr(Packer, "_pack_files", held)

@@ -53,7 +53,7 @@ class Liar:
     async def start(self) -> web.AppRunner:
         app = web.Application()
         app.router.add_get("/{tail:.*}", self._answer)
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         self.server = DataServer(self._session, f"http://127.0.0.1:{runner.addresses[0][1]}", "uid-1", self._key)
@@ -87,7 +87,7 @@ async def test_a_real_data_server(session: aiohttp.ClientSession, key: Path, tmp
     outcome = place.sealed(archive_work(place.put("in.tar", tar(class_folders(5), ""))))
     async with serving(place) as served:
         server = DataServer(session, served.url, "uid-1", key)
-        await server.ready(5)
+        await server.ready(60)
         (version,) = await server.versions()
         assert (version.digest, version.sequence, version.samples) == (outcome.digest, 1, 10)
         assert version.sealed_at.tzinfo is not None
@@ -222,7 +222,7 @@ async def test_silence_in_the_middle_has_an_end(liar: Liar, tmp_path: Path, monk
         response.content_length = 100
         await response.prepare(request)
         await response.write(b"x")
-        await asyncio.sleep(10)
+        await asyncio.sleep(60)
         return response
 
     liar.handler = silent

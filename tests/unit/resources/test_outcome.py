@@ -33,6 +33,25 @@ def test_a_failed_outcome_comes_through(message: str, code: str, permanent: bool
     assert Outcome.from_json(outcome.to_json()) == outcome
 
 
+def test_an_open_outcome_comes_through() -> None:
+    outcome = Outcome(sealed=False, opened=True, writable=True, capacity_bytes=10, free_bytes=5)
+    assert Outcome.from_json(outcome.to_json()) == outcome
+    assert outcome.done
+
+
+@given(st.integers(0, 300), st.text(min_size=1, max_size=128), bad, st.text(max_size=9000))
+def test_many_splits_with_long_names_are_cut_never_the_json(count: int, name: str, first: Any, owner: str) -> None:
+    """Splits, keys and owners are named by anybody; what kubelet cuts off would be a seal that nobody hears of."""
+    splits = tuple((f"{number}{name}"[:128], number) for number in range(count))
+    for outcome in (sealed_outcome(splits=splits, bad_first=first), failed_outcome(owner=owner, bad_first=first)):
+        text = outcome.to_json()
+        assert len(text.encode()) <= MESSAGE_LIMIT
+        said = Outcome.from_json(text)
+        assert said is not None
+        assert (said.sealed, said.digest) == (outcome.sealed, outcome.digest)
+        assert said.splits == outcome.splits[: len(said.splits)]
+
+
 @given(st.text(min_size=1, max_size=20), st.integers(200, 6000))
 def test_a_long_message_is_cut_never_the_json(message: str, times: int) -> None:
     text = failed_outcome("NoSpace", message * times).to_json()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -109,8 +108,7 @@ def test_what_stands_around_a_block_stays() -> None:
     ["a", "password", "password=", '"', '\\"', "token\"'", "://", "://a@", "://a:", "-----BEGIN A-----", "eyJ", "eyJa.",
      "--a", "--password ", "bearer ", "authorization:", "token=\\\"a\\", "sk-", "hf_", " ", "-", "=", "api_"],
 )  # fmt: skip
+@pytest.mark.timeout(60)
 def test_hostile_text_takes_no_long_time(piece: str) -> None:
-    text = piece * (200_000 // len(piece))
-    began = time.process_time()
-    scrub(text)
-    assert time.process_time() - began < 2.0
+    """A fraction of a second; many minutes where a pattern goes through the rest of the text from each place in it."""
+    scrub(piece * (400_000 // len(piece)))

@@ -1,5 +1,6 @@
 // The web process's JSON, as types. Nothing here runs; endpoints.ts says which address answers with what.
 import type { RunSummary } from "./api-runs";
+import type { Working } from "./api-working";
 
 export type Role = "admin" | "editor" | "viewer";
 
@@ -101,6 +102,11 @@ export interface Version {
   depth: boolean;
 }
 
+/** The versions that the gallery shows, and what is in none of them. */
+export interface Versions extends Listing<Version> {
+  working: Working;
+}
+
 export interface HistoryEntry {
   at: string;
   condition: string;
@@ -156,9 +162,13 @@ export interface About {
   dtype: string;
   min: number | null;
   max: number | null;
-  percentiles?: Record<string, number>;
+  percentiles?: Record<string, number | null>;
   histogram: { edges: number[]; counts: number[] };
   window: { low: number; high: number };
+  /** Of NIfTI and DICOM: what they say of their pixels. */
+  imaging?: Record<string, unknown>;
+  /** Windows that people use for such pictures. */
+  presets?: { name: string; low: number; high: number }[];
 }
 
 export interface Listing<T> {

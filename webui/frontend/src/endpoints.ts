@@ -12,7 +12,7 @@ import type {
   Session,
   Token,
   User,
-  Version,
+  Versions,
 } from "./api";
 import { apiUrl, json, type Query, type RequestOptions, type Waiting } from "./client";
 
@@ -51,7 +51,7 @@ export const listDatasets = (query: Query, how: Fetching = {}): Promise<Listing<
   get("/datasets", query, how);
 export const getDataset = (of: Named, how: Fetching = {}): Promise<Dataset> =>
   get(at(of.namespace, of.name), undefined, how);
-export const listVersions = (of: Named, how: Fetching = {}): Promise<Listing<Version>> =>
+export const listVersions = (of: Named, how: Fetching = {}): Promise<Versions> =>
   get(`${at(of.namespace, of.name)}/versions`, undefined, how);
 export const listHistory = (of: Named, query: Query, how: Fetching = {}): Promise<Listing<HistoryEntry>> =>
   get(`${at(of.namespace, of.name)}/history`, query, how);

@@ -181,7 +181,7 @@ def test_progress_for_a_person(place: Place, environment: dict[str, str]) -> Non
     if pid == 0:
         command = [sys.executable, "-m", "blueno.cli", "dataset", "verify", str(place.root)]
         os.execvpe(sys.executable, command, environment | {"TERM": "xterm", "COLUMNS": "100"})
-    shown, end = "", time.monotonic() + 20
+    shown, end = "", time.monotonic() + 120
     while "intact: " not in shown and time.monotonic() < end:
         shown += os.read(terminal, 4096).decode(errors="replace")
     os.waitpid(pid, 0)

@@ -118,6 +118,17 @@ STORAGE_ROWS = [
         [f"apply Job {J2}"], "was replaced", again_in=0),
     Row("the claim that the version was sealed on", {"status": a_status("Sealed", volume={"claimUID": a_claim().uid})},
         {}, "Available", "ready"),
+    # volume_is_binding
+    Row("no pod is made before its claim is bound to the volume beside it", {},
+        {"storage": NFS, "volume": a_volume(claim_uid=""), "claim": a_claim(phase="Pending", created=before(20))},
+        "Provisioning", "reconciling", says="is being provisioned", again_in=CLAIM_PATIENCE - 20 + 1, config=ALLOWED),
+    Row("nor an attempt that looks for the version behind a claim that was made again",
+        {"status": a_status("Sealed", volume={"claimUID": "of-old"})},
+        {"storage": NFS, "volume": a_volume(claim_uid=""), "claim": a_claim(phase="Pending", created=before(61))},
+        "WaitingForVolume", "reconciling", says="kubectl describe pvc", config=ALLOWED),
+    Row("a claim of a class may wait for the first pod that wants it", {},
+        {"claim": a_claim(phase="Pending", created=before(1))}, "Pending", "reconciling", [f"apply Job {J1}"],
+        again_in=0),
     # server_is_not_ready: all of its situations are in test_managed.py
     Row("a managed server is made before the first volume on it", {},
         {"storage": MANAGED, "claim": None,

@@ -6,24 +6,31 @@ from dataclasses import replace
 
 import pytest
 
+from blueno.resources.work import Work
 from controllers.dataset.case import Case
 from controllers.dataset.decide import MAX_SILENT_ATTEMPTS, RULES, START_PATIENCE, decide
 from controllers.dataset.work import wanted_work
 from controllers.step import Step
 from tests.make import (
+    CLAIM,
     NOW,
+    OPENING,
     OTHER,
+    UPLOAD,
     a_claim,
     a_dataset,
+    a_job,
     a_pod,
     a_report,
     a_status,
     a_volume,
     a_world,
     an_ended_pod,
+    an_open_status,
     before,
     failed_outcome,
     observed,
+    open_outcome,
     sealed_outcome,
     stalled,
 )
@@ -43,6 +50,10 @@ from tests.unit.controllers.dataset.storage_rows import (
     job,
 )
 
+SEAL = Work(UPLOAD, OPENING.layout, requested_at="t1")
+UPLOADS = {"source": UPLOAD}
+OPEN = {**UPLOADS, "status": an_open_status()}
+LOST = [{"type": "Ready", "status": "False", "reason": "VolumeLost", "message": ""}]
 LIMIT = MAX_SILENT_ATTEMPTS
 
 
@@ -154,6 +165,38 @@ ROWS = [
         "PrepFailed", "stalled", [f"confirm Job {J1}"], "exit code 2"),
     Row("a Job whose pods are gone", {"status": RUNNING}, job(state="failed", pods=()), "PrepFailed", "stalled",
         [f"confirm Job {J1}"], "no exit code"),
+    # uploads_are_open
+    Row("an upload's first attempt opens its volume", UPLOADS, {}, "Pending", "reconciling",
+        [f"apply Job {a_job(1, OPENING).name}"], "attempt 1", 0),
+    Row("a volume that was opened is ready for samples", {**UPLOADS, "status": a_status(work=OPENING)},
+        job(1, OPENING, state="complete", said=open_outcome()), "AcceptingUploads", "ready", says="dataset seal mnist"),
+    Row("and stays so", OPEN, {}, "AcceptingUploads", "ready", says="samples can be added"),
+    Row("one that cannot be written says so", {**UPLOADS, "status": a_status(work=OPENING)},
+        job(1, OPENING, state="failed", said=failed_outcome("VolumePermissionDenied", "mounted read-only")),
+        "VolumePermissionDenied", "stalled", says="read-only"),
+    Row("a request is a seal", {**OPEN, "requested_at": "t1"}, {}, "Preparing", "reconciling",
+        [f"apply Job {a_job(2, SEAL).name}"], "attempt 2", 0),
+    Row("suspended, it is ready for samples all the same", {**OPEN, "suspend": True}, {}, "AcceptingUploads", "ready"),
+    Row("suspended, it does not seal", {**OPEN, "suspend": True, "requested_at": "t1"}, {}, "Suspended", ""),
+    Row("a request that has waited for the end of a work is looked at then",
+        {**UPLOADS, "requested_at": "t1", "status": a_status(work=OPENING)},
+        job(1, OPENING, state="complete", said=open_outcome()), "AcceptingUploads", "ready", again_in=0),
+    Row("a seal of nothing", {**UPLOADS, "status": a_status("", 2, SEAL, working={"accepts": True})},
+        job(2, SEAL, state="complete", said=open_outcome()), "AcceptingUploads", "ready", says="found none"),
+    Row("a seal of nothing keeps the version there is",
+        {**UPLOADS, "status": {**a_status("Sealed", 2, SEAL), "work": {"hash": SEAL.hash, "attempt": 2,
+                                                                     "outcome": "Open", "requestedAt": "t1"}}},
+        {}, "Available", "ready", says="nothing changed"),
+    Row("added samples are never lost silently", OPEN, {"claim": None}, "VolumeLost", "stalled",
+        says="which held the added samples"),
+    Row("a seal that was asked for before is no leave to forget them", {**OPEN, "requested_at": "t1"},
+        {"claim": None}, "VolumeLost", "stalled"),
+    Row("on request it begins without them",
+        {**UPLOADS, "status": an_open_status(conditions=LOST), "requested_at": "t2"}, {"claim": None}, "Provisioning",
+        "reconciling", [f"apply PersistentVolumeClaim {CLAIM}"], again_in=0),
+    Row("another claim of the same name is looked at by an attempt",
+        {**UPLOADS, "status": an_open_status(volume={"claimUID": "of-old"})}, {}, "Preparing", "reconciling",
+        [f"apply Job {a_job(2, OPENING).name}"], "was replaced", again_in=0),
     # job_is_suspended
     Row("a suspended Job goes on", {"status": RUNNING}, job(suspended=True, pods=()), "Preparing", "reconciling",
         [f"patch Job {J1} {{'spec': {{'suspend': False}}}}"]),

@@ -16,7 +16,7 @@ from controllers.dataset.managed import CLAIM_PATIENCE, START_PATIENCE, server_a
 from controllers.dataset.observe import observe
 from controllers.dataset.work import wanted_work
 from controllers.heard import NOTHING
-from tests.make import NOW, UID, a_body, a_dataset, a_status, a_world, before, rfc3339, stalled
+from tests.make import NOW, UID, UPLOAD, a_body, a_dataset, a_status, a_world, an_open_status, before, rfc3339, stalled
 from tests.unit.controllers.dataset.server_objects import (
     ADDRESS,
     CONFIG,
@@ -35,6 +35,8 @@ from tests.unit.controllers.dataset.server_objects import (
 from tests.unit.controllers.dataset.steps import deeds, flags
 
 SEALED = {"status": a_status("Sealed"), **LIES_THERE}
+UPLOADS = {"source": UPLOAD, "status": an_open_status(), **LIES_THERE}
+LOST = {"type": "Ready", "status": "False", "reason": "VolumeLost", "message": ""}
 FAILED = {"status": a_status("Failed", conditions=[stalled("ChecksumMismatch", "abc is not def")]), **LIES_THERE}
 ALL = [f"apply {kind} {NAME}" for kind in ("PersistentVolumeClaim", "Service", "StatefulSet")]
 IMAGE = {"reason": "ErrImagePull", "message": "not found"}
@@ -89,6 +91,15 @@ ROWS = [
         dataset=SEALED | {"requested_at": "now"}),
     Row("asking without a version does not", (mate(status=a_status("Sealed")),), "WaitingForVolume",
         says="the versions of cifar", reachable=True, dataset=LIES_THERE | {"requested_at": "now"}),
+    Row("the claim is gone, with added samples", (service(), runner()), "VolumeLost", "stalled",
+        says="begin without the samples", dataset=UPLOADS),
+    Row("a seal that was asked for before is no leave to forget them", (service(), runner()), "VolumeLost", "stalled",
+        dataset=UPLOADS | {"requested_at": "now"}),
+    Row("somebody who was told asks to begin anew", (service(), runner()), "Provisioning", does=ALL[:1], again_in=0,
+        dataset=UPLOADS | {"requested_at": "now", "status": an_open_status(conditions=[LOST])}),
+    Row("the claim is gone, with samples of another one",
+        (service(), runner(), mate(source=UPLOAD, status=an_open_status())), "WaitingForVolume",
+        says="the versions of cifar", reachable=True),
     # _data_are_going
     Row("the claim is being deleted: still there", (claim(**GOING), service(), runner()), "VolumeLost", "stalled",
         says="copy what you need now", reachable=True, dataset=SEALED),
@@ -109,6 +120,11 @@ ROWS = [
     Row("a volume of the CSI driver", (claim(), service("10.96.0.9"), runner(),
         volume(csi={"volumeAttributes": {"server": ADDRESS, "share": "/export"}})), "WaitingForVolume",
         says="the address 10.96.0.9"),
+    # _has_no_address
+    Row("its pod is heard of before its Service's address", (claim(), service(""), runner()), "WaitingForVolume",
+        says="has no address yet", reachable=True),
+    Row("a Service that somebody made headless", (claim(), service("None"), runner()), "WaitingForVolume",
+        says="has no address yet", reachable=True, dataset=FAILED),
     # _is_away
     Row("stopped by somebody", (claim(), service(), runner(ready=0, spec={"replicas": 0})), "WaitingForVolume",
         says=f"kubectl scale statefulset -n {PLACE} {NAME} --replicas=1"),

@@ -12,6 +12,7 @@ import pytest
 
 from blueno import names
 from blueno.resources.dataset import Storage
+from blueno.resources.work import Work
 from controllers.dataset.build import build_data_server
 from controllers.dataset.case import Case
 from controllers.dataset.decide import decide
@@ -22,7 +23,9 @@ from controllers.step import Patch
 from tests.fakes.merge_patch import merge
 from tests.make import (
     NOW,
+    OPENING,
     OTHER,
+    UPLOAD,
     a_claim,
     a_dataset,
     a_job,
@@ -31,6 +34,7 @@ from tests.make import (
     a_status,
     a_world,
     an_ended_pod,
+    an_open_status,
     before,
     observed,
 )
@@ -42,6 +46,8 @@ SEALED_HERE = {**SEALED, "volume": {"claimUID": a_claim().uid}}
 MADE = ["apply Deployment", "apply Service"]
 UP = {"server": a_server(template="now"), "service_made": True}  # "now": what today's template hashes to
 REST = ["0 replicas"]
+OPEN = {"source": UPLOAD, "status": an_open_status()}
+SEAL = Work(UPLOAD, OPENING.layout, requested_at="t1")
 NODE = {"prepare": {"nodeSelector": {"pool": "big"}, "tolerations": [{"key": "gpu", "operator": "Exists"}]}}
 
 
@@ -97,6 +103,9 @@ ROWS = [
     Row("also while the next version is prepared", {**UP, "jobs": (a_job(2),)}, [], 60,
         {"status": a_status("Sealed", work=OTHER)}),
     Row("nothing is sealed yet", {}, [], None, {"status": a_status()}),
+    Row("samples can be added before anything is sealed", {}, MADE, LOOK_AGAIN, OPEN),
+    Row("and while they are sealed", {"jobs": (a_job(2, SEAL),)}, MADE, LOOK_AGAIN,
+        {**OPEN, "status": a_status("", 2, SEAL, working={"accepts": True})}),
     Row("nothing is sealed any more", UP, REST, None, {"status": a_status()}),
     Row("the claim is gone", {**UP, "claim": None}, REST, None),
     Row("the claim is pending", {"claim": a_claim(phase="Pending")}, [], None),
@@ -122,13 +131,13 @@ def test_nobody_looks(seconds: float | None) -> None:
     assert deeds(case_of({}, {**UP, "server": a_server(deleting=True)}), seconds) == ([], None)
 
 
-BUSY: list[dict[str, Any]] = [
-    {"jobs": (a_job(2),)},
+NO_NODE = a_pod(phase="Pending", started=False, node="", trouble="unschedulable", detail="0/3 nodes")
+BUSY: list[dict[str, Any]] = [{"jobs": (a_job(2, pods=(NO_NODE,)),)}, {"run_waits": True}]
+IDLE: list[dict[str, Any]] = [
+    {"jobs": (a_job(2),)},  # it has found room on the same node: samples may come while it seals
     {"jobs": (a_job(2, pods=()),)},
     {"stray_pods": (a_pod(deleted=before(5)),)},
-    {"run_waits": True},
-]
-IDLE: list[dict[str, Any]] = [
+    {"jobs": (a_job(2, suspended=True, pods=(NO_NODE,)),)},
     {"jobs": (a_job(2, state="complete", pods=(an_ended_pod(),)),)},
     {"jobs": (a_job(2, suspended=True, pods=()),)},
     {},
@@ -136,14 +145,14 @@ IDLE: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("seen", BUSY)
-def test_a_claim_of_one_node_belongs_to_the_preparation_first(seen: dict[str, Any]) -> None:
+def test_a_claim_of_one_node_belongs_first_to_the_pod_that_finds_no_other(seen: dict[str, Any]) -> None:
     status = {"status": a_status("Sealed", work=OTHER)}
     assert deeds(case_of(status, {**UP, **seen, "claim": a_claim(shared=False)}), 60)[0] == REST
     assert deeds(case_of(status, {**UP, **seen}), 60)[0] == []
 
 
 @pytest.mark.parametrize("seen", IDLE)
-def test_and_to_the_data_server_when_nothing_is_prepared(seen: dict[str, Any]) -> None:
+def test_and_to_the_data_server_when_nobody_waits_for_it(seen: dict[str, Any]) -> None:
     status = {"status": a_status("Sealed", work=OTHER)}
     assert deeds(case_of(status, {**UP, **seen, "claim": a_claim(shared=False)}), 60)[0] == []
 
@@ -167,6 +176,31 @@ SERVERS = {
         a_world(image_pull_policy="Never"),
     ),
 }
+
+
+TAKES_SAMPLES = {
+    "data-server-that-takes-samples": lambda: build_data_server(a_dataset(**OPEN), observed(), a_world()),
+    "data-server-that-takes-samples-of-one-node": lambda: build_data_server(
+        a_dataset(status={**SEALED, "working": {"accepts": True}}),
+        observed(claim=a_claim(shared=False), storage=Storage("existingClaim", {"name": "photos"}, "a:b/ö")),
+        a_world(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TAKES_SAMPLES)
+def test_a_data_server_that_takes_samples_writes_to_its_own_directory_alone(name: str, golden: Golden) -> None:
+    """And there not to what is sealed. Mount paths hold nothing that a person wrote: Kubernetes allows no colon."""
+    made = TAKES_SAMPLES[name]()
+    golden(f"dataset/{name}", list(made))
+    (container,) = made[0]["spec"]["template"]["spec"]["containers"]
+    (root,) = [entry["value"] for entry in container["env"] if entry["name"] == names.ENV_ROOT]
+    mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"] if mount["name"] == "volume"}
+    assert root == names.SERVED_ROOT
+    assert [path for path, mount in mounts.items() if not mount["readOnly"]] == [root]
+    for path, mount in mounts.items():
+        assert mount["subPath"] == mounts[root]["subPath"] + path.removeprefix(root)
+    assert {f"{root}/{names.VERSIONS_DIR}", f"{root}/{names.WORKS_DIR}"} <= set(mounts)
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -199,7 +233,11 @@ def test_the_template_label_knows_what_a_server_is_made_from() -> None:
     assert len({plain, label(NODE), label({}, prep_image="example.org/prep:2")}) == 3
 
 
-@pytest.mark.parametrize(("old", "new"), [(NODE, {}), ({}, NODE), (NODE, NODE)], ids=["away", "added", "same"])
+WRITES = {"status": {**SEALED, "working": {"accepts": True}}}
+PATCHES = [(NODE, {}), ({}, NODE), (NODE, NODE), ({}, WRITES), (WRITES, {}), ({**WRITES, **NODE}, WRITES)]
+
+
+@pytest.mark.parametrize(("old", "new"), PATCHES, ids=["away", "added", "same", "writes", "reads", "writes-on"])
 def test_a_patch_makes_the_new_template_of_the_old(old: dict[str, Any], new: dict[str, Any]) -> None:
     made, _ = build_data_server(a_dataset(**old), observed(), a_world(prep_image="example.org/prep:0"))
     wanted, _ = build_data_server(a_dataset(**new), observed(), a_world())

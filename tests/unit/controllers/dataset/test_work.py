@@ -10,8 +10,9 @@ import pytest
 from blueno.resources.work import Work
 from controllers.dataset.observe import JobView
 from controllers.dataset.work import wanted_work
-from tests.make import OTHER, WORK, a_dataset, a_job, a_status
+from tests.make import OPENING, OTHER, UPLOAD, WORK, a_dataset, a_job, a_status, an_open_status
 
+FIRST_SEAL = Work(UPLOAD, OPENING.layout, requested_at="t1")
 AGAIN = Work(WORK.source, WORK.layout, requested_at="t1")
 EDITED = {"meta": {"generation": 2}}
 
@@ -65,6 +66,47 @@ ROWS = [
     Row("A, B, A again: a Job that status does not know of", {"status": a_status(attempt=2, work=OTHER)},
         (a_job(3), a_job(2, OTHER)), WORK, 3),
 ]  # fmt: skip
+
+
+UPLOADS = [
+    Row("the first work of an upload opens its volume", {}, (), OPENING, 1),
+    Row("a request beside it waits", {"requested_at": "t1"}, (), OPENING, 1),
+    Row("open", {"status": an_open_status()}, (), OPENING, 1, "Open"),
+    Row("a request is the first seal", {"status": an_open_status(), "requested_at": "t1"}, (), FIRST_SEAL, 2),
+    Row("a seal that found nothing is over",
+        {"status": an_open_status(FIRST_SEAL, 2, lastHandledRequest="t1"), "requested_at": "t1"}, (), FIRST_SEAL, 2,
+        "Open"),
+    Row("a request while it is sealed waits",
+        {"status": a_status("", 2, FIRST_SEAL, working={"accepts": True}, lastHandledRequest="t1"),
+         "requested_at": "t2"}, (a_job(2, FIRST_SEAL),), FIRST_SEAL, 2),
+    Row("a request after a failed seal tries it again, and takes what was added since",
+        {"status": a_status("Failed", 2, FIRST_SEAL, working={"accepts": True}, lastHandledRequest="t1"),
+         "requested_at": "t2"}, (), FIRST_SEAL, 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", UPLOADS, ids=lambda row: row.when)
+def test_wanted_work_of_uploads(row: Row) -> None:
+    test_wanted_work(Row(row.when, {"source": UPLOAD, **row.dataset}, row.jobs, row.work, row.attempt, row.outcome))
+
+
+WAITING = [
+    ({}, {}, "t2"),
+    ({}, {"source": UPLOAD}, None),
+    (a_status(), {}, "t2"),
+    (a_status(work=AGAIN, working={"accepts": True}, lastHandledRequest="t1"), {}, "t1"),
+    (a_status("", 2, FIRST_SEAL, working={"accepts": True}, lastHandledRequest="t1"), {"source": UPLOAD}, "t1"),
+    (a_status("Sealed", working={"accepts": True}, lastHandledRequest="t1"), {}, "t2"),
+]
+
+
+@pytest.mark.parametrize(("status", "spec", "handled"), WAITING)
+def test_a_request_is_not_swallowed_where_samples_may_have_come_since_the_work_began(
+    status: dict[str, Any], spec: dict[str, Any], handled: str | None
+) -> None:
+    """Who asks for a seal gets everything that was added before, so a seal that runs already is not enough."""
+    dataset = a_dataset(status=status or None, requested_at="t2", **spec)
+    assert wanted_work(dataset, ()).handled_request == handled
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.when)

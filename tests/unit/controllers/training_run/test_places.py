@@ -141,6 +141,21 @@ def test_a_version_by_its_digest(version: str, found: str | None) -> None:
         assert json.loads(world.job["metadata"]["annotations"][names.PINNED]) == {"mnist": found}
 
 
+@pytest.mark.parametrize("version", [None, "ee" * 8])
+def test_a_data_set_that_only_takes_samples_has_to_be_sealed_first(version: str | None) -> None:
+    world = World(datasets=[{"name": "mnist"} | ({"version": version} if version else {})])
+    status = world.dataset("mnist")["status"]
+    sealed = status.pop("version")
+    world.settle()
+    assert world.condition("Succeeded") == ("Unknown", "NoSealedVersion")
+    assert "blueno dataset seal mnist" in str(world.run["status"]["conditions"])
+    assert "attempt" not in world.run["status"]
+    status["version"] = sealed
+    world.settle()
+    assert (world.condition("Succeeded")[1] == "DatasetVersionNotFound") is bool(version)
+    assert ("attempt" in world.run["status"]) is not bool(version)
+
+
 def test_a_run_begins_with_anothers_checkpoint() -> None:
     world = World(checkpoint={"resume": "From", "from": {"run": "first"}})
     world.settle()

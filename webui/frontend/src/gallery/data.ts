@@ -1,17 +1,24 @@
 // What the gallery fetches, in the order in which one thing names the next: versions, then facets and a page.
-import { useEffect, useRef, useState } from "preact/hooks";
-import type { Dataset, Facets, Listing, SamplePage, Version } from "../api";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Dataset, Facets, Version, Versions } from "../api";
+import type { Working } from "../api-working";
 import { Problem } from "../client";
-import { getDataset, getFacets, listSamples, listVersions, type Filters, type Named } from "../endpoints";
+import { getDataset, listVersions, type Named } from "../endpoints";
 import { useSettled } from "../lib/hooks";
 import { useQuery, type QueryResult } from "../lib/query";
 import { onChanges } from "../live/connect";
-import type { GalleryState } from "./state";
+import { changesOf, useRevision } from "../live/revision";
+import { KIND } from "../names";
+import { versionShelf, workingShelf, type Filters, type Shelf, type ShownPage } from "./shelf";
+import { NOT_SEALED, type GalleryState } from "./state";
 
 export interface Chosen {
   detail: QueryResult<Dataset>;
-  versions: QueryResult<Listing<Version>>;
-  /** The version that is shown. */
+  versions: QueryResult<Versions>;
+  working: Working | null;
+  /** Where the samples stand that are shown. */
+  shelf: Shelf | null;
+  /** The version that is shown; null while there is none, or when what is not sealed is shown. */
   version: Version | null;
   /** A newer current version than the one that is shown, though the address asks for the current one. */
   newer: Version | null;
@@ -32,12 +39,23 @@ export function useChosen(state: GalleryState): Chosen {
   const [pinned, setPinned] = useState<{ at: string; digest: string } | null>(null);
   const items = versions.data?.items ?? [];
   const current = items.find((version) => version.current) ?? items[0] ?? null;
-  const wanted = state.version || (pinned && pinned.at === at ? pinned.digest : "");
-  const version = wanted ? (items.find((one) => one.digest.startsWith(wanted)) ?? null) : current;
+  const working = versions.data?.working ?? null;
+  const kept = pinned && pinned.at === at && (working || pinned.digest !== NOT_SEALED) ? pinned.digest : "";
+  const wanted = state.version || kept;
+  // Before the first seal there is nothing else to look at.
+  const unsealed = wanted === NOT_SEALED || (!wanted && !current && working !== null && working.samples > 0);
+  const found = wanted ? (items.find((one) => one.digest.startsWith(wanted)) ?? null) : current;
+  const version = unsealed ? null : found;
+  const after = unsealed && working ? working.sealedRevision : null;
+  const shelf = useMemo(() => {
+    if (after !== null) return workingShelf(of, after);
+    return version ? versionShelf(of, version.digest) : null;
+  }, [at, version?.digest, after]);
 
   useEffect(() => {
-    if (at && version && !state.version) setPinned({ at, digest: version.digest });
-  }, [at, version?.digest, state.version]);
+    const shown = unsealed ? NOT_SEALED : version?.digest;
+    if (at && shown && !state.version) setPinned({ at, digest: shown });
+  }, [at, version?.digest, unsealed, state.version]);
 
   useEffect(() => {
     let timer = 0;
@@ -56,33 +74,50 @@ export function useChosen(state: GalleryState): Chosen {
     };
   }, [at]);
 
-  const filters = { version: version?.digest ?? "", split: state.split, label: state.label, prefix: state.prefix };
+  const filters = { split: state.split, label: state.label, prefix: state.prefix };
   const newer = !state.version && version && current && current.digest !== version.digest ? current : null;
-  return { detail, versions, version, newer, advance: () => setPinned(null), filters };
+  return { detail, versions, working, shelf, version, newer, advance: () => setPinned(null), filters };
 }
 
-function filterKey(of: Named, filters: Filters): string {
-  return JSON.stringify([of.namespace, of.name, filters.version, filters.split, filters.label, filters.prefix]);
+function filterKey(of: Named, shelf: Shelf | null, filters: Filters): string {
+  return JSON.stringify([of.namespace, of.name, shelf?.key, filters.split, filters.label, filters.prefix]);
 }
 
-export function useFacets(of: Named, filters: Filters, labelText: string): QueryResult<Facets> {
+/** Asks again as samples come and go, where they do. What is shown stays until the answer is there. */
+export function useLiveShelf(of: Named, shelf: Shelf | null, ...queries: { reload: () => void }[]): void {
+  const mine = changesOf(KIND, of);
+  useRevision(
+    (change) => Boolean(shelf?.live) && mine(change),
+    () => shelf?.live && queries.forEach((query) => query.reload()),
+  );
+}
+
+export function useFacets(of: Named, shelf: Shelf | null, filters: Filters, labelText: string): QueryResult<Facets> {
   const text = useSettled(labelText, 200);
-  const key = filters.version ? `facets ${filterKey(of, filters)} ${text}` : null;
-  return useQuery(key, (how) => getFacets(of, filters, text, how), { immutable: true });
+  const key = shelf ? `facets ${filterKey(of, shelf, filters)} ${text}` : null;
+  return useQuery(key, (how) => (shelf as Shelf).facets(filters, text, how), { immutable: !shelf?.live });
 }
 
 /** The page at a position. The cursors of the page before are used where they fit, positions everywhere else. */
-export function useSamples(of: Named, filters: Filters, position: number, size: number): QueryResult<SamplePage> {
-  const base = filterKey(of, filters);
+export function useSamples(
+  of: Named,
+  shelf: Shelf | null,
+  filters: Filters,
+  position: number,
+  size: number,
+): QueryResult<ShownPage> {
+  const base = filterKey(of, shelf, filters);
   const cursors = useRef(new Map<string, string>());
-  const key = filters.version ? `samples ${base} ${position} ${size}` : null;
+  const key = shelf ? `samples ${base} ${position} ${size}` : null;
+  // A cursor goes on after a sample: where samples come and go, a page is what stands at its position.
+  const steady = shelf !== null && !shelf.live;
   const result = useQuery(
     key,
     async (how) => {
       const cursor = cursors.current.get(key as string);
       if (cursor) {
         try {
-          return await listSamples(of, filters, { limit: size, cursor }, how);
+          return await (shelf as Shelf).page(filters, { limit: size, cursor }, how);
         } catch (error) {
           // A cursor that is no longer accepted is no reason to stop: the position means the same.
           if (!(error instanceof Problem) || error.status < 400 || error.status >= 500 || error.status === 401)
@@ -90,14 +125,15 @@ export function useSamples(of: Named, filters: Filters, position: number, size: 
           cursors.current.delete(key as string);
         }
       }
-      return listSamples(of, filters, { limit: size, position }, how);
+      return (shelf as Shelf).page(filters, { limit: size, position }, how);
     },
-    { immutable: true },
+    { immutable: steady },
   );
   const page = result.outdated ? undefined : result.data;
   useEffect(() => {
     if (!page) return;
     cursors.current.clear();
+    if (!steady) return;
     const after = page.position + page.items.length;
     if (page.next) cursors.current.set(`samples ${base} ${after} ${size}`, page.next);
     // The page before this one is whole only where a whole page fits.

@@ -2,12 +2,12 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { Sample } from "../api";
-import { sheetUrl, type Named } from "../endpoints";
 import { useWidth } from "../lib/hooks";
 import { memo } from "../lib/memo";
-import { columnsThatFit, rowRanges } from "../lib/paging";
+import { columnsThatFit } from "../lib/paging";
 import { usePicture, type Picture } from "../lib/picture";
 import { ErrorNote, WaitingNote } from "../ui/errors";
+import type { Shelf, Shown } from "./shelf";
 import type { Window } from "./state";
 
 const GAP = 8;
@@ -75,9 +75,8 @@ const Cell = memo(function Cell(p: CellProps): JSX.Element {
 });
 
 interface Props {
-  of: Named;
-  digest: string;
-  items: readonly Sample[];
+  shelf: Shelf;
+  items: readonly Shown[];
   selected: number | null;
   window: Window | null;
   outdated: boolean;
@@ -100,9 +99,7 @@ export function Grid(p: Props): JSX.Element {
   const samples = p.items.length;
   const source =
     width && samples
-      ? sheetUrl(p.of, {
-          version: p.digest,
-          rows: rowRanges(p.items.map((one) => one.row)),
+      ? p.shelf.sheet(p.items, {
           cell: sheetCell(cell, window.devicePixelRatio),
           columns: Math.min(SHEET_COLUMNS, samples),
           low: p.window?.low,

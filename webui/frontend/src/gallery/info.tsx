@@ -1,15 +1,37 @@
 // Everything known about the selected sample.
 import type { JSX } from "preact";
 import type { Dataset, Sample, Version } from "../api";
-import { rawUrl, type Named } from "../endpoints";
+import type { Working } from "../api-working";
 import { count, dtypeName, shape, size } from "../lib/format";
 import { datasetPath } from "../paths";
 import { CopyButton } from "../ui/copy";
 import { Icon } from "../ui/icons";
 import { JsonTree } from "../ui/json";
+import { Age } from "../ui/live-table";
 import { Status } from "../ui/status";
+import type { Shelf, Shown } from "./shelf";
 
-export function SampleFacts({ sample }: { sample: Sample }): JSX.Element {
+/** What only samples have that are not sealed yet. */
+function Unsealed({ of }: { of: NonNullable<Shown["unsealed"]> }): JSX.Element {
+  return (
+    <>
+      <dt>Added</dt>
+      <dd>
+        <Age at={of.time} /> ago
+        {of.by && <span class="soft any-break"> by {of.by}</span>}
+      </dd>
+      <dt>ETag</dt>
+      <dd class="row">
+        <span class="mono cut" title={of.etag} data-testid="etag">
+          {of.etag}
+        </span>
+        <CopyButton text={of.etag} what="ETag" />
+      </dd>
+    </>
+  );
+}
+
+export function SampleFacts({ sample }: { sample: Shown }): JSX.Element {
   return (
     <dl class="facts">
       <dt>Label</dt>
@@ -21,26 +43,36 @@ export function SampleFacts({ sample }: { sample: Sample }): JSX.Element {
         )}
       </dd>
       <dt>Split</dt>
-      <dd>{sample.split}</dd>
+      <dd>{sample.split || <span class="soft">none</span>}</dd>
       {sample.group !== null && (
         <>
           <dt>Group</dt>
           <dd>{sample.group}</dd>
         </>
       )}
-      <dt>Size</dt>
-      <dd>
+      {sample.width > 0 && (
+        <>
+          <dt>Size</dt>
+          <dd>
         {shape(sample.width, sample.height, sample.depth, sample.channels)}{" "}
         <span class="soft">{dtypeName(sample.dtype)}</span>
       </dd>
+        </>
+      )}
       <dt>Stored</dt>
       <dd>
         {size(sample.bytes)} <span class="soft">{sample.format}</span>
       </dd>
-      <dt>Index</dt>
-      <dd>
-        {count(sample.idx)} <span class="soft">row {count(sample.row)}</span>
-      </dd>
+      {sample.unsealed ? (
+        <Unsealed of={sample.unsealed} />
+      ) : (
+        <>
+          <dt>Index</dt>
+          <dd>
+            {count(sample.idx)} <span class="soft">row {count(sample.row)}</span>
+          </dd>
+        </>
+      )}
       <dt>SHA-256</dt>
       <dd class="row">
         <span class="mono cut" title={sample.sha256}>
@@ -57,14 +89,13 @@ function hasMetadata(sample: Sample): boolean {
 }
 
 interface Props {
-  of: Named;
-  digest: string;
-  sample: Sample;
+  shelf: Shelf;
+  sample: Shown;
   expand: () => void;
   close: () => void;
 }
 
-export function Info({ of, digest, sample, expand, close }: Props): JSX.Element {
+export function Info({ shelf, sample, expand, close }: Props): JSX.Element {
   return (
     <section class="info" aria-label="Sample">
       <div class="row">
@@ -89,7 +120,7 @@ export function Info({ of, digest, sample, expand, close }: Props): JSX.Element 
           <Icon name="expand" />
           Full size
         </button>
-        <a class="btn slim" href={rawUrl(of, digest, sample.row)} download>
+        <a class="btn slim" href={shelf.raw(sample)} download>
           <Icon name="download" />
           Original
         </a>
@@ -110,8 +141,15 @@ export function Info({ of, digest, sample, expand, close }: Props): JSX.Element 
   );
 }
 
+interface NothingProps {
+  detail: Dataset;
+  /** Null: what is not sealed is shown. */
+  version: Version | null;
+  working: Working | null;
+}
+
 /** What stands in the panel's place while nothing is selected. */
-export function NothingChosen({ detail, version }: { detail: Dataset; version: Version }): JSX.Element {
+export function NothingChosen({ detail, version, working }: NothingProps): JSX.Element {
   return (
     <section class="info" aria-label="Data set">
       <h2 class="any-break">
@@ -123,13 +161,21 @@ export function NothingChosen({ detail, version }: { detail: Dataset; version: V
           <Status of={detail} />
         </dd>
         <dt>Version</dt>
-        <dd>
-          {version.sequence} <span class="mono soft">({version.digest.slice(0, 8)})</span>
-        </dd>
+        {version ? (
+          <dd>
+            {version.sequence} <span class="mono soft">({version.digest.slice(0, 8)})</span>
+          </dd>
+        ) : (
+          <dd>not sealed yet</dd>
+        )}
         <dt>Samples</dt>
-        <dd>{count(version.samples)}</dd>
-        <dt>Size</dt>
-        <dd>{size(version.bytes)}</dd>
+        <dd>{count(version?.samples ?? working?.notSealed ?? 0)}</dd>
+        {version && (
+          <>
+            <dt>Size</dt>
+            <dd>{size(version.bytes)}</dd>
+          </>
+        )}
         {detail.license && (
           <>
             <dt>License</dt>

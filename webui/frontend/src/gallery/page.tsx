@@ -1,8 +1,6 @@
 // The gallery: filters on the left, samples in the middle, the chosen one on the right. The address holds all of it.
 import type { JSX } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Sample, SamplePage } from "../api";
-import { getSample } from "../endpoints";
 import { useLatest, useTitle } from "../lib/hooks";
 import { useKeys } from "../lib/keys";
 import { pageCount, pageStart, pageStep } from "../lib/paging";
@@ -13,12 +11,14 @@ import { ErrorNote, WaitingNote } from "../ui/errors";
 import { Icon } from "../ui/icons";
 import { Viewer } from "../viewer/viewer";
 import { Newer, NoVersion, Skeleton, Unchosen } from "./absent";
-import { useChosen, useFacets, useSamples, type Chosen } from "./data";
+import { useChosen, useFacets, useLiveShelf, useSamples, type Chosen } from "./data";
 import { Grid } from "./grid";
 import { Info, NothingChosen } from "./info";
+import { NotSealed } from "./not-sealed";
 import { useSelection } from "./selection";
 import { Pager } from "./pager";
 import { Picker } from "./picker";
+import type { Shelf, Shown, ShownPage } from "./shelf";
 import { Sidebar } from "./sidebar";
 import { change, formatState, parseState, type GalleryState } from "./state";
 
@@ -43,15 +43,16 @@ export function GalleryPage(): JSX.Element {
 function Gallery({ state, set }: ReturnType<typeof useGalleryState>): JSX.Element {
   const of = { namespace: state.namespace, name: state.name };
   const chosen = useChosen(state);
-  const facets = useFacets(of, chosen.filters, state.labelText);
-  const samples = useSamples(of, chosen.filters, state.position, state.size);
+  const { shelf, version } = chosen;
+  const facets = useFacets(of, shelf, chosen.filters, state.labelText);
+  const samples = useSamples(of, shelf, chosen.filters, state.position, state.size);
+  useLiveShelf(of, shelf, chosen.versions, facets, samples);
   const [columns, setColumns] = useState(1);
   const [filtersOpen, setFiltersOpen] = useState(false);
   const prefixField = useRef<HTMLInputElement>(null);
   const page = samples.data;
   const items = page?.items ?? [];
   const total = page?.total ?? 0;
-  const digest = chosen.version?.digest ?? "";
 
   // A link to a page that is not there (another page size, fewer samples): the last one.
   useEffect(() => {
@@ -64,10 +65,8 @@ function Gallery({ state, set }: ReturnType<typeof useGalleryState>): JSX.Elemen
   const selection = useSelection({ state, set, items, total, columns, settled: !samples.outdated && !samples.loading });
   const here = items.find((one) => one.row === state.sample);
   const alone = useQuery(
-    state.sample !== null && !here && digest && !samples.loading
-      ? `sample ${digest} ${state.namespace}/${state.name} ${state.sample}`
-      : null,
-    (how) => getSample(of, digest, state.sample as number, how),
+    state.sample !== null && !here && shelf && !samples.loading ? `sample ${shelf.key} ${state.sample}` : null,
+    (how) => (shelf as Shelf).one(state.sample as number, how),
     { immutable: true, fresh: true },
   );
   const { sample, place } = useKept(
@@ -94,7 +93,6 @@ function Gallery({ state, set }: ReturnType<typeof useGalleryState>): JSX.Elemen
   const latest = useLatest(selection);
   const choose = useCallback((row: number) => latest.current.choose(row), []);
   const detail = chosen.detail.data;
-  const version = chosen.version;
   return (
     <div class={sample ? "gallery with-info" : "gallery"}>
       <h1 class="hidden-text">Gallery of {detail?.displayName || `${state.namespace}/${state.name}`}</h1>
@@ -115,11 +113,12 @@ function Gallery({ state, set }: ReturnType<typeof useGalleryState>): JSX.Elemen
           Filters{(state.split || state.label || state.prefix) && <span class="tag accent">on</span>}
         </button>
         <div class={filtersOpen ? "open" : "shut"}>
-          {version && (
+          {shelf && (
             <Sidebar
               state={state}
               set={set}
               versions={chosen.versions.data?.items ?? []}
+              working={chosen.working}
               version={version}
               facets={facets}
               prefixField={prefixField}
@@ -129,22 +128,22 @@ function Gallery({ state, set }: ReturnType<typeof useGalleryState>): JSX.Elemen
       </aside>
       <Middle state={state} set={set} chosen={chosen} samples={samples} choose={choose} onColumns={setColumns} />
       <aside class="panel" aria-label="Details">
-        {sample && (
+        {sample && shelf && (
           <Info
-            of={of}
-            digest={digest}
+            shelf={shelf}
             sample={sample}
             expand={() => set({ expanded: true })}
             close={() => set({ sample: null, expanded: false }, true)}
           />
         )}
         {!sample && alone.error && <ErrorNote problem={alone.error} retry={alone.reload} />}
-        {!sample && !alone.error && detail && version && <NothingChosen detail={detail} version={version} />}
+        {!sample && !alone.error && detail && shelf && (
+          <NothingChosen detail={detail} version={version} working={chosen.working} />
+        )}
       </aside>
-      {state.expanded && sample && version && (
+      {state.expanded && sample && shelf && (
         <Viewer
-          of={of}
-          digest={digest}
+          shelf={shelf}
           sample={sample}
           state={state}
           set={set}
@@ -159,7 +158,7 @@ function Gallery({ state, set }: ReturnType<typeof useGalleryState>): JSX.Elemen
 
 interface MiddleProps extends ReturnType<typeof useGalleryState> {
   chosen: Chosen;
-  samples: QueryResult<SamplePage>;
+  samples: QueryResult<ShownPage>;
   choose: (row: number) => void;
   onColumns: (columns: number) => void;
 }
@@ -170,7 +169,7 @@ function Middle({ state, set, chosen, samples, choose, onColumns }: MiddleProps)
   const total = page?.total ?? 0;
   const expand = useCallback((row: number) => set({ sample: row, expanded: true }), []);
   const left = Math.max(0, Math.min(state.size, total - state.position));
-  if (!chosen.version) {
+  if (!chosen.shelf) {
     return (
       <div class="middle">
         <NoVersion chosen={chosen} state={state} />
@@ -179,7 +178,10 @@ function Middle({ state, set, chosen, samples, choose, onColumns }: MiddleProps)
   }
   return (
     <div class="middle">
-      <Newer chosen={chosen} shown={chosen.version} go={() => set({ position: 0, sample: null, expanded: false })} />
+      {chosen.version && (
+        <Newer chosen={chosen} shown={chosen.version} go={() => set({ position: 0, sample: null, expanded: false })} />
+      )}
+      {!chosen.version && <NotSealed chosen={chosen} state={state} />}
       {page && (
         <Pager
           total={total}
@@ -194,7 +196,7 @@ function Middle({ state, set, chosen, samples, choose, onColumns }: MiddleProps)
       {samples.error && <ErrorNote problem={samples.error} retry={samples.reload} />}
       {samples.waiting && <WaitingNote waiting={samples.waiting} what="Samples" />}
       {!page && samples.loading && <Skeleton />}
-      {page && items.length === 0 && total === 0 && !samples.loading && (
+      {page && items.length === 0 && total === 0 && !samples.loading && (state.split || state.label || state.prefix) && (
         <div class="empty">
           <p>No sample matches these filters.</p>
           <button type="button" class="btn" onClick={() => set({ split: "", label: "", prefix: "" })}>
@@ -204,8 +206,7 @@ function Middle({ state, set, chosen, samples, choose, onColumns }: MiddleProps)
       )}
       {items.length > 0 && page && (
         <Grid
-          of={{ namespace: state.namespace, name: state.name }}
-          digest={page.version.digest}
+          shelf={page.shelf}
           items={items}
           selected={state.sample}
           window={state.window}
@@ -220,13 +221,13 @@ function Middle({ state, set, chosen, samples, choose, onColumns }: MiddleProps)
 }
 
 interface Kept {
-  sample: Sample | null;
+  sample: Shown | null;
   place: { number: number; total: number } | null;
 }
 
 /** The sample that is shown: the last one found, until the one that the address names has arrived. Otherwise the dialog
  * would close and open again at each edge of a page. */
-function useKept(row: number | null, found: Sample | null, place: Kept["place"]): Kept {
+function useKept(row: number | null, found: Shown | null, place: Kept["place"]): Kept {
   const kept = useRef<Kept>({ sample: null, place: null });
   if (row === null) kept.current = { sample: null, place: null };
   else if (found) kept.current = { sample: found, place };

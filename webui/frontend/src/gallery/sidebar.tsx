@@ -1,12 +1,13 @@
 // The gallery's filters with how many samples each would leave: a click chooses, another one takes it back.
 import type { JSX, RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Facets, LabelCount, Version } from "../api";
+import type { Count, Facets, LabelCount, Version } from "../api";
+import type { Working } from "../api-working";
 import { count } from "../lib/format";
 import type { QueryResult } from "../lib/query";
 import { Bones, ErrorNote } from "../ui/errors";
 import { Icon } from "../ui/icons";
-import type { GalleryState } from "./state";
+import { NOT_SEALED, type GalleryState } from "./state";
 
 interface BarProps {
   text: string;
@@ -83,6 +84,9 @@ const SEARCH_FROM = 15;
 const ORDERED_UP_TO = 40;
 const order = new Intl.Collator("en", { numeric: true });
 
+// Samples that are not sealed yet may be without a split: it is no filter.
+const named = (one: Count): boolean => one.name !== "";
+
 /** Labels in the order in which they are shown. */
 export function arranged(labels: readonly LabelCount[], more: boolean): readonly LabelCount[] {
   if (more || labels.length > ORDERED_UP_TO) return labels;
@@ -94,12 +98,40 @@ interface Props {
   state: GalleryState;
   set: (patch: Partial<GalleryState>) => void;
   versions: readonly Version[];
+  working: Working | null;
+  /** Null: what is not sealed is shown. */
   version: Version | null;
   facets: QueryResult<Facets>;
   prefixField: RefObject<HTMLInputElement | null>;
 }
 
-export function Sidebar({ state, set, versions, version, facets, prefixField }: Props): JSX.Element {
+/** Which version is shown, or what is in none: where there is a choice. */
+function VersionChoice({ set, versions, working, version }: Pick<Props, "set" | "versions" | "working" | "version">): JSX.Element | null {
+  const unsealed = !version || (working !== null && working.notSealed > 0);
+  if (versions.length + (unsealed ? 1 : 0) < 2) return null;
+  return (
+    <select
+      class="input"
+      aria-label="Version"
+      value={version?.digest ?? NOT_SEALED}
+      onChange={(event) => {
+        const value = event.currentTarget.value;
+        const chosen = versions.find((one) => one.digest === value);
+        const usual = !chosen || chosen.current ? "" : chosen.digest.slice(0, 16);
+        set({ version: value === NOT_SEALED ? NOT_SEALED : usual });
+      }}
+    >
+      {unsealed && <option value={NOT_SEALED}>Not sealed yet ({count(working?.notSealed ?? 0)})</option>}
+      {versions.map((one) => (
+        <option key={one.digest} value={one.digest}>
+          {one.current ? "Current version" : "Version"} {one.sequence}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+export function Sidebar({ state, set, versions, working, version, facets, prefixField }: Props): JSX.Element {
   const data = facets.data;
   const mostSplit = Math.max(1, ...(data?.splits.map((one) => one.samples) ?? []));
   const mostLabel = Math.max(1, ...(data?.labels.map((one) => one.samples) ?? []));
@@ -107,23 +139,7 @@ export function Sidebar({ state, set, versions, version, facets, prefixField }: 
   const filtered = state.split !== "" || state.label !== "" || state.prefix !== "";
   return (
     <div class="filters">
-      {versions.length > 1 && version && (
-        <select
-          class="input"
-          aria-label="Version"
-          value={version.digest}
-          onChange={(event) => {
-            const chosen = versions.find((one) => one.digest === event.currentTarget.value);
-            set({ version: !chosen || chosen.current ? "" : chosen.digest.slice(0, 16) });
-          }}
-        >
-          {versions.map((one) => (
-            <option key={one.digest} value={one.digest}>
-              {one.current ? "Current version" : "Version"} {one.sequence}
-            </option>
-          ))}
-        </select>
-      )}
+      <VersionChoice set={set} versions={versions} working={working} version={version} />
       <Typed
         label="Key prefix"
         placeholder="Key prefix"
@@ -136,10 +152,10 @@ export function Sidebar({ state, set, versions, version, facets, prefixField }: 
       {!data && facets.loading && <Bones lines={8} height={22} />}
       {data && (
         <div class={facets.outdated ? "filters fading" : "filters"}>
-          <section aria-label="Splits">
+          <section aria-label="Splits" hidden={!data.splits.some(named)}>
             <h2>Split</h2>
             <ul>
-              {data.splits.map((one) => (
+              {data.splits.filter(named).map((one) => (
                 <Bar
                   key={one.name}
                   text={one.name}

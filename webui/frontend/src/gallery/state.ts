@@ -9,10 +9,13 @@ export interface Window {
   high: number;
 }
 
+/** In the place of a version: what is in none yet. */
+export const NOT_SEALED = "working";
+
 export interface GalleryState {
   namespace: string;
   name: string;
-  /** Digest or its beginning; empty: the current version. */
+  /** Digest or its beginning, or NOT_SEALED; empty: the current version. */
   version: string;
   split: string;
   /** Canonical JSON of the label, "null" for samples without one; empty: all. */
@@ -66,7 +69,7 @@ export function parseState(query: URLSearchParams): GalleryState {
   return {
     namespace: name ? namespace : "",
     name,
-    version: /^[0-9a-f]{16,64}$/.test(query.get("version") ?? "") ? (query.get("version") as string) : "",
+    version: /^([0-9a-f]{16,64}|working)$/.test(query.get("version") ?? "") ? (query.get("version") as string) : "",
     split: query.get("split") ?? "",
     label: query.get("label") ?? "",
     prefix: query.get("prefix") ?? "",

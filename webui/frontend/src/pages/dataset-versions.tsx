@@ -1,15 +1,34 @@
 // The versions of a data set: a part of its page.
 import type { JSX } from "preact";
-import type { Listing, Version } from "../api";
+import type { Versions as Listed } from "../api";
+import type { Working } from "../api-working";
 import type { Named } from "../endpoints";
 import { count, moment, size, stamp } from "../lib/format";
 import type { QueryResult } from "../lib/query";
-import { galleryQuery } from "../gallery/state";
+import { NOT_SEALED, galleryQuery } from "../gallery/state";
+import { notSealedText } from "../gallery/words";
 import { href } from "../router";
 import { CopyButton } from "../ui/copy";
 import { Bones, ErrorNote } from "../ui/errors";
+import { Seal } from "../ui/seal";
 
-export function Versions({ of, query }: { of: Named; query: QueryResult<Listing<Version>> }): JSX.Element {
+/** What is in none of the versions, where anything was ever added. */
+function Unsealed({ of, working }: { of: Named; working: Working }): JSX.Element | null {
+  if (!working.accepts && working.samples === 0) return null;
+  const address = href("/gallery", galleryQuery(of.namespace, of.name, { version: NOT_SEALED }));
+  return (
+    <div class="in" data-testid="not-sealed">
+      <div class="row">
+        {working.notSealed > 0 ? <a href={address}>{notSealedText(working)}</a> : <span>{notSealedText(working)}</span>}
+        <span class="push">
+          <Seal of={of} working={working} />
+        </span>
+      </div>
+    </div>
+  );
+}
+
+export function Versions({ of, query }: { of: Named; query: QueryResult<Listed> }): JSX.Element {
   const items = query.data?.items ?? [];
   return (
     <section class="card" aria-label="Versions">
@@ -27,6 +46,7 @@ export function Versions({ of, query }: { of: Named; query: QueryResult<Listing<
           <Bones lines={2} />
         </div>
       )}
+      {query.data && <Unsealed of={of} working={query.data.working} />}
       {query.data && items.length === 0 && (
         <div class="in soft small">None yet: a version appears here once it is sealed and its samples are loaded.</div>
       )}

@@ -1,5 +1,6 @@
 // One data set: where it stands now, what it holds, what happened to it.
 import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
 import type { Dataset } from "../api";
 import { getDataset, listHistory, listVersions, type Named } from "../endpoints";
 import { useTitle } from "../lib/hooks";
@@ -52,10 +53,11 @@ function Head({ of }: { of: Dataset }): JSX.Element {
 export function DatasetPage({ namespace, name }: Named): JSX.Element {
   const of = { namespace, name };
   const { detail, revision } = useLiveDataset(of);
-  const versions = useQuery(
-    `versions ${namespace}/${name} ${detail.data?.version?.digest ?? ""} ${detail.data?.indexed ?? ""}`,
-    (how) => listVersions(of, how),
-  );
+  const versions = useQuery(`versions ${namespace}/${name}`, (how) => listVersions(of, how));
+  const { reload } = versions;
+  useEffect(() => {
+    if (revision > 0) reload(); // samples that come and go are told as changes of their data set
+  }, [revision]);
   const data = detail.data;
   useTitle(data?.displayName || name);
   return (

@@ -30,6 +30,7 @@ export function standing(of: Pick<RunSummary, "state" | "reason" | "stalled">): 
 // What a person can do; the run's own message says what is the case. A reason without an entry needs nothing.
 const ADVICE: Record<string, string> = {
   DatasetNotReady: "Look at the data set: the run starts by itself as soon as it has a sealed version.",
+  NoSealedVersion: "Seal the data set that the message names: the run starts by itself afterwards.",
   DatasetVersionNotFound: "Make a new run with a version that the data set's page lists, or with none.",
   CheckpointNotReady: "The run that checkpoint.from names has to report a checkpoint first; look at it.",
   Queued: "Its queue has no room yet; it starts by itself. Wait, or suspend another run of this queue.",

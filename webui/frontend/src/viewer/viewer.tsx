@@ -1,9 +1,8 @@
 // One sample in full size: zoom, slices of volumes, the window of intensities, and the samples before and after.
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
-import type { Sample } from "../api";
-import { getAbout, imageUrl, rawUrl, type Named } from "../endpoints";
 import { SampleFacts } from "../gallery/info";
+import { sized, type Shelf, type Shown } from "../gallery/shelf";
 import { AXES, type GalleryState } from "../gallery/state";
 import { usePicture } from "../lib/picture";
 import { useQuery } from "../lib/query";
@@ -16,9 +15,8 @@ import { WindowControl } from "./window";
 import { useZoom } from "./zoom";
 
 interface Props {
-  of: Named;
-  digest: string;
-  sample: Sample;
+  shelf: Shelf;
+  sample: Shown;
   state: GalleryState;
   set: (patch: Partial<GalleryState>, replace?: boolean) => void;
   place: { number: number; total: number } | null;
@@ -63,15 +61,22 @@ function Slices({ sample, state, set }: Pick<Props, "sample" | "state" | "set">)
   );
 }
 
-export function Viewer({ of, digest, sample, state, set, place, step, close }: Props): JSX.Element {
+export function Viewer({ shelf, sample: given, state, set, place, step, close }: Props): JSX.Element {
   const stage = useRef<HTMLDivElement>(null);
   const [panel, setPanel] = useState(() => window.innerWidth > 900);
+  const unknown = given.unsealed !== undefined;
+  const about = useQuery(
+    unknown || needsWindow(given) ? `about ${shelf.key} ${given.key} ${given.sha256} ${given.row}` : null,
+    (how) => shelf.about(given, how),
+    { immutable: true },
+  );
+  const sample = sized(given, about.outdated ? undefined : about.data);
   const volume = isVolume(sample);
   const windowed = needsWindow(sample);
   const slices = volume ? sliceCount(sample, state.axis) : 1;
   const slice = sliceAt(state.slice, slices);
-  const source = imageUrl(of, sample.row, {
-    version: digest,
+  // Whether it is a volume is not known before one has looked into it.
+  const source = unknown && about.loading ? null : shelf.image(sample, {
     axis: volume ? state.axis : undefined,
     slice: volume ? slice : undefined,
     low: windowed ? state.window?.low : undefined,
@@ -79,11 +84,6 @@ export function Viewer({ of, digest, sample, state, set, place, step, close }: P
   });
   const shown = usePicture(source, true);
   const picture = shown.picture;
-  const about = useQuery(
-    windowed ? `about ${digest} ${of.namespace}/${of.name} ${sample.row}` : null,
-    (how) => getAbout(of, digest, sample.row, how),
-    { immutable: true },
-  );
   const bySlices = (by: number): void => set({ slice: Math.min(slices - 1, Math.max(0, slice + by)) }, true);
   const zoom = useZoom(
     stage,
@@ -123,7 +123,7 @@ export function Viewer({ of, digest, sample, state, set, place, step, close }: P
       <ViewerBar
         sample={sample}
         place={place}
-        raw={rawUrl(of, digest, sample.row)}
+        raw={shelf.raw(sample)}
         zoom={zoom}
         panel={panel}
         toggle={() => setPanel(!panel)}
@@ -156,7 +156,7 @@ export function Viewer({ of, digest, sample, state, set, place, step, close }: P
         {panel && (
           <aside class="viewer-panel" aria-label="Details">
             <SampleFacts sample={sample} />
-            {about.data && (
+            {about.data && windowed && (
               <div class={about.outdated ? "fading" : undefined}>
                 <WindowControl about={about.data} window={state.window} set={(next) => set({ window: next }, true)} />
               </div>

@@ -44,6 +44,10 @@ describe("the address", () => {
     "dataset=",
     "position=99999999999",
   ])("ignores %s, which makes no sense", (text) => expect(read(text)).toEqual(EMPTY));
+  it("may name what is not sealed in the place of a version", () => {
+    expect(read("version=working").version).toBe("working");
+    expect(read("version=working1").version).toBe("");
+  });
   it("takes a window of any numbers", () => expect(read("low=-1e-3&high=0").window).toEqual({ low: -0.001, high: 0 }));
 });
 

@@ -1,4 +1,4 @@
-"""The headers of a tar, read by rules of our own. Called by archives.py.
+"""The headers of a tar, read by rules of our own. Called by blueno/prep/archives.py and blueno/data/imaging/series.py.
 
 Python's tarfile trusts what it reads: digits in a PAX header cost it hours (CVE-2024-6232), headers about headers its
 stack, lists of sparse pieces the memory, and a damaged header in the middle ends its list as if nothing had followed.
@@ -7,9 +7,8 @@ Here every header costs the same, and what cannot be understood fails the archiv
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 _BLOCK: Final = 512
@@ -26,6 +25,9 @@ _EXTENDED: Final = frozenset(b"LKxXg")
 _KEPT: Final = (b"path", b"size")
 
 
+Read = Callable[[int, int], bytes]  # (offset, length) → the bytes there, fewer at the end
+
+
 class BadTar(Exception):
     """It is no tar, or damaged. The text says how."""
 
@@ -39,22 +41,22 @@ class TarMember(NamedTuple):
     size: int
 
 
-def tar_members(handle: int, length: int) -> Iterator[TarMember]:
-    """The members of the open file of `length` bytes, in its order. Raises BadTar, OSError."""
+def tar_members(read: Read, length: int) -> Iterator[TarMember]:
+    """The members of `length` bytes, in their order. Raises BadTar, and what `read` raises."""
     place, shared = 0, {}
     if not length:
         raise BadTar("it is empty")
     while place < length:
         said: dict[bytes, bytes] = {}
         for chain in range(MAX_CHAIN + 1):
-            header = os.pread(handle, _BLOCK, place)
+            header = read(place, _BLOCK)
             if header == _ZEROS and not chain:
                 return
             kind, size = _checked(header, place)
             place += _BLOCK
             if kind not in _EXTENDED:
                 break
-            data = _extended(handle, place, size)
+            data = _extended(read, place, size)
             place += _rounded(size)
             if kind == ord("L"):
                 said[b"path"] = data.partition(b"\0")[0]
@@ -64,7 +66,7 @@ def tar_members(handle: int, length: int) -> Iterator[TarMember]:
                 said |= _records(data)
         else:
             raise BadTar(f"more than {MAX_CHAIN} extended headers before one member")
-        member, place = _member(handle, header, (place, size), {**shared, **said})
+        member, place = _member(read, header, (place, size), {**shared, **said})
         yield member
         if place > length + _BLOCK or (member.offset + member.size > length and member.kind == "file"):
             raise BadTar(f"it ends within its member {member.name[:200]!r}")
@@ -91,10 +93,10 @@ def _number(field: bytes, place: int) -> int:
     return int(found[1] or b"0", 8)
 
 
-def _extended(handle: int, place: int, size: int) -> bytes:
+def _extended(read: Read, place: int, size: int) -> bytes:
     if size > MAX_EXTENDED:
         raise BadTar(f"an extended header of {size} bytes")
-    data = os.pread(handle, size, place)
+    data = read(place, size)
     if len(data) < size:
         raise BadTar("it ends within an extended header")
     return data
@@ -118,7 +120,7 @@ def _records(data: bytes) -> dict[bytes, bytes]:
     return found
 
 
-def _member(handle: int, header: bytes, where: tuple[int, int], said: dict[bytes, bytes]) -> tuple[TarMember, int]:
+def _member(read: Read, header: bytes, where: tuple[int, int], said: dict[bytes, bytes]) -> tuple[TarMember, int]:
     """(the member, where the next header is). `where`: place and size of its data, as the header says."""
     kind, (place, size) = header[156], where
     raw = header[:100].partition(b"\0")[0]
@@ -129,7 +131,7 @@ def _member(handle: int, header: bytes, where: tuple[int, int], said: dict[bytes
     sparse = kind == _SPARSE or (bool(said) and any(key.startswith(b"GNU.sparse.") for key in said))
     more = header[482] if kind == _SPARSE else 0
     while more:  # where the pieces of a sparse file lie: passed over
-        block = os.pread(handle, _BLOCK, place)
+        block = read(place, _BLOCK)
         place += _BLOCK
         more = block[504] if len(block) == _BLOCK else 0
     name = said.get(b"GNU.sparse.name") or said.get(b"path") or _joined(header, raw)
