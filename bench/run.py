@@ -15,6 +15,7 @@ import common
 
 BENCH = Path(__file__).resolve().parent
 TABLE = common.TOP / "docs" / "benchmarks.md"
+NO_BENCHMARKS = ("run", "common", "played_node", "upload_stack")  # what benchmarks use
 HEAD = """# Benchmarks
 
 Made by `make bench` from `bench/results/`; do not edit. Ratio = ours / other, medians of interleaved runs on one
@@ -27,7 +28,7 @@ machine; below 1 means less time or memory than the other. Whole figures, ranges
 
 def names() -> list[str]:
     """Every benchmark there is."""
-    return sorted(path.stem for path in BENCH.glob("*.py") if path.stem not in ("run", "common", "played_node"))
+    return sorted(path.stem for path in BENCH.glob("*.py") if path.stem not in NO_BENCHMARKS)
 
 
 def figure(values: dict[str, Any], unit: str) -> str:
