@@ -45,10 +45,12 @@ mount, root, uid, keys, port = sys.argv[1:]
 give_back_early()
 asyncio.run(serve(ServerConfig(Path(mount), Path(root), uid, json.loads(keys)), int(port)))
 """
-# The process with its data servers at one address: what a cluster's DNS does.
+# The process with its data servers at one address: what a cluster's DNS does. Its limit of 100 requests a second for one
+# person is off: one request per file would be measured by it, and not by what a request costs.
 WEB = """
 import os, runpy
-from webui import dataservers
+from webui import dataservers, limits
+limits.Buckets.take = lambda self, key: 0.0
 dataservers.Addresses.dataset = lambda self, row: os.environ["DATA_SERVER"]
 runpy.run_module("webui", run_name="__main__")
 """
