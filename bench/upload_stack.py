@@ -45,8 +45,8 @@ mount, root, uid, keys, port = sys.argv[1:]
 give_back_early()
 asyncio.run(serve(ServerConfig(Path(mount), Path(root), uid, json.loads(keys)), int(port)))
 """
-# The process with its data servers at one address: what a cluster's DNS does. Its limit of 100 requests a second for one
-# person is off: one request per file would be measured by it, and not by what a request costs.
+# The process with its data servers at one address: what a cluster's DNS does. Its limit of 100 requests a second for
+# one person is off: one request per file would be measured by it, and not by what a request costs.
 WEB = """
 import os, runpy
 from webui import dataservers, limits
