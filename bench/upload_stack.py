@@ -23,37 +23,24 @@ import psycopg2
 from blueno.db import people
 from blueno.db.config import DatabaseConfig
 from tests import pg
+from tests.db.processes import Served
 from tests.fakes.access import AccessServer, Rule
-from tests.fakes.data_server import PRIVATE, PUBLIC
+from tests.fakes.data_server import PRIVATE
 from tests.fakes.preparation import environment
 from tests.fakes.working import new_place
+from tests.ports import free_port
 from tests.web.mirrored import Mirrored
 from tests.web.test_process import kube_config
+from tests.web.test_uploads_killed import PROGRAM
 from webui.auth import new_token
 from webui.keys import token_sum
 
 TOP = Path(__file__).resolve().parent.parent
 NAMESPACE, DATASET = "lab", "digits"
 EDITORS = "blueno:editor"
-DATA_SERVER = """
-import asyncio, json, sys
-from pathlib import Path
-from blueno.dataserver.__main__ import serve
-from blueno.dataserver.config import ServerConfig
-from blueno.memory import give_back_early
-mount, root, uid, keys, port = sys.argv[1:]
-give_back_early()
-asyncio.run(serve(ServerConfig(Path(mount), Path(root), uid, json.loads(keys)), int(port)))
-"""
-# The process with its data servers at one address: what a cluster's DNS does. Its limit of 100 requests a second for
-# one person is off: one request per file would be measured by it, and not by what a request costs.
-WEB = """
-import os, runpy
-from webui import dataservers, limits
-limits.Buckets.take = lambda self, key: 0.0
-dataservers.Addresses.dataset = lambda self, row: os.environ["DATA_SERVER"]
-runpy.run_module("webui", run_name="__main__")
-"""
+# The limit of 100 requests a second for one person is off: one request per file would be measured by it, and not by
+# what a request costs.
+WEB = "from webui import limits\nlimits.Buckets.take = lambda self, key: 0.0\n" + PROGRAM
 
 
 @dataclass(frozen=True)
@@ -80,11 +67,13 @@ def running(folder: Path) -> Iterator[Stack]:
         stack.callback(mirrored.close)
         uid = mirrored.put(NAMESPACE, DATASET)
         place = new_place(folder, uid)
-        data, web = _free_port(), _free_port()
-        arguments = (str(place.volume), str(place.root), uid, json.dumps(PUBLIC), str(data))
-        stack.enter_context(_process(DATA_SERVER, arguments, environment(), data))
-        settings = _settings(folder, database, cluster) | {"DATA_SERVER": f"http://127.0.0.1:{data}"}
-        stack.enter_context(_process(WEB, (), settings | {"BLUENO_HTTP_PORT": str(web)}, web))
+        data, web = Served(place, uid), free_port()
+        stack.callback(data.kill)
+        data.start()
+        settings = _settings(folder, database, cluster) | {"DATA_SERVER": f"http://127.0.0.1:{data.port}"}
+        stack.enter_context(_web(settings | {"BLUENO_HTTP_PORT": str(web)}, web))
+        while not data.answers():
+            time.sleep(0.05)
         yield Stack(web, _token(database))
 
 
@@ -138,16 +127,10 @@ def _token(database: DatabaseConfig) -> str:
     return token
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        found: int = probe.getsockname()[1]
-        return found
-
-
 @contextmanager
-def _process(program: str, arguments: tuple[str, ...], env: dict[str, str], port: int) -> Iterator[None]:
-    """Runs until the block ends; entered when it listens."""
-    process = subprocess.Popen([sys.executable, "-c", program, *arguments], cwd=TOP, env=env, stdout=subprocess.DEVNULL)
+def _web(env: dict[str, str], port: int) -> Iterator[None]:
+    """The web process until the block ends; entered when it listens."""
+    process = subprocess.Popen([sys.executable, "-c", WEB], cwd=TOP, env=env, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
         while True:

@@ -17,35 +17,39 @@ if TYPE_CHECKING:
     from blueno.client import Client
     from blueno.client import Dataset as Made
 
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|FILE",
+        help="A name, with --from; else YAML of one Dataset, - is standard input.",
+        show_default=False,
+    ),
+]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from",
+        metavar="SOURCE",
+        help="upload, tfds:NAME[/CONFIG][:VERSION], claim:NAME[/PATH], https://….tar[#sha256=…].",
+        show_default=False,
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="A field of the spec, like storage.managedNFS.size=20Gi; as often as needed.",
+        show_default=False,
+    ),
+]
+
 
 @shell.placed
 def create(
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME|FILE",
-            help="A name, with --from; else YAML of one Dataset, - is standard input.",
-            show_default=False,
-        ),
-    ],
-    source: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--from",
-            metavar="SOURCE",
-            help="upload, tfds:NAME[/CONFIG][:VERSION], claim:NAME[/PATH], https://….tar[#sha256=…].",
-            show_default=False,
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="FIELD=VALUE",
-            help="A field of the spec, like storage.managedNFS.size=20Gi; as often as needed.",
-            show_default=False,
-        ),
-    ] = None,
+    target: Target,
+    source: Sources = None,
+    settings: Settings = None,
     dry_run: DryRun = False,
     output: Format = Output.NAME,
     wait: Wait = False,

@@ -20,13 +20,12 @@ from blueno.client.dataset_values import Dataset, DatasetSummary, HistoryEntry, 
 from blueno.client.driving import Facade, Transport, blocking, iterating
 from blueno.client.exchange import Request
 from blueno.client.reading import Fields
-from blueno.client.waiting import NotInTime
-from blueno.errors import InvalidSpec, NotFound, Unavailable
+from blueno.client.waiting import Patience, until
+from blueno.errors import InvalidSpec, NotFound
 
 DATASETS = "/api/v1/datasets"
 SEEN = 15.0  # seconds until a data set that was made is seen; the copy follows in 0.1 s when all is well
 LOOK = 1.0  # seconds between looks while waiting
-AWAY = 120.0  # seconds that the server may be away while we wait, as when it is updated
 
 
 class Unset(enum.Enum):
@@ -135,24 +134,14 @@ class AsyncDatasets:
         `since`: what `seal`, `retry` or `refresh` returned; then it is waited until that has been acted on, too. `seen`
         is called with every look at it. Raises NotInTime after `timeout` seconds (None: never).
         """
-        end = None if timeout is None else time.monotonic() + timeout
-        heard = time.monotonic()
-        while True:
-            try:
-                found = await self.get(name, namespace)
-            except Unavailable:
-                if time.monotonic() - heard > AWAY:
-                    raise
-            else:
-                heard = time.monotonic()
-                if seen is not None:
-                    seen(found)
-                if found.settled and _has_answered(found, since):
-                    return found
-            left = LOOK if end is None else end - time.monotonic()
-            if left <= 0:
-                raise NotInTime(f"{namespace}/{name} was not ready after {timeout:g} s; it goes on")
-            await self._transport.pause(min(LOOK, left))
+
+        def ended(found: Dataset) -> bool:
+            if seen is not None:
+                seen(found)
+            return found.settled and _has_answered(found, since)
+
+        patience = Patience(timeout, LOOK, f"{namespace}/{name} was not ready")
+        return await until(self._transport, lambda: self.get(name, namespace), ended, patience)
 
     async def wait_deleted(
         self,
@@ -162,17 +151,17 @@ class AsyncDatasets:
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> None:
         """Returns when it is gone. Raises NotInTime after `timeout` seconds."""
-        end = None if timeout is None else time.monotonic() + timeout
         self._made.pop((namespace, name), None)
-        while True:
+
+        async def is_gone() -> bool:
             try:
                 await self.get(name, namespace)
             except NotFound:
-                return
-            left = LOOK if end is None else end - time.monotonic()
-            if left <= 0:
-                raise NotInTime(f"{namespace}/{name} was not gone after {timeout:g} s; its message says why")
-            await self._transport.pause(min(LOOK, left))
+                return True
+            return False
+
+        patience = Patience(timeout, LOOK, f"{namespace}/{name} was not gone", "its message says why")
+        await until(self._transport, is_gone, bool, patience)
 
     async def seal(self, name: str, namespace: str = "default") -> str:
         """Asks that the working set becomes a version; when that was, for `wait(since=…)`."""

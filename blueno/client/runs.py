@@ -18,15 +18,14 @@ from blueno.client import asking, export, logs, outputs, specfile
 from blueno.client.driving import Facade, Transport, blocking, iterating
 from blueno.client.exchange import Request
 from blueno.client.values import Metrics, Run, RunSummary
-from blueno.client.waiting import NotInTime
-from blueno.errors import NotFound, Unavailable
+from blueno.client.waiting import Patience, until
+from blueno.errors import NotFound
 
 RUNS = "/api/v1/trainingruns"
 AT_ONCE = 50  # metrics in one answer; the server gives no more
 SEEN = 15.0  # seconds until a run that was made is seen; the copy follows in 0.1 s when all is well
 SOON = 0.2
 LOOK = 2.0  # seconds between looks while waiting
-AWAY = 120.0  # seconds that the server may be away while we wait, as when it is updated
 
 
 class AsyncRuns:
@@ -102,26 +101,16 @@ class AsyncRuns:
 
         `seen` is called with every look at it. Raises NotInTime after `timeout` seconds (None: never).
         """
-        end = None if timeout is None else time.monotonic() + timeout
-        heard = time.monotonic()
-        while True:
-            try:
-                run = await self.get(name, namespace)
-            except Unavailable:
-                if time.monotonic() - heard > AWAY:
-                    raise
-            else:
-                heard = time.monotonic()
-                if seen is not None:
-                    seen(run)
-                if run.ended:
-                    return run
-                if run.deleted_at is not None:
-                    raise NotFound(f"{namespace}/{name} was deleted before it had ended")
-            left = LOOK if end is None else end - time.monotonic()
-            if left <= 0:
-                raise NotInTime(f"{namespace}/{name} had not ended after {timeout:g} s; it goes on")
-            await self._transport.pause(min(LOOK, left))
+
+        def ended(run: Run) -> bool:
+            if seen is not None:
+                seen(run)
+            if not run.ended and run.deleted_at is not None:
+                raise NotFound(f"{namespace}/{name} was deleted before it had ended")
+            return run.ended
+
+        patience = Patience(timeout, LOOK, f"{namespace}/{name} had not ended")
+        return await until(self._transport, lambda: self.get(name, namespace), ended, patience)
 
     async def logs(
         self,

@@ -1,10 +1,23 @@
-"""What kubectl prints of a scratch kind's objects. Used by test_crd_tables.py and test_run_tables.py."""
+"""What kubectl prints of a scratch kind's objects. Used by test_*_tables.py."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 from tests.contract.crd import ScratchKind
 
 LABEL = {"contract": "states"}
+
+
+def assert_reads_well(kind: ScratchKind, plural: str, waiting: str, golden: Path) -> None:
+    """Both tables and `waiting` (what waiting tools see) are as in `golden`; UPDATE_GOLDEN=1 writes it anew."""
+    narrow, wide = table(kind), table(kind, "-o", "wide")
+    text = f"$ kubectl get {plural}\n{narrow}\n$ kubectl get {plural} -o wide\n{wide}\nkstatus\n{waiting}"
+    if os.environ.get("UPDATE_GOLDEN"):  # UPDATE_GOLDEN=1 python -m pytest tests/contract
+        golden.parent.mkdir(parents=True, exist_ok=True)
+        golden.write_text(text)
+    assert text == golden.read_text(), "if the new table is right: UPDATE_GOLDEN=1, and read the difference"
 
 
 def table(kind: ScratchKind, *options: str) -> str:

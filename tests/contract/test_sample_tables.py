@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from blueno.resources.sample_reasons import SampleReason as R
 from tests.contract.apiserver import ROOT
 from tests.contract.crd import ScratchKind
 from tests.contract.sample_states import STATES, name_of
-from tests.contract.tables import LABEL, table
+from tests.contract.tables import LABEL, assert_reads_well
 from tests.fakes.kstatus import KStatus, evaluate
 
 GOLDEN = ROOT / "tests" / "golden" / "sample" / "tables.txt"
@@ -61,13 +60,8 @@ def test_samples_of_one_dataset_can_be_selected(shown: ScratchKind) -> None:
 
 
 def test_every_reason_reads_well(shown: ScratchKind) -> None:
-    narrow, wide = table(shown), table(shown, "-o", "wide")
     waiting = "".join(f"{name_of(reason):<28}{evaluate(body)}\n" for reason, body in sorted(objects(shown).items()))
-    text = f"$ kubectl get samples\n{narrow}\n$ kubectl get samples -o wide\n{wide}\nkstatus\n{waiting}"
-    if os.environ.get("UPDATE_GOLDEN"):  # UPDATE_GOLDEN=1 python -m pytest tests/contract
-        GOLDEN.parent.mkdir(parents=True, exist_ok=True)
-        GOLDEN.write_text(text)
-    assert text == GOLDEN.read_text(), "if the new table is right: UPDATE_GOLDEN=1, and read the difference"
+    assert_reads_well(shown, "samples", waiting, GOLDEN)
 
 
 def test_waiting_tools_see_what_is_meant(shown: ScratchKind) -> None:

@@ -12,7 +12,6 @@ import http.client
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.data_server import PUBLIC, bearer
-from tests.fakes.preparation import TOP, Place, environment
+from tests.fakes.preparation import Place
+from tests.faults.forking import Forking
 
 _PATIENCE = 30.0  # seconds until a child has to listen
 
@@ -73,31 +73,12 @@ class Server:
         return code
 
 
-class Servers:
+class Servers(Forking):
     """The process that forks. Its answers come in the order of the questions."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.servers"],
-            cwd=TOP,
-            env=environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        super().__init__("tests.faults.servers")
         self._number = 0
-
-    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        """One question, one answer."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(json.dumps(question) + "\n")
-        stdin.flush()
-        line = stdout.readline()
-        assert line, f"the forking process is gone: {self._process.poll()}"
-        answer: dict[str, Any] = json.loads(line)
-        return answer
 
     def serve(self, place: Place) -> Server:
         """A server on this place, held back until `go`."""
@@ -120,13 +101,6 @@ class Servers:
             yield server
         finally:
             server.end()
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,8 +18,9 @@ from typing import Any
 
 from blueno.resources.outcome import Outcome
 from blueno.resources.work import Work
-from tests.fakes.preparation import TOP, Place, archive_work, environment, process_config
+from tests.fakes.preparation import Place, archive_work, process_config
 from tests.fakes.sources import class_folders, tar
+from tests.faults.forking import Forking
 
 
 @dataclass(frozen=True)
@@ -57,31 +57,11 @@ class Child:
         return Ended(code, Outcome.from_json(told), self.output.read_text())
 
 
-class Zygote:
+class Zygote(Forking):
     """The process that forks. Its answers come in the order of the questions."""
 
     def __init__(self) -> None:
-        single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.zygote"],
-            cwd=TOP,
-            env=environment(**single),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        """One question, one answer."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(json.dumps(question) + "\n")
-        stdin.flush()
-        line = stdout.readline()
-        assert line, f"the forking process is gone: {self._process.poll()}"
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        super().__init__("tests.faults.zygote")
 
     def prepare(self, place: Place, work: Work | None, attempt: int = 1, host: str = "pod") -> Child:
         """A child that will prepare `work`, or erase when there is none, held back until `go`."""
@@ -96,13 +76,6 @@ class Zygote:
         child = self.prepare(place, work, attempt, host)
         child.go()
         return child.wait()
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from blueno.client import Client, NotInTime, logs, runs
+from blueno.client import Client, NotInTime, logs, runs, waiting
 from blueno.errors import BluenoError, Conflict, NotFound, Rejected, Unavailable
 from tests.fakes.runs_api import RunsApi, problem, summary, whole
 from tests.unit.client.test_specfile import RUN
@@ -124,7 +124,7 @@ def test_waiting_does_not_outlive_it_for_ever(api: RunsApi, client: Client, monk
     async def away(_request: Any) -> Any:
         return problem(503, "x", "not now")
 
-    monkeypatch.setattr(runs, "AWAY", 0.0)
+    monkeypatch.setattr(waiting, "AWAY", 0.0)
     api.misbehave = [away] * 50
     with pytest.raises(Unavailable):
         client.runs.wait("digits")
