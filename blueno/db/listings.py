@@ -42,7 +42,12 @@ _LOADED = "SELECT digest, id, sequence FROM projection.version WHERE dataset_uid
 _LISTED = """
 INSERT INTO projection.listing (dataset_uid, digest)
 SELECT %(uid)s::uuid, %(digest)s
-WHERE %(loaded)s::text[] <@ (SELECT array_agg(v.digest) FROM projection.version v WHERE v.dataset_uid = %(uid)s::uuid)
+WHERE NOT EXISTS (
+    SELECT FROM unnest(%(loaded)s::text[]) AS one (digest)
+    WHERE NOT EXISTS (
+        SELECT FROM projection.version v WHERE v.dataset_uid = %(uid)s::uuid AND v.digest = one.digest
+    )
+)
 ON CONFLICT (dataset_uid) DO UPDATE SET digest = excluded.digest, listed_at = now()
 """
 _FORGET = """

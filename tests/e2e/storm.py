@@ -24,7 +24,7 @@ from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_faults import running_pod
 from tests.e2e.test_path import digest_of
 
-PATIENCE = 240.0  # seconds in which every fault has to heal
+PATIENCE = 90.0  # seconds in which every fault has to heal
 VICTIMS = 7  # names of data sets, used again and again
 Healed = Callable[[], object]
 

@@ -22,7 +22,7 @@ from tests.e2e.web import Web
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 AWAY = 4.0  # seconds
-DELETED = 240.0  # seconds for a namespace with Datasets
+DELETED = 60.0  # seconds for a namespace with Datasets
 
 
 def test_two_readers_and_a_run_while_the_server_is_killed(space: Kube, exports: NfsServer, mirror: Mirror) -> None:
@@ -146,6 +146,7 @@ def test_gallery_stays_fast_while_the_server_is_away(space: Kube, exports: NfsSe
                 answer = web.ask(f"{path}/sheet?rows=10-{20 + number}&cell=32&columns=10", seconds=120)
                 print(f"a sheet without its server: {answer.status} after {time.monotonic() - started:.1f} s")
         print(f"slowest page while the server is away: {slowest:.2f} s")
+        assert slowest < 10.0, "pages hang with the server"
     finally:
         exports.start()
     web.pixels(f"{path}/sheet", rows="0-59", cell=32, columns=10)

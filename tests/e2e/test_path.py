@@ -98,13 +98,13 @@ def test_missing_claims_are_waited_for(kube: Kube, mirror: Mirror) -> None:
     kube.wait_ready("late")
 
 
-def test_missing_image_is_said(kube: Kube, mirror: Mirror) -> None:
+def test_missing_image_is_said_within_thirty_seconds(kube: Kube, mirror: Mirror) -> None:
     system = kube.inside("blueno-system")
     system.run("set", "env", "deployment/blueno-operator", "BLUENO_PREP_IMAGE=localhost/blueno/nothing:here")
     system.run("rollout", "status", "deployment/blueno-operator", "--timeout=180s")
     try:
         kube.apply(archive_dataset("pictures", mirror.put("p.tar", class_folders())))
-        said = kube.wait_reason("pictures", "ImagePullFailed")
+        said = kube.wait_reason("pictures", "ImagePullFailed", seconds=30)
         assert "localhost/blueno/nothing:here" in said["message"]
         assert kube.condition("pictures", "Stalled")["status"] == "False"
     finally:

@@ -1,4 +1,4 @@
-"""A run in a queue of Kueue's, on the real API server: why it waits, until it is let go.
+"""A run in a queue of Kueue's, on the real API server: why it waits, within ten seconds, until it is let go.
 
 Kueue itself is not here: the test writes what it would write (tests/e2e/kueue.py).
 """

@@ -1,4 +1,4 @@
-"""Why a TrainingRun waits: each fault made for real, named, and gone when it is healed."""
+"""Why a TrainingRun waits: each fault made for real, named within ten seconds, and gone when it is healed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.e2e.sources import archive_dataset, class_folders
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 GPU = "nvidia.com/gpu"
-WITHIN = 90.0  # seconds: less than ten on a machine of its own, see what is printed
+WITHIN = 15.0  # seconds: ten, and what the cluster itself takes under load
 
 
 def named(kube: Kube, name: str, reason: str, *words: str) -> None:
