@@ -5,8 +5,8 @@ operator a bare watcher, in this process, answers each run with a Job at once (s
 watches and creates can be sooner. They run on a node that is played (played_node.py), spread over SPREAD seconds, as on
 a cluster with enough real ones; BLUENO_BENCH_REAL=1 runs them on the real nodes instead, which measures above all how
 fast those start containers. When a pod runs is taken from a bare watch of Pods, and when the run says so from one of
-TrainingRuns: both by the clock of this process. Writes are counted in the log of the API server where BLUENO_AUDIT_LOG
-names one (JSON lines), else by the operator's own counter.
+TrainingRuns: both by the clock of this process. Writes are counted in the API server's log, that of hack/cluster or the
+one that BLUENO_AUDIT_LOG names (JSON lines); where there is none, by the operator's own counter.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ AT_A_TIME = 32  # creations under way: what one client sends without being throt
 PATIENCE = 1200.0  # seconds for all runs of a repetition: a small node starts a few pods a second
 IMAGE = os.environ.get("BLUENO_BENCH_IMAGE", "localhost/blueno/prep:dev")
 METRICS = os.environ.get("BLUENO_METRICS_URL", "")  # of the operator; else through the API server's proxy
-AUDIT = os.environ.get("BLUENO_AUDIT_LOG", "")
+AUDIT_LOG = "BLUENO_AUDIT_LOG"
 Look = Callable[[dict[str, Any]], None]
 _WRITES = re.compile(r'^blueno_api_writes_total\{kind="(?:Job|TrainingRun/status|Service)",verb="\w+"\} (\S+)', re.M)
 
@@ -139,8 +139,8 @@ async def follow(cluster: Any, resource: Resource, namespace: str, look: Callabl
 
 async def writes(cluster: Any, namespace: str, fresh: int) -> float:
     """Writes for training runs so far; of the audit log only those in `namespace`, from byte `fresh` on."""
-    if AUDIT:
-        return float(await asyncio.to_thread(audited, Path(AUDIT), namespace, fresh))
+    if log := os.environ.get(AUDIT_LOG):
+        return float(await asyncio.to_thread(audited, Path(log), namespace, fresh))
     address, headers = METRICS, {}
     if not address:
         selector = "app.kubernetes.io/component=operator"
@@ -218,10 +218,10 @@ async def measure(prefix: str, namespace: str, count: int, at_a_time: int) -> tu
             node.look(body)
 
     answered: set[str] = set()
-    fresh = os.stat(AUDIT).st_size if AUDIT else 0  # noqa: PTH116
+    fresh = os.stat(log).st_size if (log := os.environ.get(AUDIT_LOG)) else 0  # noqa: PTH116
     async with watching(cluster, namespace, {TRAINING_RUNS: answer, JOBS: seen.look, PODS: pod}, node):
         await asyncio.sleep(1)
-        before = 0.0 if AUDIT else await writes(cluster, namespace, fresh)
+        before = 0.0 if log else await writes(cluster, namespace, fresh)
         gate = asyncio.Semaphore(at_a_time)
         await asyncio.gather(*(apply(name, gate) for name in wanted))
         await seen.until(set(wanted))
@@ -249,7 +249,7 @@ def rows(many: list[tuple[Seen, float]], alone: tuple[Seen, float]) -> list[dict
     told = [between(seen.pod_runs, seen.says_running) for seen, _ in many]
     ours = percentiles([between(seen.sent, seen.job) for seen, _ in many], 50)
     bare = percentiles([between(seen.sent, seen.bare) for seen, _ in many], 50)
-    how = "by the API server's audit log" if AUDIT else "by the operator's counter"
+    how = "by the API server's audit log" if os.environ.get(AUDIT_LOG) else "by the operator's counter"
     where = "real nodes" if REAL else f"a played node, whose pods start within {SPREAD:.0f} s"
     note = f"{len(many[0][0].sent)} runs applied at once, {AT_A_TIME} creations under way, {where}"
     told_note = f"{note}; from a bare watch's event of the pod to that of the run; of {len(told[0])} seen running"
@@ -283,10 +283,10 @@ async def repeat(namespace: str) -> list[dict[str, Any]]:
 def main() -> None:
     """Write bench/results/training_runs.json."""
     if "KUBECONFIG" not in os.environ:
-        status = subprocess.run(
-            ["hack/cluster", "status", "--json"], cwd=TOP, capture_output=True, text=True, check=True
-        )
-        os.environ["KUBECONFIG"] = json.loads(status.stdout)["kubeconfig"]
+        status = ["hack/cluster", "status", "--json"]
+        known = json.loads(subprocess.run(status, cwd=TOP, capture_output=True, text=True, check=True).stdout)
+        os.environ["KUBECONFIG"] = known["kubeconfig"]
+        os.environ.setdefault(AUDIT_LOG, known.get("auditLog", ""))
     namespace = f"bench-{uuid.uuid4().hex[:6]}"
     kubectl("create", "namespace", namespace)
     try:

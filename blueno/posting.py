@@ -5,6 +5,7 @@ Standard library only: it runs in images of users. The token and the CA are read
 
 from __future__ import annotations
 
+import codecs
 import http.client
 import json
 import ssl
@@ -13,6 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+# What looks up a host's address would import this in whatever thread posts first, and a child that is forked meanwhile
+# would wait for ever for the end of that import.
+codecs.lookup("idna")
 
 SECONDS = 5.0  # for each step of a call
 ANSWER_BYTES = 4096

@@ -161,20 +161,22 @@ class Engine:
             self._queue.add(key, ASK_AGAIN)
             return None
         if step.ask is not None or step.queue is not None:
-            step, changes = await self._ask(kind, body, step, now) or (step, changes)
+            step, changes = await self._ask(kind, body, step, now)
             if step.confirm is not None:  # its Job ended while we asked
                 self._queue.add(key)
                 return None
         return body, step, changes
 
-    async def _ask(self, kind: Kind, body: Body, step: Step, now: datetime) -> tuple[Step, Mapping[str, Any]] | None:
-        """Planned anew with what others say about the wait; None when they say nothing."""
-        heard = self._heard(body["metadata"]["uid"])
-        if step.ask is not None and (told := await self._last_warning(step.ask)):
-            return kind.plan(body, heard, now, told)
-        if step.queue is not None and self._workloads is not None:
-            return kind.plan(body, replace(heard, admission=await self._workloads.of(step.queue)), now)
-        return None
+    async def _ask(self, kind: Kind, body: Body, step: Step, now: datetime) -> tuple[Step, Mapping[str, Any]]:
+        """Planned anew, with what others say about the wait if it is the same by then: answers may take seconds."""
+        told, admission, uid = "", None, body["metadata"]["uid"]
+        if step.ask is not None:
+            told = await self._last_warning(step.ask)
+        if not told and step.queue is not None and self._workloads is not None:
+            admission = await self._workloads.of(step.queue)
+        heard = replace(self._heard(uid), admission=admission)
+        planned = kind.plan(body, heard, now)
+        return kind.plan(body, heard, now, told) if told and planned[0].ask == step.ask else planned
 
     async def _last_warning(self, about: Ref) -> str:
         self._asking += 1

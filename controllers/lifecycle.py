@@ -148,12 +148,12 @@ async def _bring_up(operator: Operator) -> None:
 
     ingests = Ingests(operator.cluster, cache, roster, demand, news, report_keys.grant_key)
     reports = Reports(operator.cluster, cache, queue, demand, config.namespace, ingests)
-    writer = Writer(operator.cluster, cache)
+    writer = Writer(operator.cluster, cache, lease.held)
     engine = Engine(cache, queue, writer, reports.latest, holds, workloads)
     for kind in kinds:
         engine.register(kind)
     operator.source = Source(operator.cache, queue, *(kind.interested for kind in kinds))
-    operator.sweep = Sweep(operator.cluster, operator.cache, queue, operator.source, source.watched(config))
+    operator.sweep = Sweep(operator.cluster, cache, queue, operator.source, source.watched(config), writer)
     operator.mirror = Mirror(config.database_url_file, lambda: lease.epoch)
     fleet = Fleet(operator.cache)
     for shown in names.KINDS:

@@ -16,6 +16,13 @@ QUEUE_DEPTH = Gauge("blueno_queue_depth", "Objects waiting to be reconciled")
 DATASET_READY = Gauge("blueno_dataset_ready", "1 for each Ready Dataset, else 0", ["namespace", "dataset"])
 TRAINING_RUNS = Gauge("blueno_trainingruns", "TrainingRuns there are", ["state"])
 GPU_SECONDS = Counter("blueno_gpu_seconds", "GPUs times seconds that training pods held", ["namespace"])
+RUN_SECONDS = Counter("blueno_run_seconds", "Seconds in which runs had their nodes, each run once", ["namespace"])
+DATASET_GPU_SECONDS = Counter(
+    "blueno_dataset_gpu_seconds", "blueno_gpu_seconds of the runs that read a Dataset", ["namespace", "dataset"]
+)
+DATASET_RUN_SECONDS = Counter(
+    "blueno_dataset_run_seconds", "blueno_run_seconds of the runs that read a Dataset", ["namespace", "dataset"]
+)
 PREP_SECONDS = Histogram(
     "blueno_prep_duration_seconds",
     "From a preparation Job's creation to its sealed version",
@@ -29,6 +36,7 @@ MIRROR_STATE = Enum(
     states=["unavailable", "working", "schema", "stale", "refused"],
 )
 MIRROR_LAG = Gauge("blueno_mirror_lag_seconds", "Age of the oldest change that is not in PostgreSQL yet")
+MIRROR_LOST = Counter("blueno_mirror_database_older", "Times that PostgreSQL had lost what was written to it last")
 MIRROR_ROWS = Counter("blueno_mirror_changes", "Changes written to PostgreSQL")
 TRAINING_REPORTS = Counter("blueno_training_reports", "Reports of training pods, by the answer's status", ["status"])
 TRAINING_POINTS_WAITING = Gauge("blueno_training_values_waiting", "Values of metrics the recorder has not taken yet")

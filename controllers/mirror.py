@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from blueno.db.mirror import Entry, MirrorSession, Reborn, Stale, Unstorable
 from blueno.errors import BluenoError
 from controllers.cache import Body, Observer
 from controllers.dataset import project as datasets
-from controllers.metrics import MIRROR_LAG, MIRROR_ROWS, MIRROR_STATE, MIRROR_UP
+from controllers.metrics import MIRROR_LAG, MIRROR_LOST, MIRROR_ROWS, MIRROR_STATE, MIRROR_UP
 from controllers.pending import BATCH, Changes, Pending
 from controllers.sample import project as samples
 from controllers.training_run import project as training_runs
@@ -51,6 +52,7 @@ class Mirror:
         self._changes = Changes()
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
         self._told = ""
+        self._known: datetime | None = None
         self._prune_at = 0.0
         MIRROR_LAG.set_function(self._changes.lag)
 
@@ -74,13 +76,17 @@ class Mirror:
         pause = FIRST_PAUSE
         while True:
             try:
-                session = MirrorSession(self._config, self._epoch)
+                session = MirrorSession(self._config, self._epoch, self._known)
+                if session.lost:
+                    MIRROR_LOST.inc()
+                    log.warning("%s", session.lost)
                 try:
                     if self._copy_everything(session):
                         pause = FIRST_PAUSE
                         self._follow(session)
                     return
                 finally:
+                    self._known = session.heartbeat
                     session.close()
             except Reborn as error:
                 log.info("mirror: %s", error)

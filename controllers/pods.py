@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from blueno import names
@@ -15,6 +15,8 @@ _IMAGE_REASONS = frozenset(
     ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 )
 
+_OUT_OF_SERVICE = "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"
+_ENDED_BY_NODE = frozenset(("Evicted", "DeadlineExceeded"))  # reasons of pods that had been taken
 _LOST_AFTER = 20.0  # seconds after the end of a pod's grace period
 
 
@@ -38,11 +40,15 @@ class PodView:
     setup: str = ""  # what the container that runs before has said: its last words
     setup_failed: bool = False
     disrupted: str = ""  # why somebody else ends it: PreemptionByScheduler, EvictionByEvictionAPI, …
+    node_says: str = ""  # why its node ended or refused it, as "Evicted: The node was low on resource: memory"
+    refused: bool = False  # its node would not take it, or not take it back
+    cut_short: bool = False  # it was asked to end before it did: exit code 0 says that it has saved what it had
     lost: bool = False  # its node has not been heard of for a while
     begun: datetime | None = None  # when its container began
     ended_at: datetime | None = None
     attempt: int = 0  # of the Job that made it, by its label; 0 when it has none
     placed: datetime | None = None  # when a node took it, and with it its GPUs
+    judged: datetime | None = None  # since when the scheduler says what it says: that it has a node, or why it has none
     over: datetime | None = None  # when its last container ended; None: it runs, or nobody said
 
     @property
@@ -64,8 +70,7 @@ def view_pod(body: Mapping[str, Any]) -> PodView:
     before = _terminated((status.get("initContainerStatuses") or ({},))[-1])
     conditions = {c["type"]: c for c in status.get("conditions") or ()}
     disrupted = conditions.get("DisruptionTarget") or {}
-    # The node controller, not the kubelet, says of a running container without probes that it is not ready.
-    unheard = running and (conditions.get("Ready") or {}).get("status") == "False"
+    not_ready = [kind for kind in ("Ready", "ContainersReady") if (conditions.get(kind) or {}).get("status") == "False"]
     trouble, detail = _trouble(status, state.get("waiting") or {})
     return PodView(
         name=meta["name"],
@@ -84,13 +89,56 @@ def view_pod(body: Mapping[str, Any]) -> PodView:
         setup=str(before.get("message") or ""),
         setup_failed=bool(before.get("exitCode")),
         disrupted=str(disrupted.get("reason") or "") if disrupted.get("status") == "True" else "",
-        lost=bool(unheard) and not meta.get("deletionTimestamp"),
+        node_says=_node_says(status),
+        refused=_refused(status),
+        cut_short=_cut_short(meta, disrupted, ended),
+        # Only the node controller says the one without the other; a kubelet that ends a pod says both.
+        lost=bool(running) and not_ready == ["Ready"],
         begun=parse_time(str((running or ended).get("startedAt") or "")),
         ended_at=parse_time(str(ended.get("finishedAt") or "")),
         attempt=int((meta.get("labels") or {}).get(names.ATTEMPT_LABEL) or 0),
         placed=parse_time(status.get("startTime") or ""),
+        judged=parse_time((conditions.get("PodScheduled") or {}).get("lastTransitionTime") or ""),
         over=_over(status),
     )
+
+
+def silent_node(pod: PodView, what: str) -> str:
+    """What a person can do about a pod that is lost."""
+    return (
+        f"node {pod.node} does not answer; {what} goes on by itself when it is back. If it is gone for good: "
+        f"`kubectl taint nodes {pod.node} {_OUT_OF_SERVICE}`"
+    )
+
+
+def _node_says(status: Mapping[str, Any]) -> str:
+    said = (str(status.get(key) or "").rstrip(". ") for key in ("reason", "message"))
+    return ": ".join(text for text in said if text) if status.get("phase") == "Failed" else ""
+
+
+def _refused(status: Mapping[str, Any]) -> bool:
+    """By the kubelet's admission: its labels, GPUs or room are others than the scheduler knew a moment ago.
+
+    The reason is whatever check said no (NodeAffinity, OutOfcpu, UnexpectedAdmissionError, NodeShutdown, a device
+    plugin's own): it is told by what is missing, a container that ever had a state. A node that has started again
+    before its GPUs were there says the same of pods that had run on it.
+    """
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    began = any((one.get("state") or {}).keys() & {"running", "terminated"} for one in containers)
+    reason = status.get("reason") or ""
+    return status.get("phase") == "Failed" and bool(reason) and reason not in _ENDED_BY_NODE and not began
+
+
+def _cut_short(meta: Mapping[str, Any], disrupted: Mapping[str, Any], ended: Mapping[str, Any]) -> bool:
+    """By eviction, preemption or deletion; a pod that was done before that was not."""
+    deleted = parse_time(meta.get("deletionTimestamp") or "")
+    if disrupted.get("status") != "True" and deleted is None:
+        return False
+    asked = parse_time(disrupted.get("lastTransitionTime") or "")
+    if asked is None and deleted is not None:  # which is when its grace period is over
+        asked = deleted - timedelta(seconds=meta.get("deletionGracePeriodSeconds") or 0)
+    finished = parse_time(ended.get("finishedAt") or "")
+    return asked is None or finished is None or asked <= finished
 
 
 def _terminated(container: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,9 +1,9 @@
 """kopf's own requests, made so that no answer to a list or watch ends the operator.
 
-kopf ends the process for an ERROR in a watch (all but 410), for half a line, and for a list that expires between two
-pages; a broken connection it mends by itself. So here each of them becomes one, after a pause that grows. A watch that
-ends as soon as it has begun, which kopf would open again at once, rests as long. Made by controllers/lifecycle.py at
-login; everything else that calls the API server has blueno/kube.py.
+kopf ends the process for an ERROR in a watch (all but 410), for half a line, for a list that expires between two pages,
+and when a kind or the right to it is taken away; a broken connection it mends by itself. So here each of them becomes
+one, after a pause that grows. A watch that ends as soon as it has begun, which kopf would open again at once, rests as
+long. Made by controllers/lifecycle.py at login; everything else that calls the API server has blueno/kube.py.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ log = logging.getLogger("blueno.streams")
 LONGEST_PAUSE = 5.0  # seconds; meanwhile the sweep finds what changes
 SOON = 2.0  # seconds: an API server that is well keeps an idle watch for minutes
 EXPIRED = 410
+TAKEN_AWAY = {
+    403: "we may not read it: is the operator's ClusterRole installed?",
+    404: "the API server does not know it: is its CustomResourceDefinition installed?",
+}
 
 
 class Streams:
@@ -43,6 +47,9 @@ class Streams:
     ) -> aiohttp.ClientResponse:
         answer = await handler(request)
         path, is_watch = request.url.path, "watch" in request.url.query
+        if answer.status in TAKEN_AWAY and (is_watch or "limit" in request.url.query):  # no discovery
+            answer.release()
+            raise await self._broken(path, TAKEN_AWAY[answer.status])
         if answer.status == EXPIRED and not is_watch:
             answer.release()
             raise await self._broken(path, "the list expired between two pages")

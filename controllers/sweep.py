@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from blueno import names
-from blueno.errors import BluenoError
+from blueno.errors import BluenoError, NotFound, Unavailable
 from blueno.kube import Cluster
 from blueno.resources.api import CLAIMS, VOLUMES, Resource
 from blueno.resources.conditions import parse_time
@@ -23,6 +23,8 @@ from controllers.dataset.observe import is_static
 from controllers.metrics import DATASET_READY, SWEEP_MISSED
 from controllers.queue import RESYNC, WorkQueue
 from controllers.source import Source, Watched
+from controllers.step import Ref
+from controllers.writer import Writer
 
 log = logging.getLogger("blueno.sweep")
 
@@ -36,9 +38,16 @@ class Sweep:
     """Lists metadata cheaply and compares it with the cache."""
 
     def __init__(
-        self, cluster: Cluster, cache: Cache, queue: WorkQueue, source: Source, watched: Sequence[Watched]
+        self,
+        cluster: Cluster,
+        cache: Cache,
+        queue: WorkQueue,
+        source: Source,
+        watched: Sequence[Watched],
+        writer: Writer,
     ) -> None:
         self._cluster = cluster
+        self._writer = writer
         self._cache = cache
         self._queue = queue
         self._source = source
@@ -56,8 +65,12 @@ class Sweep:
     async def fill(self) -> None:
         """First of all: the whole state, so that nothing is decided on half of it."""
         for resource, selector in self._resources:
-            async for body in self._cluster.list(resource, selector):
-                self._source.upsert(resource, body, RESYNC)
+            try:
+                async for body in self._cluster.list(resource, selector):
+                    self._source.upsert(resource, body, RESYNC)
+            except NotFound as error:
+                way = "install the CustomResourceDefinitions, kubectl apply --server-side -f crds/"
+                raise Unavailable(f"{error}: {way}") from error
 
     async def run(self, seconds: float) -> None:
         """Sweep until cancelled."""
@@ -95,7 +108,7 @@ class Sweep:
         late = 0
         alive: set[str] = set()
         before = {body["metadata"]["uid"] for body in self._cache.all(resource.kind)}
-        async for partial in self._cluster.list(resource, selector, metadata_only=True, cached=True):
+        async for partial in self._listed(resource, selector):
             meta = partial["metadata"]
             uid, version = meta["uid"], meta["resourceVersion"]
             alive.add(uid)
@@ -111,6 +124,14 @@ class Sweep:
         for uid in before - alive:
             await self._confirm_gone(resource, uid)
         return suspects, late
+
+    async def _listed(self, resource: Resource, selector: str) -> AsyncIterator[dict[str, Any]]:
+        """Their metadata. A CustomResourceDefinition that was removed has taken all of its kind with it."""
+        try:
+            async for partial in self._cluster.list(resource, selector, metadata_only=True, cached=True):
+                yield partial
+        except NotFound:
+            return
 
     async def _catch_up(self, resource: Resource, meta: Mapping[str, Any]) -> None:
         SWEEP_MISSED.labels(resource.kind).inc()
@@ -138,12 +159,12 @@ class Sweep:
                 continue
             held.add(owner)
             if not meta.get("deletionTimestamp"):
-                await self._cluster.delete(CLAIMS, meta["namespace"], meta["name"], meta["uid"])
+                await self._writer.delete(Ref(CLAIMS, meta["namespace"], meta["name"], meta["uid"]))
         for volume in self._cache.all(VOLUMES.kind):
             owner, meta = owner_uid(volume), volume["metadata"]
             known = owner is None or owner in held or self._cache.get(names.DATASET_KIND, owner) is not None
             if not known and not meta.get("deletionTimestamp"):
-                await self._cluster.delete(VOLUMES, None, meta["name"], meta["uid"])
+                await self._writer.delete(Ref(VOLUMES, None, meta["name"], meta["uid"]))
 
     def _look_for_stuck(self, now: datetime) -> None:
         """Enqueue what should have moved by now, and refresh the readiness gauge."""

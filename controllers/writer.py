@@ -1,15 +1,16 @@
 """Everything the operator writes to the cluster goes through here.
 
-Called by controllers/engine.py; calls blueno/kube.py. Own writes are put into the cache at once, so that the next
-decision sees them before the watch brings them back.
+Called by controllers/engine.py and sweep.py; calls blueno/kube.py. Own writes are put into the cache at once, so that
+the next decision sees them before the watch brings them back.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from blueno import names
 from blueno.errors import Conflict, NotFound, Rejected
@@ -22,6 +23,9 @@ from controllers.metrics import API_WRITES
 from controllers.step import Patch, Ref
 
 log = logging.getLogger("blueno.writer")
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 EVENT_WORDS = 400  # characters of somebody else's Event that go into a condition
 SAYS_NOTHING = ("Error: ErrImagePull", "Error: ImagePullBackOff")  # the kubelet's second word, after the one that tells
@@ -36,11 +40,17 @@ class TerminatingNamespace(Exception):
 
 
 class Writer:
-    """Writes with deterministic names: doing one twice is doing it once."""
+    """Writes with deterministic names: doing one twice is doing it once. `held`: the Lease's, around each."""
 
-    def __init__(self, cluster: Cluster, cache: Cache) -> None:
+    def __init__(self, cluster: Cluster, cache: Cache, held: Callable[[], AbstractAsyncContextManager[None]]) -> None:
         self._cluster = cluster
         self._cache = cache
+        self._held = held
+
+    async def _write(self, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The one place from which the cluster is changed, by nobody but the holder of the Lease."""
+        async with self._held():
+            return await call(*args, **kwargs)
 
     async def apply(self, manifest: Mapping[str, Any]) -> None:
         """Create the object. A namesake made for the same owner is adopted as it is.
@@ -51,7 +61,7 @@ class Writer:
         resource = BY_KIND[manifest["kind"]]
         meta = manifest["metadata"]
         try:
-            made = await self._cluster.create(resource, manifest)
+            made = await self._write(self._cluster.create, resource, manifest)
         except Conflict:
             made = await self._adopt(resource, manifest)
         except NotFound as error:  # of something new this can only be said of its namespace
@@ -78,7 +88,7 @@ class Writer:
 
     async def delete(self, ref: Ref) -> None:
         """Ask for deletion of just this object."""
-        await self._cluster.delete(ref.resource, ref.namespace, ref.name, ref.uid)
+        await self._write(self._cluster.delete, ref.resource, ref.namespace, ref.name, ref.uid)
         API_WRITES.labels("delete", ref.resource.kind).inc()
         log.info("deleted %s %s/%s", ref.resource.kind, ref.namespace or "", ref.name)
 
@@ -88,7 +98,7 @@ class Writer:
         body = dict(patch.body)
         if ref.uid is not None:
             body["metadata"] = {**body.get("metadata", {}), "uid": ref.uid}
-        made = await self._cluster.merge(ref.resource, ref.namespace, ref.name, body)
+        made = await self._write(self._cluster.merge, ref.resource, ref.namespace, ref.name, body)
         API_WRITES.labels("patch", ref.resource.kind).inc()
         self._cache.upsert(ref.resource.kind, made)
 
@@ -143,7 +153,7 @@ class Writer:
             others = [reference for reference in references if _named(reference) != _named(owner)]
             change["ownerReferences"] = [*others, dict(owner)]
         patch = {"metadata": change}
-        made = await self._cluster.merge(resource, meta["namespace"], meta["name"], patch)
+        made = await self._write(self._cluster.merge, resource, meta["namespace"], meta["name"], patch)
         API_WRITES.labels("patch", resource.kind).inc()
         self._cache.upsert(resource.kind, made)
         return True
@@ -152,7 +162,7 @@ class Writer:
         """Merge `changes` into the status. The uid in the patch keeps it off a re-created namesake."""
         meta = body["metadata"]
         patch = {"metadata": {"uid": meta["uid"]}, "status": changes}
-        made = await self._cluster.merge(resource, meta["namespace"], meta["name"], patch, "status")
+        made = await self._write(self._cluster.merge, resource, meta["namespace"], meta["name"], patch, "status")
         API_WRITES.labels("patch", f"{resource.kind}/status").inc()
         self._cache.upsert(resource.kind, made)
 
@@ -182,7 +192,7 @@ class Writer:
             "count": 1,
         }
         try:
-            await self._cluster.create(EVENTS, event)
+            await self._write(self._cluster.create, EVENTS, event)
         except Exception as error:
             log.warning("event %s on %s/%s not written: %s", reason, meta["namespace"], meta["name"], error)
 

@@ -7,8 +7,10 @@ Run by `make golden` and (with --check) by `make check`; calls nothing.
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +30,44 @@ def worst_of_a_hundred(values: list[float]) -> float:
     return sorted(values)[max(0, -(-99 * len(values) // 100) - 1)]
 
 
+def kind(fault: dict[str, Any]) -> str:
+    """What a fault is counted as: its name, and how long it lasted."""
+    return f"{fault['fault']} for {fault['lasted']} s" if "lasted" in fault else str(fault["fault"])
+
+
+def outcome(part: dict[str, Any], fault: dict[str, Any]) -> str:
+    """What came of it, in two words. Before each fault had an outcome, that of its part was all there was."""
+    said = fault.get("outcome", part["outcome"])
+    if said in ("sound", "cut off"):
+        return str(said)
+    return "not sound" if fault["healed"] is not None else "not healed"
+
+
+def in_words(outcomes: Counter[str]) -> str:
+    """ "sound" when all are."""
+    return "sound" if set(outcomes) == {"sound"} else ", ".join(f"{count} {said}" for said, count in outcomes.items())
+
+
+def in_seconds(value: float) -> str:
+    return "never" if value == math.inf else f"{value:.1f} s"
+
+
 def table(parts: list[dict[str, Any]]) -> str:
-    """A row a fault: how often, and the seconds until it had healed."""
-    faults: dict[str, list[float]] = {}
+    """A row a fault: how often, what came of it, and the seconds until it had healed. One that was cut off has none."""
+    healed: dict[str, list[float]] = {}
+    outcomes: dict[str, Counter[str]] = {}
     for part in parts:
         for each in part["faults"]:
-            faults.setdefault(each["fault"], []).extend([] if each["healed"] is None else [each["healed"]])
-    lines = ["| fault | fired | healed after, median | p99 | worst |", "|---|--:|--:|--:|--:|"]
-    for fault, healed in sorted(faults.items()):
-        fired = sum(each["fault"] == fault for part in parts for each in part["faults"])
-        times = [statistics.median(healed), worst_of_a_hundred(healed), max(healed)] if healed else []
-        lines.append(f"| {fault} | {fired} | " + " | ".join(f"{value:.1f} s" for value in times) + " |")
+            said = outcome(part, each)
+            outcomes.setdefault(kind(each), Counter())[said] += 1
+            seconds = math.inf if each["healed"] is None else each["healed"]
+            healed.setdefault(kind(each), []).extend([seconds] if seconds < math.inf or said != "cut off" else [])
+    lines = ["| fault | fired | outcome | healed after, median | p99 | worst |", "|---|--:|---|--:|--:|--:|"]
+    for fault, times in sorted(healed.items()):
+        summary = [statistics.median(times), worst_of_a_hundred(times), max(times)] if times else []
+        cells = [*map(in_seconds, summary)] or ["", "", ""]
+        counted = outcomes[fault]
+        lines.append(f"| {fault} | {counted.total()} | {in_words(counted)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

@@ -9,15 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, settings
+
+from tests import fuzz
 
 GOLDEN = Path(__file__).parent / "golden"
 
-# A property that fails on a slow machine says nothing: no deadlines, and the same examples on every run.
-# A busy machine is no reason to fail: what is drawn is the same each time, however long it takes.
-SLOW = [HealthCheck.too_slow]
-settings.register_profile("blueno", deadline=None, derandomize=True, max_examples=60, suppress_health_check=SLOW)
-settings.load_profile("blueno")
+fuzz.register()
 
 # A shell ignores Ctrl-C for what runs in its background, nohup a hang-up, and children inherit it: ours are to hear.
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

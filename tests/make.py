@@ -10,7 +10,7 @@ from typing import Any
 
 from blueno import names
 from blueno.config import OperatorConfig
-from blueno.resources.api import JOBS
+from blueno.resources.api import JOBS, SERVICES
 from blueno.resources.conditions import rfc3339
 from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome, Progress
@@ -150,6 +150,12 @@ def a_server(**changes: Any) -> ServerView:
     return replace(ServerView(name, f"uid-{name}", replicas=1, template="earlier", deleting=False), **changes)
 
 
+def a_service() -> Ref:
+    """The data server's Service."""
+    name = names.data_server_name("mnist", UID)
+    return Ref(SERVICES, "lab", name, f"uid-service-{name}")
+
+
 def a_pod(name: str = "pod-1", **changes: Any) -> PodView:
     """A running pod."""
     view = PodView(
@@ -211,7 +217,7 @@ def observed(**changes: Any) -> Observed:
         erase_job=None,
         kept_claims=(),
         server=None,
-        service_made=False,
+        service=None,
         server_pods=(),
         heard=Heard(**said),
         gone_owner="",

@@ -100,14 +100,33 @@ class Server:
         finally:
             connection.close()
 
+    def keep_copy(self) -> Path:
+        """A copy of the data directory, as it is now; the server is away for a moment."""
+        copy = Path(tempfile.mkdtemp(prefix="copy-", dir=self.folder))
+        self.stop()
+        subprocess.run(["cp", "-a", self.folder / "data", copy], check=True)
+        self.start()
+        return copy
+
+    def put_back(self, copy: Path, *, promoted: bool = False) -> None:
+        """The copy takes the server's place, and what came later is lost; `promoted`: as a standby that takes over."""
+        self.kill()
+        shutil.rmtree(self.folder / "data")
+        (copy / "data").rename(self.folder / "data")
+        if promoted:
+            (self.folder / "data" / "standby.signal").touch()
+        self.start()
+        if promoted:
+            self.admin("SELECT pg_promote()")
+
     @contextmanager
-    def database(self, *, migrated: bool = True) -> Iterator[DatabaseConfig]:
+    def database(self, *, migrated: bool = True, tablespace: str = "pg_default") -> Iterator[DatabaseConfig]:
         """A fresh database, dropped afterwards (when the server still runs), and the settings that lead to it."""
         if migrated and not self.admin("SELECT 1 FROM pg_database WHERE datname = %s", _TEMPLATE):
             self._make_template()
         name = f"test_{os.getpid()}_{next(_numbers)}"
         template = _TEMPLATE if migrated else "template0"
-        self.admin(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {template}")
+        self.admin(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {template} TABLESPACE {tablespace}")
         url_file = self.folder / f"{name}.url"
         url_file.write_text(self.url(name) + "\n")
         try:

@@ -6,6 +6,7 @@ are stored. What was found is believed for BELIEVED seconds, so a session or per
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -62,6 +63,7 @@ class Doorkeeper:
         self._database = database
         self._passwords = passwords
         self._known: OrderedDict[bytes, tuple[float, Identity | None]] = OrderedDict()
+        self._asking: dict[bytes, asyncio.Future[Identity | None]] = {}  # many requests of one caller ask once
         # 20 attempts at once and 20 a minute from one place; 10 and 6 a minute at one address. Right ones do not count.
         self._by_place = Buckets(20 / 60, 20, time.monotonic)
         self._by_email = Buckets(6 / 60, 10, time.monotonic)
@@ -110,12 +112,20 @@ class Doorkeeper:
             seconds = buckets.take(key)
             if seconds:
                 raise later("too_many_attempts", "too many attempts to log in: wait a little", seconds, status=429)
-        person = await self._database.read(people.select_person, address)
-        if not await self._passwords.fits(password, person.password if person else None):
+        counts = True  # one that is broken off, too
+        try:
+            person = await self._database.read(people.select_person, address)
+            counts = not await self._passwords.fits(password, person.password if person else None)
+        except Exception:  # nobody could look
+            counts = False
+            raise
+        finally:
+            if not counts:
+                self._by_place.give_back(place)
+                self._by_email.give_back(address)
+        if counts:
             raise Problem(401, "wrong_login", _SAME_ANSWER)
         assert person is not None  # noqa: S101  # nobody's password never fits
-        self._by_place.give_back(place)
-        self._by_email.give_back(address)
         return person
 
     def limit_setup(self, remote: str) -> None:
@@ -139,6 +149,7 @@ class Doorkeeper:
         """Ask the database again about this session or token, or about everything of this person."""
         if total is not None:
             self._known.pop(total, None)
+            self._asking.pop(total, None)
         if email is not None:
             for known in [key for key, (_, who) in self._known.items() if who is not None and who.email == email]:
                 del self._known[known]
@@ -147,18 +158,35 @@ class Doorkeeper:
         until, identity = self._known.get(total, (0.0, None))
         if until > time.monotonic():
             return identity
+        asking = self._asking.get(total)
+        if asking is None:
+            asking = asyncio.ensure_future(self._ask(total, remote, by_token=by_token))
+            self._asking[total] = asking
+            asking.add_done_callback(lambda done: self._asked(total, done))
+        return await asyncio.shield(asking)  # one that hangs up does not end it for the others
+
+    def _asked(self, total: bytes, done: asyncio.Future[Identity | None]) -> None:
+        if self._asking.get(total) is done:
+            del self._asking[total]
+        if not done.cancelled():
+            done.exception()  # seen, also when everybody has hung up
+
+    async def _ask(self, total: bytes, remote: str | None, *, by_token: bool) -> Identity | None:
         place = None if remote is None else neighbourhood(remote)
         seconds = self._strangers.take(place) if place is not None else 0.0
         if seconds:
             raise later("too_many_attempts", "too many unknown sessions or tokens from here", seconds, status=429)
         select = people.select_token if by_token else people.select_session
         touch = people.touch_token if by_token else people.touch_session
-        holder = await self._database.read(select, total)
-        if holder is None:
-            identity = None
-        else:
-            if place is not None:
+        stranger = False
+        try:
+            holder = await self._database.read(select, total)
+            stranger = holder is None
+        finally:
+            if place is not None and not stranger:  # nor when the database did not say who it is
                 self._strangers.give_back(place)
+        identity = None
+        if holder is not None:
             identity = Identity(holder.person_id, holder.email, holder.role, holder.namespaces, by_token, total)
             if holder.stale:
                 await self._database.write(touch, total)

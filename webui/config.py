@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from blueno import names
+from blueno.data.badsample import MAX_SAMPLE_BYTES
 from blueno.db.config import DatabaseConfig
 from blueno.errors import InvalidSpec
 from webui.proxies import Proxies, parse_networks
@@ -30,7 +31,7 @@ class WebConfig:
     metrics_port: int = 9090  # BLUENO_METRICS_PORT
     public_url: str = ""  # BLUENO_PUBLIC_URL, for example https://blueno.example.org
     upload_rate: int = 256 << 20  # BLUENO_UPLOAD_MIB_PER_SECOND, of one person; 0: as fast as it goes
-    upload_limit: int = 64 << 30  # BLUENO_UPLOAD_LIMIT_GIB, of one file
+    upload_limit: int = MAX_SAMPLE_BYTES  # BLUENO_UPLOAD_LIMIT_MIB, of one file
     default_namespace: str = "default"  # BLUENO_DEFAULT_NAMESPACE: where clients of 2019 are whose user may enter all
     proxies: Proxies = field(default_factory=Proxies)  # BLUENO_TRUSTED_PROXIES: whose X-Forwarded-For is believed
 
@@ -60,7 +61,7 @@ class WebConfig:
             metrics_port=_port(env, "BLUENO_METRICS_PORT", cls.metrics_port),
             public_url=_url(env, "BLUENO_PUBLIC_URL"),
             upload_rate=_whole(env, "BLUENO_UPLOAD_MIB_PER_SECOND", cls.upload_rate >> 20) << 20,
-            upload_limit=max(1, _whole(env, "BLUENO_UPLOAD_LIMIT_GIB", cls.upload_limit >> 30)) << 30,
+            upload_limit=_upload_limit(env),
             default_namespace=_namespace(env, "BLUENO_DEFAULT_NAMESPACE", cls.default_namespace),
             proxies=Proxies(parse_networks(env.get("BLUENO_TRUSTED_PROXIES", ""), "BLUENO_TRUSTED_PROXIES")),
         )
@@ -85,6 +86,12 @@ def _whole(env: Mapping[str, str], key: str, default: int) -> int:
     if not (value.isascii() and value.isdecimal()) or len(value) > 6:
         raise InvalidSpec(key, f"must be a whole number from 0 to 999999, not {value[:40]!r}")
     return int(value)
+
+
+def _upload_limit(env: Mapping[str, str]) -> int:
+    """In bytes: never more than a sample may have, or what is refused would be told a limit that is none."""
+    asked = _whole(env, "BLUENO_UPLOAD_LIMIT_MIB", MAX_SAMPLE_BYTES >> 20) << 20
+    return min(max(1 << 20, asked), MAX_SAMPLE_BYTES)
 
 
 def _namespace(env: Mapping[str, str], key: str, default: str) -> str:

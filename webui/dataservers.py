@@ -13,9 +13,11 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlencode
+from weakref import WeakValueDictionary
 
 import aiohttp
 from aiohttp import web
@@ -32,6 +34,7 @@ GRANT_SECONDS = 30.0  # how long a grant is used again
 GRANTS_KEPT = 2048
 AT_ONCE = 32  # pictures
 ORIGINALS_AT_ONCE = 16  # apart from pictures: a download may take long
+SHARES = 2  # a data server has at most this part of either
 WAIT_SECONDS = 10.0
 ANSWER_LIMIT = 64 << 20  # bytes of a picture; originals may be of any size
 CONNECT_SECONDS = 2.0
@@ -103,6 +106,7 @@ class DataServers:
         self._addresses = addresses or Addresses()
         self._grants: OrderedDict[tuple[str, str, str], tuple[float, str]] = OrderedDict()
         self._slots = {False: asyncio.Semaphore(AT_ONCE), True: asyncio.Semaphore(ORIGINALS_AT_ONCE)}
+        self._shares: WeakValueDictionary[tuple[str, bool], asyncio.Semaphore] = WeakValueDictionary()
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=AT_ONCE + ORIGINALS_AT_ONCE + UPLOADS_AT_ONCE, ttl_dns_cache=10, keepalive_timeout=KEPT_SECONDS
@@ -125,16 +129,23 @@ class DataServers:
 
     async def fetch(self, wanted: Wanted, request: web.BaseRequest, subject: str) -> web.StreamResponse:
         """The data server's answer, streamed to the client. Raises Problem for refusals and while it is not up."""
-        slots = self._slots[wanted.attachment]
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await slots.acquire()
-        except TimeoutError:
-            raise later("overloaded", "too many pictures or downloads at once") from None
-        try:
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(WAIT_SECONDS):
+                    for slots in (self._share(wanted), self._slots[wanted.attachment]):
+                        await held.enter_async_context(slots)
+            except TimeoutError:
+                raise later("overloaded", "too many pictures or downloads at once") from None
             return await self._fetch(wanted, request, subject)
-        finally:
-            slots.release()
+
+    def _share(self, wanted: Wanted) -> asyncio.Semaphore:
+        """What one data server may have of all places: one that hangs keeps what it has for SILENCE_SECONDS."""
+        known = (wanted.source.url, wanted.attachment)
+        share = self._shares.get(known)
+        if share is None:
+            total = ORIGINALS_AT_ONCE if wanted.attachment else AT_ONCE
+            share = self._shares[known] = asyncio.Semaphore(total // SHARES)
+        return share
 
     async def _fetch(self, wanted: Wanted, request: web.BaseRequest, subject: str) -> web.StreamResponse:
         source = wanted.source

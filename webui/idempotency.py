@@ -15,6 +15,7 @@ from datetime import datetime
 
 from aiohttp import web
 
+from blueno import names
 from blueno.db import idempotency as rows
 from webui.call import Call
 from webui.kinds import Text, Wrong
@@ -86,7 +87,7 @@ async def _act(call: Call, person: int, key: str) -> Answer | web.StreamResponse
 
 
 def _in_progress() -> Problem:
-    return later("in_progress", "the first request with this key is being answered", status=409)
+    return later(names.IN_PROGRESS, "the first request with this key is being answered", status=409)
 
 
 def _fingerprint(call: Call) -> bytes:

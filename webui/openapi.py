@@ -94,7 +94,9 @@ def _responses(route: Route) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for reply in route.replies:
         said: dict[str, Any] = {"description": reply.about or "done"}
-        if reply.schema:
+        if reply.status >= 400:
+            said["content"] = _PROBLEM
+        elif reply.schema:
             said["content"] = {"application/json": {"schema": ref(reply.schema)}}
         elif reply.media:
             said["content"] = {reply.media: {}}

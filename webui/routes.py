@@ -68,7 +68,10 @@ class Stream:
 
 @dataclass(frozen=True)
 class Reply:
-    """A good answer: JSON of a schema's name (components in schemas.py), or another media type, or nothing."""
+    """A good answer: JSON of a schema's name (components in schemas.py), or another media type, or nothing.
+
+    Or a refusal (400 and above) that says more than others do.
+    """
 
     status: int = 200
     schema: str = ""

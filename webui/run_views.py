@@ -44,6 +44,8 @@ def run_summary(row: RunRow) -> dict[str, Any]:
         "nodes": row.nodes,
         "numNodes": row.num_nodes,
         "gpuSeconds": row.gpu_seconds,
+        "wallSeconds": row.wall_seconds,
+        "runningSince": _time(row.running_since),
         "attempt": row.attempt,
         "restarts": row.restarts,
         "queue": row.queue,

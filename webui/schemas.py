@@ -69,6 +69,8 @@ _RUN_SUMMARY: Schema = {
     "nodes": list_of(TEXT),
     "numNodes": WHOLE,
     "gpuSeconds": WHOLE,
+    "wallSeconds": WHOLE,
+    "runningSince": maybe(TIME),
     "attempt": WHOLE,
     "restarts": WHOLE,
     "queue": maybe(TEXT),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -55,8 +56,8 @@ def ls(
     output: Format = Output.TABLE,
     watch: Watch = False,
 ) -> int | None:
-    """List runs, newest first, with the GPU hours they have used."""
-    from blueno.cli import printing, watching
+    """List runs, newest first, with the time and the GPU hours they took, each and together."""
+    from blueno.cli import printing, text, watching
     from blueno.client.values import STATES
 
     if state is not None and state not in STATES:
@@ -78,6 +79,7 @@ def ls(
         view = watching.runs(with_namespace=everywhere)
         for line in watching.table(runs, view, colours=shell.has_colours(sys.stdout)):
             shell.out(line)
+        shell.say(text.used(runs, datetime.now(UTC)))
     elif output is Output.NAME:
         for run in runs:
             shell.out(printing.name(run))

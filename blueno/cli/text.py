@@ -11,7 +11,7 @@ from blueno.client.outputs import OutputEntry
 from blueno.client.values import Run, RunSummary
 from blueno.client.words import plain
 
-HEAD = ("NAME", "STATE", "REASON", "PROGRESS", "DATASETS", "GPUS", "GPU HOURS", "RESTARTS", "AGE")
+HEAD = ("NAME", "STATE", "REASON", "PROGRESS", "DATASETS", "GPUS", "GPU HOURS", "RESTARTS", "DURATION", "AGE")
 COLOURS = {"succeeded": 32, "failed": 31, "running": 36, "pending": 33, "suspended": 35}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _BARS = "▁▂▃▄▅▆▇█"
@@ -28,6 +28,7 @@ def row(run: RunSummary, now: datetime) -> tuple[str, ...]:
         str(run.gpus or ""),
         gpu_hours(run.gpu_seconds),
         str(run.restarts),
+        took(run.duration(now)),
         age(run.created_at, now),
     )
 
@@ -51,6 +52,18 @@ def coloured(line: str, word: str, colour: int) -> str:
 def gpu_hours(seconds: float) -> str:
     """GPU seconds as hours with two digits; nothing for none."""
     return f"{seconds / 3600:.2f}" if seconds > 0 else ""
+
+
+def took(seconds: float) -> str:
+    """`duration`; nothing for none."""
+    return duration(seconds) if seconds > 0 else ""
+
+
+def used(runs: Sequence[RunSummary], now: datetime) -> str:
+    """What these runs had, all together."""
+    held = took(sum(run.duration(now) for run in runs)) or "no time"
+    hours = gpu_hours(sum(run.gpu_seconds for run in runs))
+    return f"{len(runs)} run{'s' * (len(runs) != 1)} took {held}" + (f" and {hours} GPU hours" if hours else "")
 
 
 def age(moment: datetime | None, now: datetime) -> str:
@@ -115,6 +128,7 @@ def describe(run: Run, now: datetime) -> list[str]:
         ("Outputs", " ".join(f"{key}={value}" for key, value in run.outputs.items())),
         ("GPUs", str(run.gpus or "none")),
         ("GPU hours", gpu_hours(run.gpu_seconds)),
+        ("Duration", took(run.duration(now))),
         ("Nodes", ", ".join(run.nodes)),
         ("Queue", run.queue or ""),
         ("Attempt", f"{run.attempt} ({run.restarts} restarts)"),

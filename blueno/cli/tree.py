@@ -39,7 +39,9 @@ TREE: Tree = {
         "Training runs. `blueno run --local FILE` is short for `blueno run local FILE`.",
         {
             "submit": Leaf("run:submit", "Start a run from a YAML file."),
-            "ls": Leaf("run:ls", "List runs, newest first, with the GPU hours they have used."),
+            "ls": Leaf(
+                "run:ls", "List runs, newest first, with the time and the GPU hours they took, each and together."
+            ),
             "describe": Leaf(
                 "run_read:describe", "Say everything about a run: why it waits, how it goes, how it ended."
             ),

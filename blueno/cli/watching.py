@@ -74,13 +74,14 @@ def _lines() -> Callable[[Run], None]:
 class View(Generic[T]):
     """How a list is shown: `row` takes an item and the time, `colour` gives a word of it and its colour's number.
 
-    `place`: its namespace, when there is a column for it. The last column is an age, which changes always.
+    `place`: its namespace, when there is a column for it. The last `timed` columns change with the clock alone.
     """
 
     head: Sequence[str]
     row: Callable[[T, datetime], tuple[str, ...]]
     colour: Callable[[T], tuple[str, int]]
     place: Callable[[T], str] | None = None
+    timed: int = 1
 
     def titles(self) -> tuple[str, ...]:
         """The first line."""
@@ -99,6 +100,7 @@ def runs(*, with_namespace: bool) -> View[RunSummary]:
         row=text.row,
         colour=lambda run: (run.state, text.COLOURS.get(run.state, 0)),
         place=(lambda run: run.namespace) if with_namespace else None,
+        timed=2,
     )
 
 
@@ -125,9 +127,9 @@ def _watch_lines(look: Callable[[], Sequence[T]], view: View[T]) -> int:
         now = datetime.now(UTC)
         rows = [view.cells(item, now) for item in look()]
         for cells in rows:
-            if cells[:-1] not in known:
+            if cells[: -view.timed] not in known:
                 shell.out("   ".join(cell or "-" for cell in cells))
-        known = {cells[:-1] for cells in rows}
+        known = {cells[: -view.timed] for cells in rows}
         sys.stdout.flush()
         time.sleep(EVERY)
 

@@ -23,21 +23,19 @@ AWAY = 300.0  # seconds that the server may be away while something is written, 
 
 async def get(transport: Transport, path: str, query: Mapping[str, Any] | None = None) -> Answer:
     """An answer, tried for a few times while the server is away; without what is None in the query."""
-    from blueno.client.http import LONGEST_PAUSE, TRIES
+    from blueno.client.http import TRIES
 
     request = Request("GET", path, {key: value for key, value in (query or {}).items() if value is not None})
     for attempt in range(TRIES - 1):
         try:
             return await transport.send(request)
         except Unavailable as error:
-            await transport.pause(pause_after(error, attempt, transport.unit, LONGEST_PAUSE))
+            await rest(transport, error, attempt)
     return await transport.send(request)
 
 
 async def patiently(transport: Transport, request: Request, away: float = AWAY) -> Answer:
     """An answer to what may come twice; tried until the server has been away for `away` seconds."""
-    from blueno.client.http import LONGEST_PAUSE
-
     begun, attempt = time.monotonic(), 0
     while True:
         try:
@@ -45,8 +43,15 @@ async def patiently(transport: Transport, request: Request, away: float = AWAY) 
         except Unavailable as error:
             if time.monotonic() - max(begun, transport.heard) >= away:
                 raise
-            await transport.pause(pause_after(error, attempt, transport.unit, LONGEST_PAUSE))
+            await rest(transport, error, attempt)
             attempt += 1
+
+
+async def rest(transport: Transport, error: Unavailable, attempt: int) -> None:
+    """The pause before the next try."""
+    from blueno.client.http import LONGEST_PAUSE
+
+    await transport.pause(pause_after(error, attempt, transport.unit, LONGEST_PAUSE))
 
 
 def pause_after(error: Unavailable, attempt: int, unit: float, longest: float) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import blueno
+from blueno import names
 from blueno.client.words import plain
 from blueno.errors import BluenoError, Conflict, NotFound, Rejected, Unavailable
 
@@ -97,8 +98,8 @@ def headers_of(token: str | None) -> dict[str, str]:
 def read_answer(server: str, asked: str, status: int, headers: Mapping[str, str], content: bytes) -> Answer:
     """The answer, if it is a good one. `asked` is the method.
 
-    Raises NotFound (404), Conflict (409), Rejected (400, 401, 403, 413, 422, 507), Unavailable (429, 5xx), BluenoError
-    (what answers is not Blueno).
+    Raises NotFound (404), Conflict (409), Rejected (400, 401, 403, 413, 422, 507), Unavailable (429, 5xx, and 409 while
+    the same request is being answered), BluenoError (what answers is not Blueno).
     """
     media_type = media_type_of(headers)
     if 300 <= status < 400:
@@ -127,19 +128,19 @@ def error_of(server: str, status: int, headers: Mapping[str, str], content: byte
             detail, code = _sentence(problem), _code(problem)
         except (ValueError, RecursionError):
             detail = ""
-    error = _error(server, status, detail, _pause(headers.get("Retry-After", "")))
+    error = _error(server, status, code, detail, _pause(headers.get("Retry-After", "")))
     error.code = code
     return error
 
 
-def _error(server: str, status: int, detail: str, retry_after: float | None) -> BluenoError:
+def _error(server: str, status: int, code: str, detail: str, retry_after: float | None) -> BluenoError:
     if status == 401:
         return Rejected("you are not logged in, or the token has expired: run `blueno login`", 401)
     if status == NO_ROOM:
         return Rejected(detail or "there is no room left on the data set's volume", NO_ROOM)
     if status == 413:  # also of a proxy, which says it in its own way
         return Rejected(detail or f"{server} takes no request that large", 413)
-    if status in LATER or status >= 500:
+    if status in LATER or status >= 500 or (status == 409 and code == names.IN_PROGRESS):
         return Unavailable(f"{server} cannot answer now ({status}): {detail or 'try again later'}", retry_after)
     if not detail:
         return not_blueno(server, status)

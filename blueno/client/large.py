@@ -8,6 +8,7 @@ and time, so that whoever begins it again is told the same upload, and HEAD says
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -97,11 +98,14 @@ class _Sending:
         self._path = f"{place.path}/uploads/{upload}"
         self._moved = place.moved
         self._chunk = CHUNK
+        self._furthest = 0  # that the server ever was
+        self._vain = 0  # pieces that were sent since then
+        self._since = 0.0  # when the first of those was refused
 
     def run(self) -> str:
         """The sum of what was sent. Raises Unreadable when the file is not what it was."""
         total = self._large.content.bytes
-        offset = self._offset()
+        offset = self._furthest = self._offset()
         summed, at = hashlib.sha256(), 0
         try:
             with self._large.content.open() as file:
@@ -123,7 +127,7 @@ class _Sending:
         return summed.hexdigest()
 
     def _send(self, block: bytes, at: int) -> int:
-        """Until the server has it all; where it is then."""
+        """Until the server has it all; where it is then. Raises Unavailable when it takes nothing for long."""
         sent = 0
         while sent < len(block):
             pieces = [block[sent : sent + self._chunk]]
@@ -137,13 +141,36 @@ class _Sending:
                 self._chunk //= 2
             except NotFound as error:
                 raise _Gone(str(error)) from error
-            except (Unavailable, Conflict):
-                # The answer may be lost and the chunk there, wholly or in part: the server says how much it has.
-                there = self._offset() - at
-                if not 0 <= there <= len(block):
-                    raise _Gone("the server has another part of the file") from None
-                sent = there
+            except (Unavailable, Conflict) as error:
+                sent = self._look(block, at, error)
+            if at + sent > self._furthest:
+                self._furthest, self._vain = at + sent, 0
         return at + sent
+
+    def _look(self, block: bytes, at: int, error: Unavailable | Conflict) -> int:
+        """How much of the block is there: the answer may be lost and the chunk there, wholly or in part.
+
+        Raises `error` when it says that sending again is no use, or that has been of none for `asking.AWAY` seconds.
+        """
+        if isinstance(error, Conflict):
+            if error.code != names.OFFSET_MISMATCH:
+                raise error
+            error = Unavailable(str(error))
+        there = self._offset() - at
+        if not 0 <= there <= len(block):
+            raise _Gone("the server has another part of the file") from None
+        if at + there <= self._furthest:
+            self._rest(error)
+        return there
+
+    def _rest(self, error: Unavailable) -> None:
+        """Before a piece is sent again that did not come to be there."""
+        now = time.monotonic()
+        self._since = self._since if self._vain else now
+        if now - self._since >= asking.AWAY:
+            raise error
+        run(asking.rest(self._blocking, error, self._vain))
+        self._vain += 1
 
     def _offset(self) -> int:
         try:

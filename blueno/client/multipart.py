@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
+import threading
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -18,11 +19,17 @@ class PlatformError(BluenoError):
 
 
 class Multipart:
-    """One field `file`, as a body that can be sent again: from the file itself if it can go back, else from a copy."""
+    """One field `file`, as a body that can be sent again: from the file itself if it can go back, else from a copy.
+
+    The thread of an attempt that took too long goes on for a while (http.py:within). It must not move the file under
+    the next attempt, nor under its owner when all is over: only the latest attempt reads.
+    """
 
     def __init__(self, content: BinaryIO) -> None:
         self.boundary = secrets.token_hex(16)
         self._copy: BinaryIO | None = None
+        self._latest: object = None  # attempt
+        self._reading = threading.Lock()
         try:
             self._file = content if content.seekable() else self._copied(content)
             self._start = self._file.tell()
@@ -40,19 +47,27 @@ class Multipart:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._latest = None
         if self._copy is not None:
             self._copy.close()
 
     def blocks(self) -> Iterator[bytes]:
-        """From the beginning. Raises PlatformError when the file is shorter than it was."""
+        """From the beginning. Raises PlatformError when the file is shorter than it was, or another attempt began."""
+        self._latest = attempt = object()  # now, not when the first block is taken: that may be late
+        return self._blocks(attempt)
+
+    def _blocks(self, attempt: object) -> Iterator[bytes]:
         yield self._head
-        self._file.seek(self._start)
-        left = self._length
-        while left:
-            block = self._file.read(min(BLOCK, left))
+        sent = 0
+        while sent < self._length:
+            with self._reading:
+                if attempt is not self._latest:
+                    raise PlatformError("this attempt was given up")
+                self._file.seek(self._start + sent)
+                block = self._file.read(min(BLOCK, self._length - sent))
             if not isinstance(block, bytes) or not block:
                 raise PlatformError("data_content is not binary, or shrank while it was sent")
-            left -= len(block)
+            sent += len(block)
             yield block
         yield self._tail
 

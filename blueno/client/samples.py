@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypedDict, Unpack
 
@@ -31,10 +30,10 @@ from blueno.client.sample_values import (
 )
 from blueno.client.transfer import Progress, Saving, Waiting, Wanted
 from blueno.client.upload import PARALLEL, Options, Upload
+from blueno.data.removal import in_requests
 from blueno.errors import BluenoError, InvalidSpec, Rejected, Unavailable
 
 ANY = object()  # of `label`: whichever, where None means samples without one
-REMOVALS = 10_000  # keys in one request
 
 
 class Record(TypedDict, total=False):
@@ -153,9 +152,8 @@ class AsyncSamples:
 
     async def remove(self, keys: str | Iterable[str], *, purge: bool = False) -> Removed:
         """Takes samples out of the working set; versions that hold them keep them. `purge`: their bytes go, too."""
-        left: Iterator[str] = iter((keys,) if isinstance(keys, str) else keys)
         removed = missing = revision = 0
-        while batch := [*islice(left, REMOVALS)]:
+        for batch in in_requests((keys,) if isinstance(keys, str) else keys):
             body = {"keys": batch, "purge": purge}
             answer = await asking.patiently(self._transport, Request("POST", f"{self._path}/removals", body=body))
             fields = Fields(answer.body, "answer")

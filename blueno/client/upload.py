@@ -23,7 +23,7 @@ from blueno.client.outcome import Tally, read_result
 from blueno.client.sample_values import FIRST_REFUSED, NewSample, Refused, Uploaded, UploadProgress
 from blueno.errors import Rejected
 
-PARALLEL = 4  # bundles on their way at once; the server lets one person have twelve
+PARALLEL = 4  # bundles on their way at once; the server lets one person have eight
 PEEK = 1000  # samples that are looked at before it is decided whether to ask what is there
 PEEK_BYTES = 8 << 20  # of contents that are held meanwhile
 PROBES = 5  # of those, whose presence says that this is being run again

@@ -43,7 +43,9 @@ class RunSummary:
     datasets: Mapping[str, str | None]  # name → digest, None before it is pinned
     parameters: Mapping[str, str]
     gpus: int  # of all nodes together
-    gpu_seconds: float
+    gpu_seconds: float  # of attempts that are over
+    wall_seconds: float  # in which it had its nodes, of attempts that are over
+    running_since: datetime | None  # while it runs
     nodes: tuple[str, ...]
     attempt: int
     restarts: int
@@ -63,6 +65,11 @@ class RunSummary:
     def succeeded(self) -> bool:
         """Whether it ended well."""
         return self.state == "succeeded"
+
+    def duration(self, now: datetime) -> float:
+        """Seconds in which it had its nodes, by `now` (aware); suspended or waiting it has none."""
+        running = 0.0 if self.running_since is None else (now - self.running_since).total_seconds()
+        return self.wall_seconds + max(0.0, running)
 
     @classmethod
     def parse(cls, value: Any, where: str = "run") -> Self:
@@ -204,6 +211,8 @@ def _common(fields: Fields) -> dict[str, Any]:
         "parameters": fields.mapping("parameters"),
         "gpus": fields.whole("gpus", 0),
         "gpu_seconds": fields.number("gpuSeconds", 0.0),
+        "wall_seconds": fields.number("wallSeconds", 0.0),
+        "running_since": fields.time("runningSince"),
         "nodes": fields.texts("nodes"),
         "attempt": fields.whole("attempt", 0),
         "restarts": fields.whole("restarts", 0),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
+
+MAX_SAMPLE_BYTES: Final = 512 << 20  # encoded
 
 
 class BadSampleCode(StrEnum):

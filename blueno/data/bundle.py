@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from json.encoder import encode_basestring
 from typing import Any, Final, NamedTuple
 
-HEAD_BYTES: Final = 16 << 20
+HEAD_BYTES: Final = 4 << 20  # decoded it may be thirty times as large
 BUNDLE_BYTES: Final = 64 << 20  # of the whole
 BUNDLE_SAMPLES: Final = 10_000
 LARGE: Final = 32 << 20  # a content with more bytes is sent as an upload of its own
@@ -26,6 +26,10 @@ _FIELDS: Final = frozenset(
 
 class BadBundle(ValueError):
     """The whole cannot be understood: nothing of it is taken."""
+
+
+class HeadTooLarge(BadBundle):
+    """The same samples fit into several bundles."""
 
 
 class Entry(NamedTuple):
@@ -125,12 +129,14 @@ def write_bundle(samples: Iterable[tuple[Entry, bytes]]) -> bytes:
 
 
 def head_length(start: bytes) -> int:
-    """Of a body's first 8 bytes. Raises BadBundle."""
+    """Of a body's first 8 bytes. Raises BadBundle, HeadTooLarge."""
     if len(start) != _LENGTH.size:
         raise BadBundle("a bundle begins with 8 bytes: the length of its head")
     length: int = _LENGTH.unpack(start)[0]
-    if not 0 < length <= HEAD_BYTES:
+    if not 0 < length <= BUNDLE_BYTES:
         raise BadBundle(f"the head has {length} bytes; it must have 1 to {HEAD_BYTES}")
+    if length > HEAD_BYTES:
+        raise HeadTooLarge(f"the head has {length} bytes; at most {HEAD_BYTES} are taken: send fewer samples at once")
     return length
 
 

@@ -20,12 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from blueno.data import npy
-from blueno.data.badsample import BadSample, BadSampleCode
+from blueno.data.badsample import MAX_SAMPLE_BYTES, BadSample, BadSampleCode
 from blueno.data.headers import MAX_PIXELS, check_jpeg, check_png, check_size
 from blueno.data.imaging import formats
 from blueno.errors import BluenoError
 
-MAX_SAMPLE_BYTES = 512 << 20
 SNIFFED = 16 << 10  # first bytes that tell a format
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"

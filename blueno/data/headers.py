@@ -16,6 +16,7 @@ MAX_PIXELS: Final = 8192 * 8192  # below the size at which Pillow only warns
 MAX_CHUNKS: Final = 4096  # of a PNG besides its pixels, or segments of a JPEG
 MAX_PIXEL_CHUNKS: Final = 1 << 18
 MAX_JUNK: Final = 1 << 16  # bytes between a JPEG's segments
+MAX_EXIF: Final = 64  # segments of a JPEG: Pillow copies all that came before for each of them
 FREE_SCANS: Final = 20  # of a JPEG: the usual ways of writing one need at most 18
 MAX_SCANNED: Final = 1 << 30  # pixels gone over, if there are more scans
 _CHUNK: Final = struct.Struct(">I4s")
@@ -56,7 +57,7 @@ def check_png(data: bytes) -> None:
 
 def check_jpeg(data: bytes) -> None:
     """Raises BadSample. What is merely damaged passes: the decoder has better words for it."""
-    place, junk, frame, pixels, parts = 2, 0, 0, 0, 0
+    place, junk, frame, pixels, parts, exif = 2, 0, 0, 0, 0, 0
     for _ in range(MAX_CHUNKS):
         found = _MARKER.match(data, place)
         if found is None:
@@ -81,6 +82,9 @@ def check_jpeg(data: bytes) -> None:
             if frame in _PROGRESSIVE or data[place + 2] < parts:  # else the first scan is the only one
                 _check_scans(data, place, pixels)
             return
+        exif += marker == 0xE1 and data.startswith(b"Exif\0\0", place + 2)
+        if exif > MAX_EXIF:
+            raise BadSample(BadSampleCode.TOO_COMPLEX, f"more than {MAX_EXIF} segments of EXIF")
         place += int.from_bytes(data[place : place + 2], "big")
     raise BadSample(BadSampleCode.TOO_COMPLEX, f"more than {MAX_CHUNKS} segments")
 

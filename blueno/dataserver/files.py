@@ -18,17 +18,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blueno.dataserver.problems import Damaged, Gone, Problem, Unreadable
+from blueno.dataserver.problems import Damaged, Gone, Problem, Stale, Unreadable
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not be waited for
-_GONE = {errno.ENOENT, errno.ESTALE}
 _REFUSED = {errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENXIO, errno.EINVAL, errno.ENAMETOOLONG}
 
 
 def problem_of(error: OSError, what: str) -> Problem:
     """What an error of the file system means to a caller."""
-    if error.errno in _GONE:
+    if error.errno == errno.ENOENT:
         return Gone(what)
+    if error.errno == errno.ESTALE:
+        return Stale(what)
     reason = os.strerror(error.errno) if error.errno else "no reason given"
     if error.errno in _REFUSED:
         return Damaged(f"{what} is neither a plain file nor a plain directory ({reason})")
@@ -189,7 +190,7 @@ class Folder(Handle):
         try:
             about = os.stat(_step(name), dir_fd=self._descriptor, follow_symlinks=False)
         except OSError as error:
-            if error.errno in _GONE:
+            if error.errno == errno.ENOENT:
                 return None
             raise problem_of(error, name) from error
         return (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)

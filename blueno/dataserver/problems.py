@@ -85,6 +85,16 @@ class Unreadable(Problem):
         super().__init__(503, "volume_unavailable", detail, retry_after=5)
 
 
+class Stale(Unreadable):
+    """What was open is not what its server has now: it was removed there, or exported anew.
+
+    It does not say that nothing is there: only ENOENT does.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} cannot be read now (stale file handle): it is opened anew")
+
+
 def wrong(field: str, message: str) -> NoReturn:
     """A parameter that is not what it must be."""
     raise Problem(422, "bad_parameter", message, field=field)

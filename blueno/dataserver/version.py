@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from blueno.data.manifest import DataFile, Manifest
 from blueno.dataserver.files import File, Folder
-from blueno.dataserver.problems import Damaged, Problem
+from blueno.dataserver.problems import Damaged, Problem, Stale
 from blueno.dataserver.shards import DenseShard, RawShard
 from blueno.names import INDEX_FILE, MANIFEST_FILE
 
@@ -70,7 +70,10 @@ class Version:
 
     def is_there(self) -> bool:
         """Whether the directory still holds what was opened. Raises Unreadable."""
-        return self._folder.identity_of(MANIFEST_FILE) == self.identity
+        try:
+            return self._folder.identity_of(MANIFEST_FILE) == self.identity
+        except Stale:
+            return False
 
     def index(self) -> File:
         """index.arrow, of the size that was sealed."""

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from blueno import names
-from blueno.data.bundle import BUNDLE_BYTES, BadBundle
-from blueno.data.decode import MAX_SAMPLE_BYTES
+from blueno.data.badsample import MAX_SAMPLE_BYTES
+from blueno.data.bundle import BUNDLE_BYTES, BadBundle, HeadTooLarge
+from blueno.data.removal import REMOVALS_BYTES
 from blueno.data.working import GROUP_CHARACTERS, wrong_key, wrong_text
 from blueno.dataserver import params
 from blueno.dataserver.library import Library
@@ -35,8 +36,6 @@ T = TypeVar("T")
 PREFIX = "/v1/working"
 SUBJECT = web.RequestKey("subject", str)  # whom the grant was made for
 ISSUER = web.RequestKey("issuer", str)  # who made it
-REMOVALS = 10_000
-REMOVALS_BYTES = 16 << 20
 UPLOAD_BYTES = 4096  # of the request that begins one
 MOST_CHANGES = 20_000
 LONG_SECONDS = 120.0  # for what takes long on a slow volume: to sync 64 MiB, to sum a large file
@@ -130,7 +129,7 @@ class WorkingRoutes:
         body = await self._bodies.whole(request, REMOVALS_BYTES)
         await self._ready()
         try:
-            asked = await self._run(lambda: removal_of(body, REMOVALS, by, wrong_key))
+            asked = await self._run(lambda: removal_of(body, by, wrong_key))
         except ValueError as error:
             raise Problem(422, "bad_removal", str(error)) from error
         return web.json_response(await self._answer(self.set.submit(asked)), headers=_NO_STORE)
@@ -196,6 +195,8 @@ class WorkingRoutes:
         """What goes wrong on the volume, or with a bundle, in words."""
         try:
             return await step
+        except HeadTooLarge as error:
+            raise Problem(413, "too_large", str(error)) from error
         except BadBundle as error:
             raise Problem(400, "bad_bundle", str(error)) from error
         except ConnectionError:

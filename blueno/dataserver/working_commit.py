@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from blueno.data.journal import put_line, quoted, remove_line
+from blueno.data.removal import REMOVALS
 from blueno.data.working import WorkingSample
 from blueno.dataserver.working_judge import TOO_LARGE, Candidate, Refusal, judge
+from blueno.dataserver.working_receive import DECODING
 from blueno.dataserver.working_state import State
 
 MOST_SAMPLES: Final = 1_500_000  # that fit in the memory of a data server
@@ -121,8 +123,13 @@ class Turn:
         self._changed[key] = sample
 
 
-def removal_of(body: bytes, most: int, by: str, wrong_key: Callable[[str], str]) -> Removal:
+def removal_of(body: bytes, by: str, wrong_key: Callable[[str], str]) -> Removal:
     """Out of a request's JSON. Raises ValueError, saying what is wrong with it."""
+    with DECODING:
+        return _removal(body, by, wrong_key)
+
+
+def _removal(body: bytes, by: str, wrong_key: Callable[[str], str]) -> Removal:
     try:
         asked = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -130,8 +137,8 @@ def removal_of(body: bytes, most: int, by: str, wrong_key: Callable[[str], str])
     if type(asked) is not dict or not asked.keys() <= {"keys", "purge"}:
         raise ValueError("the body must be an object with `keys` and, if wanted, `purge`")
     keys, purge = asked.get("keys"), asked.get("purge", False)
-    if type(keys) is not list or len(keys) > most or not all(type(key) is str for key in keys):
-        raise ValueError(f"keys must be a list of at most {most} texts")
+    if type(keys) is not list or len(keys) > REMOVALS or not all(type(key) is str for key in keys):
+        raise ValueError(f"keys must be a list of at most {REMOVALS} texts")
     if type(purge) is not bool:
         raise ValueError("purge must be true or false")
     for key in keys:

@@ -132,7 +132,7 @@ class Journals:
         target = -1
         try:
             self._alone(name)
-            target = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
+            target = self._opened(name)
             offsets, size = _fill(target, batches)
             os.fsync(target)
             self._must_lead(name)
@@ -156,14 +156,28 @@ class Journals:
         self._own, self._name, self._size, self._claimed = -1, "", 0, ""
 
     def _open(self, name: str) -> None:
-        self._own = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
+        self._own = self._opened(name)
         self._name, self._size, self._claimed = name, 0, ""
         self.chain.epoch = epoch_of(name) or 0
+
+    def _opened(self, name: str) -> int:
+        """A journal of ours, to be written. Whoever has taken it away had taken over before."""
+        try:
+            return os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
+        except FileNotFoundError:
+            raise self._overtaken() from None
+
+    def _overtaken(self) -> Overtaken:
+        self._stale = True
+        return Overtaken("another data server has taken over the working set: send it again")
 
     def _sync_head(self) -> None:
         """What the writer before was about to sync when it died is read, and so far only in memory."""
         for part in self.chain.parts[-1:]:
-            handle = os.open(part.name, FLAGS, dir_fd=self._folder)
+            try:
+                handle = os.open(part.name, FLAGS, dir_fd=self._folder)
+            except FileNotFoundError:
+                raise self._overtaken() from None
             try:
                 os.fsync(handle)
             finally:
@@ -194,8 +208,7 @@ class Journals:
     def _must_lead(self, name: str) -> None:
         names = journal_names(self._folder)
         if not names or names[-1] != name:
-            self._stale = True
-            raise Overtaken("another data server has taken over the working set: send it again")
+            raise self._overtaken()
 
     def _look(self) -> dict[str, int]:
         """Sizes of all journals."""

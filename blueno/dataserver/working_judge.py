@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from blueno.data.badsample import BadSampleCode
+from blueno.data.badsample import MAX_SAMPLE_BYTES, BadSampleCode
 from blueno.data.bundle import unknown_fields
-from blueno.data.decode import MAX_SAMPLE_BYTES
 from blueno.data.digest import canonical_json
 from blueno.data.journal import Place, Record, record_fields
 from blueno.data.working import (

@@ -82,16 +82,27 @@ class Packs:
             try:
                 top = self.root.folder(OBJECTS_DIR)
                 folder = top.folder(name[:2])
-                os.rename(name, gone, src_dir_fd=folder.descriptor, dst_dir_fd=top.descriptor)
-            except (FileNotFoundError, Gone):
+            except Gone:
                 return True
+            with suppress(FileNotFoundError):  # renamed before, and not deleted then
+                os.rename(name, gone, src_dir_fd=folder.descriptor, dst_dir_fd=top.descriptor)
             try:
                 confirm()
             except BaseException:
-                os.rename(gone, name, src_dir_fd=top.descriptor, dst_dir_fd=folder.descriptor)
+                with suppress(FileNotFoundError):
+                    os.rename(gone, name, src_dir_fd=top.descriptor, dst_dir_fd=folder.descriptor)
                 raise
-            os.unlink(gone, dir_fd=top.descriptor)
+            with suppress(FileNotFoundError):
+                os.unlink(gone, dir_fd=top.descriptor)
         return True
+
+    def is_gone(self, name: str) -> bool:
+        """Whether a pack is neither there nor on its way to be removed. Raises Problem."""
+        try:
+            top = self.root.folder(OBJECTS_DIR)
+        except Gone:
+            return True
+        return self.size(name) is None and top.identity_of(f".{name}.gone") is None
 
     def restore(self, needed: Callable[[set[str]], set[str]]) -> None:
         """Ends what a server that died was about to do. `needed`: which of these packs are. Raises OSError."""

@@ -7,6 +7,7 @@ kept, since it is there already or refused by its line, is not written.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from blueno.dataserver.working_judge import DIGEST_MISMATCH, Candidate, Reader, 
 from blueno.dataserver.working_packs import NewPack, Packs
 
 _START = 8
+DECODING = threading.Lock()  # one head or removal at a time: what it decodes to is large, and two are not done sooner
 
 
 class Receiver:
@@ -89,7 +91,8 @@ class Receiver:
 
     def _begin(self, head: bytes) -> None:
         reader = Reader(authors=self._authors)
-        self.candidates = [reader.read(body) for body in read_head(head)]
+        with DECODING:
+            self.candidates = [reader.read(body) for body in read_head(head)]
         self._contents = [one for one in self.candidates if not one.upload and one.size]
         contents = kept = 0
         for candidate in self._contents:

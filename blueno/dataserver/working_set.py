@@ -18,7 +18,7 @@ from typing import Any
 from blueno.data.files import is_full
 from blueno.data.journal import JournalDamaged, time_text
 from blueno.dataserver.files import Folder, problem_of
-from blueno.dataserver.problems import Problem
+from blueno.dataserver.problems import Problem, Stale
 from blueno.dataserver.working_commit import Bundle, Removal, Turn
 from blueno.dataserver.working_journal import Changed, Overtaken
 from blueno.dataserver.working_opened import Opened
@@ -190,6 +190,8 @@ class WorkingSet:
     def _problem_of(self, error: Exception) -> Problem:
         """What it means to those who wait."""
         if isinstance(error, Problem):
+            if isinstance(error, Stale):
+                self._opened = None
             return error
         if isinstance(error, Overtaken):
             self._retreat = time.monotonic() + RETREAT_SECONDS

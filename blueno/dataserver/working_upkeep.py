@@ -45,7 +45,7 @@ def purge(state: State, packs: Packs, journals: Journals) -> None:
 
 def _is_gone(packs: Packs, name: str) -> bool:
     with suppress(OSError, Problem):
-        return packs.size(name) is None
+        return packs.is_gone(name)
     return False
 
 

@@ -19,12 +19,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-from blueno.data.decode import MAX_SAMPLE_BYTES
+from blueno.data.badsample import MAX_SAMPLE_BYTES
 from blueno.data.files import sync_handle
 from blueno.dataserver.files import File, Folder
 from blueno.dataserver.problems import Damaged, Gone, Problem
 from blueno.dataserver.working_packs import ABANDONED, COPIED, FILE_MODE, Packs, made, new_pack
-from blueno.names import UPLOADS_DIR
+from blueno.names import OFFSET_MISMATCH, UPLOADS_DIR
 
 CHUNK: Final = 16 << 20
 UNUSED: Final = 7 * 86_400.0  # seconds
@@ -46,6 +46,11 @@ class Upload:
     sha256: str = ""
     finished: str = ""
     touched: float = 0.0
+
+    def check(self, end: int) -> None:
+        """Raises Problem 413 when a chunk ends beyond the file: of one that does not say its length, as it comes."""
+        if end > self.bytes:
+            raise Problem(413, "too_large", f"{self.bytes} bytes were announced: this chunk goes beyond them")
 
     def to_json(self) -> _Bytes:
         body = {"bytes": self.bytes, "offset": self.offset, "sha256": self.sha256, "finished": self.finished}
@@ -78,7 +83,7 @@ class Uploads:
                 if match is not None and (upload := _read(folder, match[1])) is not None:
                     found[upload.id] = upload
             for name in folder.names():
-                lost = name.endswith(".part") and name.removesuffix(".part") not in found
+                lost = name.endswith((".part", ".json")) and name.rpartition(".")[0] not in found
                 if (lost or name.endswith(".tmp")) and time.time() - folder.modified(name) > ABANDONED:
                     _unlink(folder, name)
         with self._lock:
@@ -101,7 +106,11 @@ class Uploads:
     def get(self, number: str) -> Upload:
         """Raises Problem 404."""
         with self._lock:
-            found = self._open.get(number)
+            return self._known(number)
+
+    def _known(self, number: str) -> Upload:
+        """With the lock held: until it is let go, neither chunk nor removal comes in between. Raises Problem 404."""
+        found = self._open.get(number)
         if found is None:
             text = "there is no such upload: it was deleted, or not touched for seven days"
             raise Problem(404, "upload_not_found", text)
@@ -109,15 +118,13 @@ class Uploads:
 
     def chunk(self, number: str, offset: int, size: int) -> Chunk:
         """The next piece is about to come. Raises Problem, OSError; afterwards it is to be closed."""
-        upload = self.get(number)
         with self._lock:
+            upload = self._known(number)
             if number in self._busy:
                 raise Problem(503, "busy", "another chunk of this upload is just being written", retry_after=1)
-            if offset != self._open[number].offset or upload.finished:
-                text = f"the next chunk begins at byte {self._open[number].offset}"
-                raise OffsetMismatch(text, self._open[number].offset)
-            if offset + size > upload.bytes:
-                raise Problem(413, "too_large", f"{upload.bytes} bytes were announced: this chunk goes beyond them")
+            if offset != upload.offset or upload.finished:
+                raise OffsetMismatch(f"the next chunk begins at byte {upload.offset}", upload.offset)
+            upload.check(offset + size)
             self._busy.add(number)
         try:
             folder = self._folder()
@@ -225,7 +232,8 @@ class Chunk:
         self._at = upload.offset
 
     def write(self, data: bytes) -> None:
-        """Raises OSError."""
+        """Raises Problem, OSError."""
+        self._upload.check(self._at + len(data))
         view = memoryview(data)
         while view:
             done = os.pwrite(self._handle, view, self._at)
@@ -247,7 +255,7 @@ class OffsetMismatch(Problem):
     """A chunk that does not begin where the last one ended; `offset` is where it has to."""
 
     def __init__(self, detail: str, offset: int) -> None:
-        super().__init__(409, "offset_mismatch", detail)
+        super().__init__(409, OFFSET_MISMATCH, detail)
         self.offset = offset
 
 

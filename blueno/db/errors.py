@@ -13,8 +13,15 @@ _OTHER = ("42703", "42883", "42804")  # column, function, type
 _TAKEN = ("23505", "23503", "23P01")
 # Classes of SQLSTATE that say "not now": connection, transaction rollback, resources, operator's hand, system.
 _NOT_NOW_CLASSES = ("08", "40", "53", "57", "58")
-# lock_timeout, idle transaction ended, read-only (a standby after a failover), plan outdated by a migration.
-_NOT_NOW = ("55P03", "55006", "25P03", "25006", "0A000")
+# lock_timeout, idle transaction ended, plan outdated by a migration.
+_NOT_NOW = ("55P03", "55006", "25P03", "0A000")
+READ_ONLY = "25006"
+# The same words each time: PostgreSQL's name a file or a statement, another one at every try.
+_UNWRITABLE = {
+    "53100": "PostgreSQL's disk is full: free or enlarge it; what waits is written then",
+    READ_ONLY: "PostgreSQL is read-only: it is a standby, or protects a disk that is nearly full; "
+    "what waits is written when it takes writes again",
+}
 
 
 class QueryTooCostly(BluenoError):
@@ -45,6 +52,8 @@ def as_blueno_error(error: psycopg2.Error) -> BluenoError:
         return SchemaMismatch(f"the database is set up for another version of Blueno: {said}", RETRY_SECONDS)
     if code in _TAKEN:
         return Conflict(said)
+    if code in _UNWRITABLE:
+        return Unavailable(_UNWRITABLE[code], RETRY_SECONDS)
     # A connection that breaks during a statement is a plain DatabaseError.
     broken = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
     if code is None and (broken or type(error) is psycopg2.DatabaseError):

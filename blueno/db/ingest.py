@@ -23,6 +23,7 @@ from psycopg2.extras import Json, execute_values
 from blueno.db.ahead import ahead
 from blueno.db.binary import COLUMNS, HEADER, TRAILER, Part, array_of, pieces
 from blueno.db.connect import Connection, Cursor
+from blueno.db.copy_text import escaped
 from blueno.db.errors import as_blueno_error
 from blueno.db.order import IndexRefused, Run, in_order, runs_of, sorted_rows
 from blueno.db.tally import Labels, Sizes, key_marks
@@ -155,7 +156,7 @@ class _Load:
                 given = {"idx": np.arange(idx, idx + count), "row": numbers, "label_id": label_ids}
                 yield from pieces(Part(rows, {**given, "version_id": version_id, "split_id": run.split_id}))
                 for key, at in key_marks(array_of(rows, "key"), place, self._sizes.key_step):
-                    marks.write(f"{version_id}\t{run.split_id}\t{_escaped(key)}\t{run.first + at}\n".encode())
+                    marks.write(f"{version_id}\t{run.split_id}\t{escaped(key)}\t{run.first + at}\n".encode())
                 place += count
         yield TRAILER
 
@@ -246,11 +247,6 @@ def _require(rows: pa.Table, meta: VersionMeta) -> None:
         raise IndexRefused("index.arrow: samples without a key: prepare the data set again")
     if rows.num_rows != meta.samples:
         raise IndexRefused(f"index.arrow has {rows.num_rows} rows, the manifest says {meta.samples}: prepare again")
-
-
-def _escaped(text: str) -> str:
-    """For COPY's text format."""
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def _roll_back(connection: Connection) -> None:

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg2
@@ -22,6 +23,7 @@ from blueno.db.config import DatabaseConfig
 from blueno.db.connect import Connection, Cursor, connect
 from blueno.db.errors import SchemaMissing, as_blueno_error
 from blueno.db.migrate import check, ensure_projection
+from blueno.db.older import notice as notice_loss
 from blueno.db.tables import FORGET_LINEAGE, SAMPLES, TABLES, WRITE_LINEAGE, Table
 from blueno.errors import BluenoError
 from blueno.resources.history import DELETED, Turn
@@ -35,7 +37,7 @@ Line = tuple[str, str, str, str]  # of change_log: kind, uid, namespace, op
 
 _TAKE = """
 UPDATE projection.stream SET heartbeat_at = clock_timestamp(), fence = %(epoch)s
-WHERE id = %(id)s AND fence <= %(epoch)s RETURNING id
+WHERE id = %(id)s AND fence <= %(epoch)s RETURNING heartbeat_at
 """
 _WHOSE = "SELECT id, fence FROM projection.stream"
 _BEGIN = """
@@ -107,16 +109,19 @@ class Entry:
 class MirrorSession:
     """One connection, in one life of the projection. Not thread-safe. Raises errors of blueno.errors only."""
 
-    def __init__(self, config: DatabaseConfig, epoch: Callable[[], int]) -> None:
+    def __init__(self, config: DatabaseConfig, epoch: Callable[[], int], known: datetime | None = None) -> None:
         """Connects, makes a missing projection, and begins a full copy: `copy` everything, then `finish_copy`.
 
+        `known` is `heartbeat` of an earlier session: `lost` says what is to be told when the database is older.
         Raises Unavailable (SchemaMissing, SchemaMismatch: until somebody migrates) and Stale.
         """
         self._epoch = epoch
+        self.heartbeat = known  # the newest one that is committed
         self._connection = connect(config, application="blueno-mirror")
         try:
             _require_schemas(self._connection)
             with self._translated(), self._connection.cursor() as cursor:
+                self.lost = notice_loss(cursor, known)
                 cursor.execute(_BEGIN, {"epoch": epoch()})
                 row = cursor.fetchone()
                 if row is None:
@@ -185,10 +190,12 @@ class MirrorSession:
         """Takes the stream's row first; commits at the end of the block."""
         with self._translated(), self._connection.cursor() as cursor:
             cursor.execute(_TAKE, {"id": self._id, "epoch": self._epoch()})
-            if cursor.fetchone() is None:
+            row = cursor.fetchone()
+            if row is None:
                 raise self._refusal(cursor, self._id)
             yield cursor
             self._connection.commit()
+            self.heartbeat = row[0]
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -19,7 +19,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from blueno.db.config import DatabaseConfig
 from blueno.db.connect import BoundedConnection, Connection, Cursor, connect
-from blueno.db.errors import RETRY_SECONDS, QueryRefused, as_blueno_error
+from blueno.db.errors import READ_ONLY, RETRY_SECONDS, QueryRefused, as_blueno_error
 from blueno.errors import Unavailable
 
 WAIT_SECONDS = 5.0  # for a connection that others use
@@ -54,12 +54,14 @@ class Pool:
             message = f"all {self._config.pool_size} connections to PostgreSQL are busy: try again"
             raise Unavailable(message, RETRY_SECONDS)
         try:
-            kept = self._begun("BEGIN READ ONLY" if read_only else "BEGIN READ WRITE")
+            kept = self._begun("BEGIN READ ONLY" if read_only else "BEGIN")
             try:
                 with kept.connection.cursor() as cursor:
                     yield cursor
                     _commit(cursor)
             except psycopg2.Error as error:
+                if error.pgcode == READ_ONLY:  # the next one may lead to a server that takes writes
+                    _close(kept.connection)
                 raise as_blueno_error(error) from error
             finally:
                 self._take_back(kept)

@@ -6,6 +6,7 @@ is killed at any moment neither doubles nor loses a byte.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blueno.db.connect import Cursor
@@ -26,6 +27,10 @@ _LOCK = "SELECT run_uid::text, bytes, taken FROM record.log WHERE id = %s FOR UP
 _MOVE = """
 UPDATE record.log
 SET bytes = %s, taken = %s, head_bytes = %s, head_sum = %s, tail_lines = %s, tail_sum = %s WHERE id = %s
+"""
+_INCOMPLETE = """
+SELECT uid FROM unnest(%s::text[]) AS asked (uid)
+WHERE NOT EXISTS (SELECT FROM record.log WHERE pod_uid = uid AND complete)
 """
 _LAST = (
     "SELECT id, bytes, data FROM record.log_chunk WHERE log_id = %s AND first + bytes = %s ORDER BY first DESC LIMIT 1"
@@ -108,9 +113,21 @@ def append_log(cursor: Cursor, log_id: int, before: int, text: bytes, place: Pla
     return True
 
 
+def is_log_of(cursor: Cursor, log_id: int, pod_uid: str) -> bool:
+    """Whether a log that was opened is still this pod's: a database that has lost some gives numbers a second time."""
+    cursor.execute("SELECT 1 FROM record.log WHERE id = %s AND pod_uid = %s", (log_id, pod_uid))
+    return cursor.fetchone() is not None
+
+
 def complete_log(cursor: Cursor, log_id: int) -> None:
     """Nothing more will come."""
     cursor.execute("UPDATE record.log SET complete = true WHERE id = %s", (log_id,))
+
+
+def select_incomplete(cursor: Cursor, pod_uids: Sequence[str]) -> list[str]:
+    """Those of these pods whose log is not there as a whole."""
+    cursor.execute(_INCOMPLETE, (list(pod_uids),))
+    return [uid for (uid,) in cursor.fetchall()]
 
 
 def _add(cursor: Cursor, run_uid: str, log_id: int, size: int, text: bytes, budget: Budget) -> int:

@@ -96,7 +96,8 @@ TRAINING_RUNS: Final = Table(
     (
         *("namespace", "name", "state", "reason", "message", "stalled", "suspended", "percentage"),
         *("remaining_seconds", "metrics", "objective", "datasets", "parameters", "gpus", "nodes", "num_nodes"),
-        *("gpu_seconds", "attempt", "restarts", "queue", "started_at", "ended_at", "managed_by", "document"),
+        *("gpu_seconds", "wall_seconds", "running_since", "attempt", "restarts", "queue", "started_at", "ended_at"),
+        *("managed_by", "document"),
     ),
     lineage=True,
 )

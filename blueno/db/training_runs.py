@@ -36,6 +36,8 @@ class RunRow:
     nodes: list[str]
     num_nodes: int
     gpu_seconds: int
+    wall_seconds: int
+    running_since: datetime | None
     attempt: int
     restarts: int
     queue: str | None
@@ -59,8 +61,8 @@ class RunQuery:
 
 _COLUMNS = """
 uid::text, namespace, name, created_at, changed_at, deleted_at, state, reason, message, stalled, suspended, percentage,
-remaining_seconds, metrics, objective, datasets, parameters, gpus, nodes, num_nodes, gpu_seconds, attempt, restarts,
-queue, started_at, ended_at, managed_by
+remaining_seconds, metrics, objective, datasets, parameters, gpus, nodes, num_nodes, gpu_seconds, wall_seconds,
+running_since, attempt, restarts, queue, started_at, ended_at, managed_by
 """
 # Between two resyncs there may be two live rows of one name (deleted and made again): the younger one speaks.
 _SPEAKS = """

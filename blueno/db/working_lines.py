@@ -10,13 +10,13 @@ import functools
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
+from blueno.db.copy_text import NULL, escaped, unescaped
 from blueno.db.text import storable
 
 KEY_CHARACTERS = 512  # of a key in the index
@@ -45,18 +45,15 @@ COLUMNS = (
 Place = tuple[str, int]  # key and tail, as the table has them
 Kind = tuple[str, int]  # split and label_sum, as working_count has them
 
-_SPECIAL = re.compile(r"[\\\t\n\r]")
-_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 _SEQ = re.compile(rb'"seq":([0-9]{1,18})[,}]')
-_NULL = "\\N"  # in COPY's text format
 _T = r"[^\x00-\x1f\"\\]"  # a character of a text that needs no escape, neither in JSON nor for COPY
 _N = "(0|[1-9][0-9]{0,17})"
 _PLAIN = re.compile(
     rf'\{{"by":"({_T}{{0,1024}})","bytes":{_N}(?:,"group":"({_T}{{0,1024}})")?,"key":"({_T}{{1,{KEY_CHARACTERS}}})"'
     rf'(?:,"label":("{_T}*"|-?[0-9]{{1,15}}|true|false))?(?:,"metadata":(\{{[^\x00-\x1f{{}}\\]*\}}))?'
-    rf',"object":"{_T}{{64}}","offset":(?:{_N[1:-1]}),"op":"put","seq":{_N},"sha256":"((?s:.{{64}}))"'
+    rf',"object":"((?s:.{{64}}))","offset":(?:{_N[1:-1]}),"op":"put","seq":{_N},"sha256":"((?s:.{{64}}))"'
     rf'(?:,"split":"({_T}{{1,{LONGEST_SPLIT}}})")?,"time":"([^"]{{20,30}})"\}}'
 )
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -68,22 +65,27 @@ class Strange(ValueError):
     """A line that no data server of ours writes."""
 
 
-class Put(NamedTuple):
-    """A sample as it is from now on. `line` is its row in COPY's text format."""
+class Facts(NamedTuple):
+    """What a row says of its sample besides itself."""
 
-    place: Place
-    kind: Kind
-    label: str | None
-    bytes: int
     seq: int
-    line: str
+    kind: Kind
+    bytes: int
+    label: str | None
+
+
+def facts_of(row: str) -> Facts:
+    """Read back from a row, since nobody asks for them when a whole set is made anew: keeping them for each of a
+    million lines takes longer than finding the line's fields."""
+    _, _, seq, split, label, size, _, _, _, text, _ = row.split("\t", 10)
+    return Facts(int(seq), (unescaped(split) or "", int(label)), int(size), unescaped(text))
 
 
 @dataclass
 class Part:
     """Some lines of the feed, folded: of each key only the last word counts."""
 
-    puts: dict[Place, Put] = field(default_factory=dict)
+    puts: dict[Place, str] = field(default_factory=dict)  # place → the sample's row in COPY's text format
     removed: dict[Place, int] = field(default_factory=dict)  # place → seq of the removal
     last: int = 0  # the highest seq, of strange lines too where it can be read
     lines: int = 0
@@ -122,22 +124,26 @@ class Part:
             found = _PLAIN.fullmatch(line.decode())
             if found is None:
                 return False
-            by, size, group, key, label, metadata, number, sha256, split, at = found.groups()
+            by, size, group, key, label, metadata, stored, number, sha256, split, at = found.groups()
             _check_time(at)
             if bytes.fromhex(sha256).hex() != sha256:  # much faster than a class of characters
                 return False
-            label, metadata = _json_text(label), _json_text(metadata)
+            if stored != sha256 and bytes.fromhex(stored).hex() != stored:
+                return False
+            its_sum = 0 if label is None else _sum_of_json(label)
+            if metadata is not None:
+                _check_json(metadata)
         except (ValueError, RecursionError):
             return False
-        seq, place, kind = int(number), (key, 0), (split or "", label_sum(label))
-        row = (
-            f"{key}\t0\t{number}\t{split or _NULL}\t{kind[1]}\t{size}\t{at}\t\\\\x{sha256}\t{_NULL}\t"
-            f"{label or _NULL}\t{_NULL if group is None else group}\t{metadata or _NULL}\t{by}\n"
+        place = key, 0
+        self.puts[place] = (
+            f"{key}\t0\t{number}\t{split or NULL}\t{its_sum}\t{size}\t{at}\t\\\\x{sha256}\t{NULL}\t"
+            f"{label or NULL}\t{NULL if group is None else group}\t{metadata or NULL}\t{by}\n"
         )
-        self.puts[place] = Put(place, kind, label, int(size), seq, row)
-        self.removed.pop(place, None)
+        if self.removed:
+            self.removed.pop(place, None)
         self.lines += 1
-        self.last = max(self.last, seq)
+        self.last = max(self.last, int(number))
         return True
 
     def _pass_over(self, end: bytes) -> None:
@@ -152,14 +158,14 @@ class Part:
         """Without what was written after that."""
         if self.last <= seq:
             return self
-        puts = {place: put for place, put in self.puts.items() if put.seq <= seq}
+        puts = {place: row for place, row in self.puts.items() if facts_of(row).seq <= seq}
         removed = {place: when for place, when in self.removed.items() if when <= seq}
         return Part(puts, removed, min(self.last, seq), self.lines, self.strange)
 
     def _take(self, body: dict[str, Any], seq: int) -> None:
         op, place = body["op"], place_of(body["key"])
         if op == "put":
-            self.puts[place] = _put(body, place, seq)
+            self.puts[place] = _row(body, place, seq)
             self.removed.pop(place, None)
         elif op == "remove":
             self.puts.pop(place, None)
@@ -169,22 +175,18 @@ class Part:
 
     def text(self) -> str:
         """Rows of the samples, for COPY."""
-        return "".join([put.line for put in self.puts.values()])
+        return "".join(self.puts.values())
 
     def removals(self) -> str:
         """Removals as rows that stand for them, with REMOVED in the place of their bytes."""
         return "".join(
-            f"{_escaped(key)}\t{tail}\t{seq}\t\\N\t0\t{REMOVED}\t1970-01-01T00:00:00Z\t\\\\x{_NOTHING}\n"
+            f"{escaped(key)}\t{tail}\t{seq}\t\\N\t0\t{REMOVED}\t1970-01-01T00:00:00Z\t\\\\x{_NOTHING}\n"
             for (key, tail), seq in self.removed.items()
         )
 
-    def counts(self) -> Counter[Kind]:
-        """How many samples have which split and label."""
-        return Counter(put.kind for put in self.puts.values())
-
-    def labels(self) -> dict[Kind, str | None]:
-        """The label that each kind stands for."""
-        return {put.kind: put.label for put in self.puts.values()}
+    def facts(self) -> list[Facts]:
+        """Of every sample."""
+        return [facts_of(row) for row in self.puts.values()]
 
 
 def fold(lines: Iterable[bytes]) -> Part:
@@ -246,14 +248,20 @@ def _check_time(text: str) -> None:
 
 
 @functools.lru_cache(maxsize=65_536)
-def _json_text(text: str | None) -> str | None:
-    """JSON that must be written canonically already. Raises ValueError."""
-    if text is not None and (canonical(json.loads(text)) != text or text == "null"):
+def _check_json(text: str) -> None:
+    """Raises ValueError for JSON that is not written canonically."""
+    if canonical(json.loads(text)) != text or text == "null":
         raise Strange("not canonical")
-    return text
 
 
-def _put(body: dict[str, Any], place: Place, seq: int) -> Put:
+@functools.lru_cache(maxsize=65_536)
+def _sum_of_json(text: str) -> int:
+    """label_sum, of what has to be checked first. Raises ValueError."""
+    _check_json(text)
+    return label_sum(text)
+
+
+def _row(body: dict[str, Any], place: Place, seq: int) -> str:
     split, label = _text(body.get("split"), LONGEST_SPLIT), _canonical(body.get("label"))
     sha256, at, size = body["sha256"], body["time"], _whole(body["bytes"])
     if not _SHA256.fullmatch(sha256):
@@ -261,13 +269,11 @@ def _put(body: dict[str, Any], place: Place, seq: int) -> Put:
     _check_time(at)
     by = _text(body.get("by"), LONGEST_TEXT) or ""
     group, metadata = _text(body.get("group"), LONGEST_TEXT), _canonical(body.get("metadata"))
-    kind = (split or "", label_sum(label))
     rest = body["key"][KEY_CHARACTERS:] or None
-    row = (
-        f"{_escaped(place[0])}\t{place[1]}\t{seq}\t{_escaped(split)}\t{kind[1]}\t{size}\t{at}\t\\\\x{sha256}\t"
-        f"{_escaped(rest)}\t{_escaped(label)}\t{_escaped(group)}\t{_escaped(metadata)}\t{_escaped(by)}\n"
+    return (
+        f"{escaped(place[0])}\t{place[1]}\t{seq}\t{escaped(split)}\t{label_sum(label)}\t{size}\t{at}\t\\\\x{sha256}\t"
+        f"{escaped(rest)}\t{escaped(label)}\t{escaped(group)}\t{escaped(metadata)}\t{escaped(by)}\n"
     )
-    return Put(place, kind, label, size, seq, row)
 
 
 def _whole(value: Any) -> int:
@@ -291,10 +297,3 @@ def _canonical(value: Any) -> str | None:
     if not storable(text):
         raise Strange("half a surrogate pair")
     return text
-
-
-def _escaped(text: str | None) -> str:
-    """For COPY's text format."""
-    if text is None:
-        return _NULL
-    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text) if _SPECIAL.search(text) else text

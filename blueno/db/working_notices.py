@@ -34,6 +34,12 @@ SELECT uid, 1, 0, clock_timestamp() FROM (
 WHERE uid IS NOT NULL ORDER BY uid
 ON CONFLICT (dataset_uid) DO UPDATE SET number = n.number + 1
 """
+# By so much, because somebody may still note as heard what was the next number before the database lost some.
+_TELL_OF_ALL = """
+INSERT INTO projection.working_notice AS n (dataset_uid, number, open, began_at)
+SELECT dataset_uid, 1000000, 0, clock_timestamp() FROM projection.working_set ORDER BY dataset_uid
+ON CONFLICT (dataset_uid) DO UPDATE SET number = n.number + 1000000
+"""
 _NOTIFY = "SELECT pg_notify(%s, %s)"
 
 
@@ -53,3 +59,9 @@ def tell_of_samples(cursor: Cursor, uids: Sequence[str]) -> None:
     cursor.execute(_TELL_OF_SAMPLES, (list(uids),))
     if cursor.rowcount:
         cursor.execute(_NOTIFY, (CHANNEL, ""))
+
+
+def tell_of_all(cursor: Cursor) -> None:
+    """Any working set may have been written to, and nobody knows to which."""
+    cursor.execute(_TELL_OF_ALL)
+    cursor.execute(_NOTIFY, (CHANNEL, ""))

@@ -23,7 +23,7 @@ from blueno import names
 from blueno.db.changes import CHANNEL
 from blueno.db.connect import Connection, Cursor
 from blueno.db.errors import as_blueno_error
-from blueno.db.working_lines import COLUMNS, REMOVED, Kind, Part, Place
+from blueno.db.working_lines import COLUMNS, REMOVED, Facts, Kind, Part, Place
 from blueno.errors import Conflict
 
 STATEMENT_TIMEOUT_MS = 600_000
@@ -85,9 +85,10 @@ def apply_part(connection: Connection, whose: Whose, after: int, part: Part, rev
                 number = _make_table(cursor)
                 _make_indexes(cursor, number)
             _copy(cursor, number, io.StringIO(part.text()))
-        _count(cursor, whose.uid, part, gone)
-        samples = found.samples + len(part.puts) - gone.total()
-        size = found.bytes + sum(put.bytes for put in part.puts.values()) - freed
+        facts = part.facts()
+        _count(cursor, whose.uid, facts, gone)
+        samples = found.samples + len(facts) - gone.total()
+        size = found.bytes + sum(fact.bytes for fact in facts) - freed
         cursor.execute(_SET, (number, revision, samples, size, whose.uid))
         if part.puts or gone:
             _tell(cursor, whose)
@@ -241,10 +242,10 @@ WITH gone AS (
     return Counter({(split, label): count for split, label, count, _ in rows}), sum(row[3] for row in rows)
 
 
-def _count(cursor: Cursor, uid: str, part: Part, gone: Counter[Kind]) -> None:
-    change = part.counts()
+def _count(cursor: Cursor, uid: str, facts: Sequence[Facts], gone: Counter[Kind]) -> None:
+    change = Counter(fact.kind for fact in facts)
     change.subtract(gone)
-    labels = part.labels()
+    labels = {fact.kind: fact.label for fact in facts}
     rows = [(uid, *kind, labels.get(kind), by) for kind, by in sorted(change.items()) if by]
     if rows:
         execute_values(cursor, _COUNT, rows, "(%s::uuid, %s, %s, %s, %s)", page_size=1000)

@@ -20,6 +20,14 @@ class Failed(BluenoError):
         return ENDS[self.reason]
 
 
+class Changed(Failed):
+    """A file of the volume is not what it was when it was hashed: this sample's own trouble, whoever comes upon it."""
+
+    def __init__(self) -> None:
+        text = "the file changed while it was read: write it under another name, then rename it; it is tried again"
+        super().__init__(Reason.SOURCE_UNAVAILABLE, text)
+
+
 class Dismissed(BluenoError):
     """The operator says that this pod has nothing to do here any more."""
 

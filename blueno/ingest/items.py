@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from blueno.data.badsample import BadSampleCode
-from blueno.data.decode import MAX_SAMPLE_BYTES
+from blueno.data.badsample import MAX_SAMPLE_BYTES, BadSampleCode
 from blueno.data.shapes import shape_text
 from blueno.errors import InvalidSpec
 from blueno.ingest.config import IngestConfig

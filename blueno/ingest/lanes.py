@@ -18,7 +18,7 @@ from blueno.ingest.items import Item
 from blueno.ingest.manifest_put import ManifestPut
 from blueno.ingest.operator import OperatorClient
 from blueno.ingest.put import Outcome, Putter
-from blueno.ingest.remove import leave, remove_manifest, remove_singles
+from blueno.ingest.remove import leave, remove_manifest, remove_singles, remove_strays
 from blueno.ingest.server import DataServer
 from blueno.resources.ingest import LANES, PUT, REMOVE, Result, Task
 from blueno.resources.sample_reasons import SampleReason as Reason
@@ -143,7 +143,7 @@ class Worker:
             return [result for task in tasks if (result := self._one(task)) is not None]
         self.operator.hold("", 0)
         gone = [task for task in tasks if task.op == REMOVE]
-        results = self._guarded(gone, lambda: remove_singles(self._server, gone)) if gone else []
+        results = self._guarded(gone, lambda: remove_singles(self._server, gone, self._config.scratch)) if gone else []
         wanted = {names.sample_author(task.uid): task for task in tasks if task.op == PUT}
         return results + self._put(wanted)
 
@@ -165,17 +165,20 @@ class Worker:
 
     def _put(self, wanted: dict[str, Task]) -> list[Result]:
         results: dict[str, Result] = {}
+        strayed: list[Task] = []  # that are in; not told before what they left elsewhere is gone
         items = [_item(author, task) for author, task in wanted.items()]
         try:
             for outcome in self._putter.put(items):
                 task = wanted[outcome.item.author]
                 if outcome.failed is None:
                     leave(self._server, task)
+                    strayed += [task] if task.strayed else []
                 results[task.uid] = _result(task, outcome)
+            remove_strays(self._server, strayed, self._config.scratch, kept={task.key for task in strayed})
         except Failed as error:
             log.warning("%s", error)
-            for task in wanted.values():
-                results.setdefault(task.uid, _failed(task, error))
+            untold = [task for task in wanted.values() if task.uid not in results]
+            results |= {task.uid: _failed(task, error) for task in [*untold, *strayed]}
         return list(results.values())
 
     def _guarded(self, tasks: Sequence[Task], work: Callable[[], list[Result]]) -> list[Result]:

@@ -10,7 +10,6 @@ import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any, Final
 
 from blueno.ingest.failure import Failed
@@ -36,16 +35,16 @@ class Line:
     code: str = ""
 
 
-def read_lines(path: Path, is_csv: bool) -> Iterator[Line]:
+def read_lines(file: IO[bytes], is_csv: bool) -> Iterator[Line]:
     """Every line that lists a sample. Raises Failed BadManifest when the file cannot be a manifest."""
-    with path.open("rb") as file:
-        yield from _csv(file) if is_csv else _ndjson(file)
+    file.seek(0)
+    yield from _csv(file) if is_csv else _ndjson(file)
 
 
-def count_lines(path: Path, is_csv: bool) -> int:
+def count_lines(file: IO[bytes], is_csv: bool) -> int:
     """How many samples it lists, before the first of them is fetched. Raises Failed BadManifest."""
     count = 0
-    for _ in read_lines(path, is_csv):
+    for _ in read_lines(file, is_csv):
         count += 1
         if count > MAX_LINES:
             raise Failed(Reason.BAD_MANIFEST, f"the manifest lists more than {MAX_LINES} samples: split it")
@@ -115,9 +114,9 @@ def _texts(file: IO[bytes]) -> Iterator[str]:
 
 def _header(row: list[str]) -> list[str]:
     names = [name.strip() for name in row]
-    strange = [name for name in names if name not in FIELDS]
+    strange = [number for number, name in enumerate(names, 1) if name not in FIELDS]
     if "uri" not in names or strange or len(set(names)) != len(names):
-        what = f"not {strange[0][:60]!r}" if strange else "each once, and uri among them"
+        what = f"column {strange[0]} is none of them" if strange else "each once, and uri among them"
         raise Failed(
             Reason.BAD_MANIFEST, f"the first line of a CSV manifest names columns: {', '.join(FIELDS)}; {what}"
         )

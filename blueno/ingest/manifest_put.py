@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 from blueno import names
@@ -56,11 +56,11 @@ class ManifestPut:
     def put(self, task: Task) -> Result:
         """Raises Failed when it is not worth going on (no space, no server), Stale, Dismissed, Unavailable."""
         with tempfile.TemporaryDirectory(dir=self._config.scratch, prefix="manifest-") as folder:
-            path, is_csv = self._open(task, Path(folder))
-            count_lines(path, is_csv)
-            with closing(on_disk(folder)) as known:
+            file, is_csv = self._open(task)
+            with file, closing(on_disk(folder)) as known:
+                count_lines(file, is_csv)
                 count = Count()
-                for outcome in self._putter.put(self._items(task, read_lines(path, is_csv), known, count)):
+                for outcome in self._putter.put(self._items(task, read_lines(file, is_csv), known, count)):
                     if outcome.failed is None:
                         count.samples += 1
                         count.bytes += outcome.size
@@ -70,17 +70,18 @@ class ManifestPut:
                     if not outcome.failed.permanent:
                         count.may_heal = outcome.failed
                     count.reject(f"{outcome.item.place}: {outcome.item.key}", outcome.failed.code)
-                if task.settled:
+                if task.settled or task.strayed:
                     self._drop_others(task, known)
         return _result(task, count)
 
-    def _open(self, task: Task, folder: Path) -> tuple[Path, bool]:
+    def _open(self, task: Task) -> tuple[IO[bytes], bool]:
+        """Opened once: what has its name later may be another file."""
         if task.config_map:
             path = self._config.manifests / task.config_map / task.config_key
             if not path.is_file():
                 text = f"there is no ConfigMap {task.config_map} with the key {task.config_key}"
                 raise Failed(Reason.CONFIG_MAP_NOT_FOUND, text)
-            return path, task.config_key.endswith(".csv")
+            return path.open("rb"), task.config_key.endswith(".csv")
         try:
             content = fetch(self._config, task.manifest_uri, task.secret, self._pause, MAX_BYTES)
         except Failed as error:
@@ -91,15 +92,7 @@ class ManifestPut:
             content.close()
             text = f"the manifest has sha256 {content.sha256}, {task.manifest_sha256} was given: correct one of them"
             raise Failed(Reason.CHECKSUM_MISMATCH, text)
-        is_csv = urlsplit(task.manifest_uri).path.endswith(".csv")
-        if content.path is not None and not content.temporary:
-            return content.path, is_csv
-        path = folder / "manifest"
-        if content.path is not None:
-            content.path.rename(path)
-        else:
-            path.write_bytes(content.read())
-        return path, is_csv
+        return content.opened(), urlsplit(task.manifest_uri).path.endswith(".csv")
 
     def _items(self, task: Task, lines: Iterator[Line], known: sqlite3.Connection, count: Count) -> Iterator[Item]:
         for line in lines:
@@ -119,7 +112,7 @@ class ManifestPut:
         def is_listed(key: str) -> bool:
             return known.execute("SELECT 1 FROM keys WHERE key = ?", (key,)).fetchone() is not None
 
-        with own_keys(self._server, task, self._config.scratch) as keys:
+        with own_keys(self._server, [task], self._config.scratch) as keys:
             remove_keys(self._server, (key for key in keys if not is_listed(key)), purge=False)
 
 

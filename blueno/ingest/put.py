@@ -15,16 +15,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from blueno.ingest.config import IngestConfig
-from blueno.ingest.failure import Dismissed, Failed
+from blueno.ingest.failure import Changed, Dismissed, Failed
 from blueno.ingest.items import Item, Ready, prepare
-from blueno.ingest.server import DataServer
+from blueno.ingest.server import DataServer, head_line
 from blueno.resources.sample_reasons import SampleReason as Reason
 
 THREADS = 8
 TOGETHER = 32  # samples that are fetched before any of them is written
 BUNDLE_BYTES = 24 << 20  # of contents; with one more sample it is still below what a bundle may have
 BUNDLE_LINES = 2000
+HEAD_BYTES = 2 << 20  # of their lines: half of what a head may have, the other half is for what is asked beside them
 ALONE = 32 << 20  # a larger file is sent in pieces
+CHANGED = "digest_mismatch"  # in the data server's words: bytes were hashed before, only a file's can have changed
+LARGE = 1 << 20  # counted for each of those, so that few are open at a time
 
 
 @dataclass(frozen=True)
@@ -52,23 +55,25 @@ class Putter:
     def put(self, items: Iterable[Item]) -> Iterator[Outcome]:
         """How each of them ended. Raises Failed when nothing can be written, Stale, Dismissed, Unavailable."""
         batch: list[Ready] = []
-        size, keys = 0, set[str]()
+        size, head, keys = 0, 0, set[str]()
         items = iter(items)
         while some := list(itertools.islice(items, TOGETHER)):
             for item, ready in zip(some, self._pool.map(self._prepare, some), strict=True):
                 if isinstance(ready, Failed):
                     yield Outcome(item, ready)
                     continue
-                weight = ready.content.size if ready.content.size <= ALONE else 0
-                if item.key in keys or size + weight > BUNDLE_BYTES + ALONE or len(batch) >= BUNDLE_LINES:
+                weight = ready.content.size if ready.content.size <= ALONE else LARGE
+                line = len(head_line(ready.line()))
+                full = size + weight > BUNDLE_BYTES + ALONE or len(batch) >= BUNDLE_LINES or head + line > HEAD_BYTES
+                if item.key in keys or full:
                     yield from self._write(batch)
-                    batch, size, keys = [], 0, set()
+                    batch, size, head, keys = [], 0, 0, set()
                 batch.append(ready)
                 keys.add(item.key)
-                size += weight
+                size, head = size + weight, head + line
             if size > BUNDLE_BYTES:
                 yield from self._write(batch)
-                batch, size, keys = [], 0, set()
+                batch, size, head, keys = [], 0, 0, set()
         yield from self._write(batch)
 
     def _prepare(self, item: Item) -> Ready | Failed:
@@ -99,17 +104,22 @@ class Putter:
     def _send(self, batch: Sequence[Ready], known: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
         """What was refused, by key. `known`: etags of the records that are replaced."""
         lines, contents = [], []
+        refused: dict[str, Mapping[str, Any]] = {}
         for ready in batch:
             line = ready.line()
             if etag := known.get(ready.item.key):
                 line |= {"replace": True, "ifMatch": etag}
-            if ready.content.size > ALONE and ready.content.path is not None:
-                line["upload"] = self._server.upload(ready.content.path, ready.content.size, ready.content.sha256)
-            else:
-                contents.append(ready.content.read())
+            try:
+                if ready.content.size > ALONE and ready.content.file is not None:
+                    line["upload"] = self._server.upload(ready.content.file, ready.content.size, ready.content.sha256)
+                else:
+                    contents.append(ready.content.read())
+            except Changed:
+                refused[ready.item.key] = {"code": CHANGED}
+                continue
             lines.append(line)
-        answer = self._server.bundle(lines, contents)
-        return {str(one["key"]): one for one in answer.get("refused", ())}
+        answer = self._server.bundle(lines, contents) if lines else {}
+        return refused | {str(one["key"]): one for one in answer.get("refused", ())}
 
     def _own_etag(self, ready: Ready) -> str | None:
         """The etag of what has the key now if the same Sample has put it there; "" when it is free again."""
@@ -124,6 +134,8 @@ def _outcome(ready: Ready, refused: Mapping[str, Any] | None) -> Outcome:
         content = ready.content
         return Outcome(ready.item, None, content.size, content.sha256, ready.shape, ready.dtype)
     code, detail = str(refused.get("code", "")), str(refused.get("detail", ""))[:300]
+    if code == CHANGED:
+        return Outcome(ready.item, Changed())
     if code in ("conflict", "precondition_failed"):
         text = f"the working set has another sample with the key {ready.item.key[:200]!r}"
         return Outcome(ready.item, Failed(Reason.KEY_CONFLICT, text))

@@ -1,27 +1,30 @@
-"""The bytes that a URI names: a file on the volume, or one GET. Called by items.py and manifest.py.
+"""The bytes that a URI names: a file on the volume, or one GET. Called by items.py and manifest_put.py.
 
 Everything about addresses is decided by blueno/prep/net.py, for object stores, too. What is large goes to disk, so that
-a few samples at a time never fill the memory.
+a few samples at a time never fill the memory. A file is opened once: who may write to the volume could swap what has
+its name, and so have us read something else.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import IO, BinaryIO
 
 from blueno.data.badsample import BadSampleCode
 from blueno.ingest import signing
 from blueno.ingest.config import IngestConfig
-from blueno.ingest.failure import Failed
+from blueno.ingest.failure import Changed, Failed
 from blueno.prep.failure import PrepFailure
-from blueno.prep.local import local_file
+from blueno.prep.local import open_local
 from blueno.prep.net import Answer, Transient, display, get
 from blueno.resources.sample_reasons import SampleReason as Reason
 
@@ -39,23 +42,30 @@ _REASONS = {"SourceNotFound": Reason.SOURCE_NOT_FOUND, "SourceNotAllowed": Reaso
 
 @dataclass(frozen=True)
 class Content:
-    """All bytes, in memory or in a file; `temporary`: the file is ours to remove."""
+    """All bytes, in memory or in an open file, which somebody may still be writing to."""
 
     size: int
     sha256: str
     data: bytes | None
-    path: Path | None = None
-    temporary: bool = False
+    file: BinaryIO | None = None
 
     def read(self) -> bytes:
-        if self.data is not None:
-            return self.data
-        assert self.path is not None  # noqa: S101
-        return self.path.read_bytes()
+        """Raises Changed."""
+        if self.file is None:
+            return self.data or b""
+        self.file.seek(0)
+        data = self.file.read(self.size)
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise Changed
+        return data
+
+    def opened(self) -> IO[bytes]:
+        """The same as a file, which is the caller's to close."""
+        return self.file or io.BytesIO(self.data or b"")
 
     def close(self) -> None:
-        if self.temporary and self.path is not None:
-            self.path.unlink(missing_ok=True)
+        if self.file is not None:
+            self.file.close()
 
 
 def fetch(config: IngestConfig, uri: str, secret: str, pause: Callable[[float], None], most: int) -> Content:
@@ -82,15 +92,17 @@ def too_large(uri: str, most: int) -> Failed:
 
 def _from_volume(config: IngestConfig, uri: str, most: int) -> Content:
     try:
-        path = local_file(uri, config.volume)
-        size = path.stat().st_size
-        if size > most:
-            raise too_large(uri, most)
-        if size <= IN_MEMORY:
-            data = path.read_bytes()
-            return Content(len(data), hashlib.sha256(data).hexdigest(), data)
-        with path.open("rb") as file:
-            return Content(size, hashlib.file_digest(file, "sha256").hexdigest(), None, path)
+        with ExitStack() as unless_kept:
+            file = unless_kept.enter_context(open_local(uri, config.volume))
+            size = os.fstat(file.fileno()).st_size
+            if size > most:
+                raise too_large(uri, most)
+            if size <= IN_MEMORY:
+                data = file.read(size)
+                return Content(len(data), hashlib.sha256(data).hexdigest(), data)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            unless_kept.pop_all()
+            return Content(size, sha256, None, file)
     except PrepFailure as error:
         raise Failed(_REASONS[error.code], str(error)) from error
     except (FileNotFoundError, PermissionError) as error:
@@ -158,30 +170,27 @@ def _receive(config: IngestConfig, answer: Answer, length: int | None, most: int
     """In memory as far as that is little, then in a file."""
     hasher, size, start = hashlib.sha256(), 0, bytearray()
     window, before = time.monotonic(), 0
-    handle, name = tempfile.mkstemp(dir=config.scratch, prefix="sample-")
-    path, whole = Path(name), False
-    try:
-        with os.fdopen(handle, "wb") as file:
-            while block := answer.read(BLOCK):
-                hasher.update(block)
-                size += len(block)
-                if size > most:
-                    raise too_large(answer.url, most)
-                start += block
-                if len(start) > IN_MEMORY:
-                    file.write(start)
-                    start.clear()
-                now = time.monotonic()
-                if now - window > WINDOW:
-                    if size - before < FLOOR * WINDOW:
-                        raise Transient(f"{display(answer.url)} sends less than {FLOOR} bytes a second")
-                    window, before = now, size
-            if length is not None and size != length:
-                raise Transient(f"{display(answer.url)} ended after {size} of {length} bytes")
-            if size > IN_MEMORY:
+    with ExitStack() as unless_kept:
+        file = unless_kept.enter_context(tempfile.TemporaryFile(dir=config.scratch))
+        while block := answer.read(BLOCK):
+            hasher.update(block)
+            size += len(block)
+            if size > most:
+                raise too_large(answer.url, most)
+            start += block
+            if len(start) > IN_MEMORY:
                 file.write(start)
-                whole = True
-        return Content(size, hasher.hexdigest(), None if whole else bytes(start), path if whole else None, whole)
-    finally:
-        if not whole:
-            path.unlink()
+                start.clear()
+            now = time.monotonic()
+            if now - window > WINDOW:
+                if size - before < FLOOR * WINDOW:
+                    raise Transient(f"{display(answer.url)} sends less than {FLOOR} bytes a second")
+                window, before = now, size
+        if length is not None and size != length:
+            raise Transient(f"{display(answer.url)} ended after {size} of {length} bytes")
+        if size <= IN_MEMORY:
+            return Content(size, hasher.hexdigest(), bytes(start))
+        file.write(start)
+        file.flush()
+        unless_kept.pop_all()
+        return Content(size, hasher.hexdigest(), None, file)

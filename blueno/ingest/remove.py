@@ -7,40 +7,51 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from blueno import names
+from blueno.data.removal import in_requests
 from blueno.ingest.server import DataServer
 from blueno.resources.ingest import Result, Task
 from blueno.resources.sample_reasons import SampleReason as Reason
 
-TOGETHER = 5000  # keys in one removal
 
-
-def remove_singles(server: DataServer, tasks: Sequence[Task]) -> list[Result]:
+def remove_singles(server: DataServer, tasks: Sequence[Task], scratch: Path) -> list[Result]:
     """Many at a time: one removal for all of them, or two when some are to be purged. Raises as DataServer does."""
     for purge in (False, True):
-        keys = [key for task in tasks if task.purge is purge for key in _own_keys(server, task)]
+        some = [task for task in tasks if task.purge is purge]
+        keys = [key for task in some for key in _told_keys(server, task)]
         remove_keys(server, keys, purge)
+        remove_strays(server, some, scratch, purge=purge)
     return [removed(task) for task in tasks]
+
+
+def remove_strays(
+    server: DataServer, tasks: Sequence[Task], scratch: Path, *, kept: Collection[str] = (), purge: bool = False
+) -> None:
+    """What those of them that strayed have anywhere but under the keys that are `kept`. Raises as DataServer does."""
+    strayed = [task for task in tasks if task.strayed]
+    if strayed:
+        with own_keys(server, strayed, scratch) as keys:
+            remove_keys(server, (key for key in keys if key not in kept), purge)
 
 
 def remove_manifest(server: DataServer, task: Task, scratch: Path) -> Result:
     """Everything that one manifest brought, whatever it lists by now."""
-    with own_keys(server, task, scratch) as keys:
+    with own_keys(server, [task], scratch) as keys:
         remove_keys(server, keys, task.purge)
     return removed(task)
 
 
 @contextmanager
-def own_keys(server: DataServer, task: Task, scratch: Path) -> Iterator[Iterator[str]]:
-    """The keys that a Sample has now: those whose latest line is its own. They may be a million: they lie on disk."""
-    author = names.sample_author(task.uid)
+def own_keys(server: DataServer, tasks: Iterable[Task], scratch: Path) -> Iterator[Iterator[str]]:
+    """The keys that Samples have now: those whose latest line is theirs. They may be a million: they lie on disk."""
+    authors = {names.sample_author(task.uid) for task in tasks}
     with tempfile.TemporaryDirectory(dir=scratch, prefix="keys-") as folder, closing(on_disk(folder)) as known:
         for line in server.changes():
-            mine = line.get("op") == "put" and line.get("by") == author
+            mine = line.get("op") == "put" and line.get("by") in authors
             statement = "INSERT OR IGNORE INTO keys VALUES (?)" if mine else "DELETE FROM keys WHERE key = ?"
             known.execute(statement, (str(line["key"]),))
         yield (key for (key,) in known.execute("SELECT key FROM keys ORDER BY key"))
@@ -69,7 +80,7 @@ def removed(task: Task) -> Result:
     return Result(task.uid, task.generation, Reason.REMOVING, request=task.request)
 
 
-def _own_keys(server: DataServer, task: Task) -> list[str]:
+def _told_keys(server: DataServer, task: Task) -> list[str]:
     author, found = names.sample_author(task.uid), []
     for key in dict.fromkeys((task.known_key, task.key)):
         record = server.sample(key) if key else None
@@ -79,11 +90,5 @@ def _own_keys(server: DataServer, task: Task) -> list[str]:
 
 
 def remove_keys(server: DataServer, keys: Iterable[str], purge: bool) -> None:
-    some: list[str] = []
-    for key in keys:
-        some.append(key)
-        if len(some) >= TOGETHER:
-            server.remove(some, purge)
-            some = []
-    if some:
+    for some in in_requests(keys):
         server.remove(some, purge)

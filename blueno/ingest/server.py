@@ -13,13 +13,12 @@ import random
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
 from blueno import names
 from blueno.ingest.config import IngestConfig
-from blueno.ingest.failure import Dismissed, Failed
+from blueno.ingest.failure import Changed, Dismissed, Failed
 from blueno.ingest.operator import OperatorClient
 from blueno.resources.sample_reasons import SampleReason as Reason
 
@@ -31,6 +30,11 @@ CHUNK = 8 << 20  # bytes of a large file at a time
 CHANGES = 20_000  # journal lines at a time
 _JSON = "application/json"
 _WAITS = frozenset((401, 403, 408, 425, 429, 500, 502, 503, 504))
+
+
+def head_line(line: Mapping[str, Any]) -> bytes:
+    """A sample's line, as it stands in the head of a bundle."""
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
 
 class Answer:
@@ -56,24 +60,27 @@ class DataServer:
 
     def bundle(self, lines: Sequence[Mapping[str, Any]], contents: Iterable[bytes]) -> Mapping[str, Any]:
         """Samples, together: {"created", "same", "replaced", "refused": [{"key", "code", "detail", "etag"?}]}."""
-        head = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+        head = b"".join(map(head_line, lines))
         body = b"".join([len(head).to_bytes(8, "little"), head, *contents])
         found: Mapping[str, Any] = self._call("POST", "/v1/working/bundles", body, names.BUNDLE_TYPE).json()
         return found
 
-    def upload(self, path: Path, size: int, sha256: str) -> str:
-        """A large file, in pieces; the id by which a bundle's line takes it up."""
+    def upload(self, file: BinaryIO, size: int, sha256: str) -> str:
+        """A large file, in pieces; the id by which a bundle's line takes it up. Raises Changed when it is shorter."""
         body = json.dumps({"bytes": size, "sha256": sha256}).encode()
         place = self._call("POST", "/v1/working/uploads", body, _JSON).json()["id"]
         url, offset = f"/v1/working/uploads/{quote(place)}", 0
-        with path.open("rb") as file:
-            while offset < size:
-                file.seek(offset)
-                more = {names.UPLOAD_OFFSET: str(offset)}
-                answer = self._call("PATCH", url, file.read(CHUNK), "application/octet-stream", more, accept=(409,))
-                offset = int(answer.headers.get(names.UPLOAD_OFFSET, "-1"))
-                if not 0 <= offset <= size:
-                    raise Failed(Reason.DATA_SERVER_UNAVAILABLE, "the data server lost track of an upload")
+        while offset < size:
+            file.seek(offset)
+            piece = file.read(min(CHUNK, size - offset))
+            if not piece:
+                self._call("DELETE", url, accept=(404,))  # room is kept for what is still to come of it
+                raise Changed
+            more = {names.UPLOAD_OFFSET: str(offset)}
+            answer = self._call("PATCH", url, piece, "application/octet-stream", more, accept=(409,))
+            offset = int(answer.headers.get(names.UPLOAD_OFFSET, "-1"))
+            if not 0 <= offset <= size:
+                raise Failed(Reason.DATA_SERVER_UNAVAILABLE, "the data server lost track of an upload")
         return str(place)
 
     def sample(self, key: str) -> Mapping[str, Any] | None:

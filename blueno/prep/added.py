@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from blueno.data.badsample import BadSample, BadSampleCode
-from blueno.data.decode import MAX_SAMPLE_BYTES
+from blueno.data.badsample import MAX_SAMPLE_BYTES, BadSample, BadSampleCode
 from blueno.data.digest import RowsDigest
 from blueno.data.journal import FLAGS, JournalDamaged
 from blueno.data.layout import DEFAULT_SPLIT, split_rank

@@ -21,14 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blueno.data.badsample import BadSample, BadSampleCode
-from blueno.data.decode import MAX_SAMPLE_BYTES
+from blueno.data.badsample import MAX_SAMPLE_BYTES, BadSample, BadSampleCode
 from blueno.data.files import is_full, new_file, publish
 from blueno.data.tars import BadTar, tar_members
 from blueno.prep.entries import MAX_FILES, Entry
 from blueno.prep.opened import OpenFile
 from blueno.prep.space import NoRoom
-from blueno.prep.zips import MAX_DICTIONARY, ZipMember, overlapping
+from blueno.prep.zips import MAX_DICTIONARY, ZipMember, directory, overlapping
 
 _Blocks = Callable[[Path], Generator[bytes, None, None]]  # a file's content, a piece at a time
 MAX_RATIO = 100  # unpacked : packed
@@ -212,8 +211,7 @@ def _tar_members(path: Path) -> Members:
 def _zip_members(path: Path) -> Members:
     members, length = Members(), path.stat().st_size
     try:
-        with zipfile.ZipFile(path) as archive:
-            infos = archive.infolist()
+        infos = directory(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error, EOFError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -221,7 +219,9 @@ def _zip_members(path: Path) -> Members:
     file = OpenFile(path)
     allowance = max(RATIO_FREE, length * MAX_RATIO)
     lying = overlapping(infos, length)
-    for place, info in enumerate(infos):
+    infos.reverse()
+    for place in range(len(infos)):
+        info = infos.pop()  # what zipfile made of it goes as the entries come: both at once take half as much again
         if info.is_dir():
             continue
         kind = (info.external_attr >> 16) & 0o170000

@@ -1,12 +1,20 @@
-"""Files that lie on a claim: found without ever leaving it. Called by sources/archive.py, claim.py and tfds.py."""
+"""Files that lie on a claim: found without ever leaving it. Called by sources/archive.py, claim.py and tfds.py, and by
+blueno/ingest/remote.py.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import stat
+from io import BufferedReader
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from blueno.prep.failure import PrepFailure
+
+_STEP = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not be waited for
 
 
 def local_file(url: str, mount: Path) -> Path:
@@ -16,7 +24,7 @@ def local_file(url: str, mount: Path) -> Path:
     """
     try:
         parts = urlsplit(url)
-        path = Path(unquote(parts.path))
+        path = Path(re.sub("^/+", "/", unquote(parts.path)))  # to pathlib, what begins with two is of another root
         fits = parts.netloc in ("", "localhost") and not parts.query + parts.fragment and path.is_absolute()
     except ValueError:
         fits = False
@@ -27,6 +35,33 @@ def local_file(url: str, mount: Path) -> Path:
     if not found.is_file():
         raise PrepFailure("SourceNotFound", f"there is no file {inner} on the data set's claim")
     return found
+
+
+def open_local(url: str, mount: Path) -> BufferedReader:
+    """The file that `local_file` finds, open: whatever gets its name later, what is read lies below `mount`.
+
+    Raises PrepFailure SourceNotAllowed, SourceNotFound; OSError.
+    """
+    path = local_file(url, mount)
+    real = os.path.realpath(mount)
+    *folders, name = path.relative_to(real).parts
+    handle = os.open(real, _STEP | os.O_DIRECTORY)
+    try:
+        for folder in folders:
+            inner = os.open(folder, _STEP | os.O_DIRECTORY, dir_fd=handle)
+            os.close(handle)
+            handle = inner
+        file = os.open(name, _STEP, dir_fd=handle)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
+            raise
+        raise PrepFailure("SourceNotAllowed", f"{url[:200]!r} has become a link while it was opened") from error
+    finally:
+        os.close(handle)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise PrepFailure("SourceNotFound", f"there is no file {url[:200]!r} on the data set's claim any more")
+    return os.fdopen(file, "rb")
 
 
 def below(mount: Path, inner: str) -> Path:

@@ -30,6 +30,8 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # Not for the public either, though older Pythons call them global.
 _SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20")))
 _LENGTH = re.compile("[0-9]{1,18}")
+# Of SSH, PostgreSQL, API servers: nobody has files there, also where the operator's settings allow a private network.
+_NOT_FOR_FILES = {22, 5432, 6443}
 _REDIRECTS = {301, 302, 303, 307, 308}
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -80,6 +82,8 @@ def check_url(url: str) -> Target:
         raise _refused(f"its host {host[:80]!r} is not a plain name or address")
     if port == 0:
         raise _refused("its port is 0")
+    if port in _NOT_FOR_FILES:
+        raise _refused(f"its port {port} is not one of a web server; serve the files on another one")
     request = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(url, parts.scheme, host, port or (443 if parts.scheme == "https" else 80), request)
 

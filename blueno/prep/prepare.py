@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from blueno.data.files import free_and_capacity, make_directory
+from blueno.data.files import free_and_capacity, make_directory, remove_tree
 from blueno.data.volume import Pointer, Volume
 from blueno.prep.config import PrepConfig
 from blueno.prep.failure import PrepFailure, Stopped, from_error
@@ -35,6 +35,7 @@ log = logging.getLogger("blueno.prep")
 UPLOAD = "upload"  # the source that has nothing but what people add
 MAX_OVERTAKEN = 20  # times that samples are read again because of purges
 
+CLEARING_TRIES = 3
 STAGING_KEPT = 7 * 24 * 3600.0  # seconds an unused staging directory stays
 
 
@@ -204,8 +205,14 @@ class Attempt:
         return error
 
     def _clear_staging_of(self, work: str) -> None:
-        """What an attempt left that was overtaken by another one, or killed after it had sealed."""
-        shutil.rmtree(self.volume.staging / work, ignore_errors=True)
+        """What this attempt has linked into the version, or another one left that was overtaken or killed.
+
+        Nobody comes back to a work that is sealed: an error that passes must not leave its files for ever.
+        """
+        for _ in range(CLEARING_TRIES):
+            with suppress(OSError):
+                remove_tree(self.volume.staging / work)
+                return
 
     def _clear_old_staging(self, work: Work) -> None:
         limit = time.time() - STAGING_KEPT

@@ -14,8 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from blueno.data.badsample import BadSample, BadSampleCode
-from blueno.data.decode import MAX_SAMPLE_BYTES
+from blueno.data.badsample import MAX_SAMPLE_BYTES, BadSample, BadSampleCode
 from blueno.data.imaging import dicom_walk, series
 from blueno.data.imaging.dicom_values import Values, values_of
 from blueno.data.layout import is_sample, may_be_dicom, series_name

@@ -1,28 +1,49 @@
 """The members of a zip: Python's zipfile reads the directory, their bytes are read here. Called by archives.py.
 
 zipfile unpacks bzip2 and LZMA without a bound, whatever size a member claims: 4 kB become gigabytes. Here no member
-unpacks to a byte more than it claims plus one, and none shares bytes with another.
+unpacks to a byte more than it claims plus one, and none shares bytes with another. zipfile also takes a directory of
+any length at once, and makes of each of its bytes up to 16 of memory: here it has a limit.
 """
 
 from __future__ import annotations
 
 import bz2
+import io
 import lzma
 import os
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.prep.opened import OpenFile
 
 MAX_DICTIONARY: Final = 256 << 20  # bytes an LZMA decoder may take: `xz -9` needs 65 MiB
+MAX_DIRECTORY: Final = 256 << 20  # bytes: two million members with names of 60 signs and more
 _LOCAL: Final = b"PK\x03\x04"
 _HEADER: Final = 30
 _BLOCK: Final = 1 << 20
 UTF8: Final = 0x800  # flag: the name is UTF-8
+
+
+class _Bounded(io.BufferedReader):
+    """A zip as zipfile reads it: first records near its end, then the directory, by one call that names its length."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MAX_DIRECTORY:
+            raise zipfile.BadZipFile(
+                f"it takes {size} bytes, at most {MAX_DIRECTORY} are read: make a tar of it, or several zips"
+            )
+        return super().read(size)
+
+
+def directory(path: Path) -> list[zipfile.ZipInfo]:
+    """The members of the zip `path`. Raises OSError, and what zipfile raises where it understands nothing."""
+    with _Bounded(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
+        return archive.infolist()
 
 
 class ZipMember:

@@ -34,6 +34,7 @@ class Memory:
     tries: dict[str, Try] = field(default_factory=dict)  # by uid
     reported: dict[str, tuple[str, float]] = field(default_factory=dict)  # uid: (digest, when)
     waiting_since: dict[str, tuple[str, float]] = field(default_factory=dict)  # uid: (digest, when first seen)
+    unstored: dict[str, str] = field(default_factory=dict)  # uid: why the database did not take its rows last time
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def failed(memory: Memory, one: Pending, now: float, *, damaged: bool = False) -
     # Many that failed together do not come back together: up to a fifth more, the same for the same data set.
     share = zlib.crc32(one.uid.encode()) / 2**32
     memory.tries[one.uid] = Try(one.digest, failures, now + wait * (1 + share / 5))
+    memory.unstored.pop(one.uid, None)
     return failures
 
 
@@ -68,9 +70,16 @@ def postponed(memory: Memory, one: Pending, until: float) -> None:
     memory.tries[one.uid] = Try(one.digest, _try_of(one, memory).failures, until)
 
 
+def unstored(memory: Memory, one: Pending, until: float, why: str) -> None:
+    """Nothing is wrong with the data set: the database does not take its rows."""
+    postponed(memory, one, until)
+    memory.unstored[one.uid] = why
+
+
 def succeeded(memory: Memory, one: Pending) -> None:
     """Forgets earlier failures."""
     memory.tries.pop(one.uid, None)
+    memory.unstored.pop(one.uid, None)
 
 
 def lag(pending: Iterable[Pending], memory: Memory, now: float) -> float:
@@ -89,6 +98,7 @@ def forget(pending: Iterable[Pending], busy: Mapping[str, object], memory: Memor
     kept = {one.uid for one in pending} | busy.keys()
     memory.tries = {uid: one for uid, one in memory.tries.items() if uid in kept}
     memory.reported = {uid: one for uid, one in memory.reported.items() if uid in kept}
+    memory.unstored = {uid: why for uid, why in memory.unstored.items() if uid in kept}
 
 
 def _is_done(one: Pending) -> bool:

@@ -38,6 +38,7 @@ class Follower:
         self.pod = pod
         self._cluster, self._store, self._metrics, self._flush = cluster, store, metrics, flush_seconds
         self._changed = asyncio.Event()
+        self.complete = False  # all of it is stored, or was
 
     def look(self, pod: TrainPod) -> None:
         """The pod is like this now."""
@@ -56,7 +57,8 @@ class Follower:
         while True:
             self._changed.clear()
             try:
-                if await self._turn():
+                self.complete = await self._turn()
+                if self.complete:
                     return
                 failures = 0
             except Conflict as error:
@@ -97,7 +99,7 @@ class Follower:
             if error.status != 400:  # its container has not begun, or never will
                 raise
         if over:
-            await self._store.complete(stored)
+            await self._store.complete(self.pod, stored)
         return over
 
     async def _find(self, place: Place) -> tuple[int, int]:
@@ -135,7 +137,7 @@ class Follower:
             return before
         pod = self.pod
         points = points_of(batch.lines, pod.run, pod.attempt, datetime.now(UTC)) if pod.stdout_metrics else []
-        if not await self._store.append(stored, before, batch, points):
+        if not await self._store.append(pod, stored, before, batch, points):
             raise BluenoError("the stored part has changed meanwhile; reading goes on from there")
         self._metrics.log_bytes.inc(len(batch.text))
         self._metrics.points.inc(len(points))

@@ -22,7 +22,7 @@ from blueno.recorder.dataserver import DataServer, Version, VersionUnusable
 from blueno.recorder.leases import Leases
 from blueno.recorder.metrics import Metrics
 from blueno.recorder.operator import Operator
-from blueno.recorder.store import Store
+from blueno.recorder.store import Store, StoreTrouble
 from blueno.recorder.working import WorkingSets
 from blueno.resources.indexing import MESSAGE_LIMIT, IndexReport
 
@@ -30,10 +30,6 @@ log = logging.getLogger("blueno.recorder")
 
 T = TypeVar("T")
 COPIES = 1  # at a time: it keeps a core of PostgreSQL busy, and holds some 30 MB here; the next is read meanwhile
-
-
-class StoreTrouble(BluenoError):
-    """The database, not the data set, is to blame: no attempt was lost."""
 
 
 class Loader:

@@ -46,7 +46,7 @@ class Metrics:
             ("blueno_recorder_lag_seconds", "How long the version waiting longest has been waiting to be loaded."),
             ("blueno_recorder_pending", "Data sets with something left to do."),
             ("blueno_recorder_working_pending", "Working sets that are known to hold more than is stored."),
-            ("blueno_recorder_database_up", "1 when the last look at the database succeeded."),
+            ("blueno_recorder_database_up", "1 when the database answers and takes what is to be stored."),
             ("blueno_recorder_logs_followed", "Training pods whose log is not whole yet."),
         ]
         (self.lag, self.pending, self.working_pending, self.database_up, self.following) = (

@@ -21,10 +21,14 @@ log = logging.getLogger("blueno.recorder")
 
 AT_ONCE = 1000  # logs that are followed at a time, of some 300 KB each; others wait
 AGAIN_SECONDS = 2.0  # after a watch has broken
+LOST_SECONDS = 30.0  # between two looks whether the database still has what was complete
 
 
 class Pods:
-    """For one event loop. Pods that are complete are known by their uid until they are gone."""
+    """For one event loop. Pods that are complete are known by their uid until they are gone.
+
+    What they are known for is looked up now and then: a database may lose what it had (blueno/db/older.py).
+    """
 
     def __init__(self, cluster: Cluster, store: RunStore, metrics: Metrics, config: RecorderConfig) -> None:
         self._cluster, self._store, self._metrics, self._config = cluster, store, metrics, config
@@ -35,6 +39,7 @@ class Pods:
     async def run(self) -> None:
         """Until cancelled."""
         trouble = ""
+        finding = asyncio.create_task(self._find_lost(), name="lost logs")
         try:
             while True:
                 try:
@@ -48,9 +53,10 @@ class Pods:
                 trouble = said
                 await asyncio.sleep(AGAIN_SECONDS if said else 0)
         finally:
-            for task in self._tasks.values():
+            ended = [finding, *self._tasks.values()]
+            for task in ended:
                 task.cancel()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await asyncio.gather(*ended, return_exceptions=True)
 
     async def _watch(self) -> None:
         found, version = await self._cluster.snapshot(PODS, SELECTOR)
@@ -75,8 +81,26 @@ class Pods:
             return
         follower = Follower(pod, self._cluster, self._store, self._metrics, self._config.flush_seconds)
         self._followers[pod.uid] = follower
-        self._tasks[pod.uid] = asyncio.create_task(self._follow(follower), name=f"log {pod.uid}")
+        self._start(follower)
+
+    def _start(self, follower: Follower) -> None:
+        uid = follower.pod.uid
+        self._tasks[uid] = asyncio.create_task(self._follow(follower), name=f"log {uid}")
         self._metrics.following.set(len(self._tasks))
+
+    async def _find_lost(self) -> None:
+        """Follows again what was complete and is not, as long as the kubelet has it."""
+        while True:
+            await asyncio.sleep(LOST_SECONDS)
+            complete = [uid for uid, one in self._followers.items() if one.complete and uid not in self._tasks]
+            try:
+                lost = await self._store.lost(complete) if complete else []
+            except BluenoError as error:
+                log.info("complete logs are looked up later: %s", error)
+                continue
+            for follower in filter(None, map(self._followers.get, lost)):
+                log.warning("log of %s/%s: the database has lost it", follower.pod.namespace, follower.pod.name)
+                self._start(follower)
 
     async def _follow(self, follower: Follower) -> None:
         uid = follower.pod.uid

@@ -26,13 +26,14 @@ from blueno.recorder.decide import (
     lag,
     postponed,
     succeeded,
+    unstored,
 )
 from blueno.recorder.leases import NotNow
 from blueno.recorder.listen import Listener
-from blueno.recorder.load import Loader, StoreTrouble
+from blueno.recorder.load import Loader
 from blueno.recorder.metrics import Metrics, serve
 from blueno.recorder.runs import record_runs
-from blueno.recorder.store import Store
+from blueno.recorder.store import Store, StoreTrouble
 
 log = logging.getLogger("blueno.recorder")
 
@@ -101,12 +102,12 @@ class Recorder:
         except BluenoError as error:
             self._note_database(str(error))
             return
-        self._note_database("")
+        forget(pending, self._busy, self.memory)
+        self._note_database(next(iter(self.memory.unstored.values()), ""))
         now = time.monotonic()
         plan = decide(pending, self._busy, self.memory, now)
         self.metrics.pending.set(len(pending))
         self.metrics.lag.set(lag(pending, self.memory, now))
-        forget(pending, self._busy, self.memory)
         for one in plan.load:
             self._busy[one.uid] = asyncio.create_task(self._attempt(loader, one), name=f"load {one.uid}")
         for one in plan.report:
@@ -134,7 +135,7 @@ class Recorder:
         except NotNow as error:
             postponed(self.memory, one, time.monotonic() + error.seconds)
         except StoreTrouble as error:
-            postponed(self.memory, one, time.monotonic() + self._config.poll_seconds)
+            unstored(self.memory, one, time.monotonic() + self._config.poll_seconds, str(error))
             self._note_database(str(error))
         except (Unavailable, NotFound, VersionUnusable) as error:
             await self._fail(loader, one, error)

@@ -15,7 +15,16 @@ from blueno.db.config import DatabaseConfig
 from blueno.db.connect import Cursor
 from blueno.db.pool import Pool
 from blueno.db.retention import Outlived, forget_some, select_outlived
-from blueno.db.run_logs_write import Budget, Place, StoredLog, append_log, complete_log, open_log
+from blueno.db.run_logs_write import (
+    Budget,
+    Place,
+    StoredLog,
+    append_log,
+    complete_log,
+    is_log_of,
+    open_log,
+    select_incomplete,
+)
 from blueno.db.run_metrics_write import Point, append_points, select_position, set_position
 from blueno.recorder.logtext import Batch
 from blueno.recorder.trainpod import TrainPod
@@ -37,20 +46,30 @@ class RunStore:
         """The pod's log as it is stored, made when it is not there."""
         return await self._do(lambda c: open_log(c, pod.run, pod.attempt, pod.namespace, pod.name, pod.uid))
 
-    async def append(self, log: StoredLog, before: Place, batch: Batch, points: Sequence[Point]) -> bool:
+    async def append(self, pod: TrainPod, log: StoredLog, before: Place, batch: Batch, points: Sequence[Point]) -> bool:
         """False when somebody else has stored something there since `before`."""
 
         def work(cursor: Cursor) -> bool:
-            added = append_log(cursor, log.id, before.taken, batch.text, batch.place, self._budget)
+            mine = is_log_of(cursor, log.id, pod.uid)
+            added = mine and append_log(cursor, log.id, before.taken, batch.text, batch.place, self._budget)
             if added and points:
                 append_points(cursor, points)
             return added
 
         return await self._do(work)
 
-    async def complete(self, log: StoredLog) -> None:
+    async def complete(self, pod: TrainPod, log: StoredLog) -> None:
         """Nothing more will come."""
-        await self._do(lambda cursor: complete_log(cursor, log.id))
+
+        def work(cursor: Cursor) -> None:
+            if is_log_of(cursor, log.id, pod.uid):
+                complete_log(cursor, log.id)
+
+        await self._do(work)
+
+    async def lost(self, pod_uids: Sequence[str]) -> list[str]:
+        """Those of these pods whose log is not complete."""
+        return await self._do(lambda cursor: select_incomplete(cursor, pod_uids))
 
     async def position(self) -> tuple[str, int] | None:
         """Up to where the operator's points are stored."""

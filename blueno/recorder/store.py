@@ -25,10 +25,15 @@ from blueno.db.listings import (
 )
 from blueno.db.migrate import check, ensure_projection
 from blueno.db.pool import Pool
+from blueno.errors import BluenoError
 from blueno.recorder.config import RecorderConfig
 from blueno.recorder.dataserver import VersionUnusable
 
 APPLICATION = "blueno-recorder"
+
+
+class StoreTrouble(BluenoError):
+    """The database, not the data set, is to blame: no attempt was lost."""
 
 
 class Store:

@@ -25,6 +25,7 @@ from blueno.recorder.dataserver import Changes, DataServer
 from blueno.recorder.handover import Handover
 from blueno.recorder.leases import Leases, NotNow
 from blueno.recorder.metrics import Metrics
+from blueno.recorder.store import StoreTrouble
 from blueno.recorder.workingstore import WorkingStore
 
 log = logging.getLogger("blueno.recorder")
@@ -52,22 +53,26 @@ class _Memory:
 
     failures: dict[str, int] = field(default_factory=dict)
     not_before: dict[str, float] = field(default_factory=dict)
+    unstored: dict[str, str] = field(default_factory=dict)  # why the database did not take what was told
 
     def keep_only(self, uids: set[str]) -> None:
         """So that it does not grow with all that ever were."""
         self.failures = {uid: count for uid, count in self.failures.items() if uid in uids}
         self.not_before = {uid: when for uid, when in self.not_before.items() if uid in uids}
+        self.unstored = {uid: why for uid, why in self.unstored.items() if uid in uids}
 
     def failed(self, uid: str) -> int:
         """How often in a row; each time it waits twice as long."""
         count = self.failures.get(uid, 0) + 1
         self.failures[uid] = count
+        self.unstored.pop(uid, None)
         self.not_before[uid] = time.monotonic() + min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(count - 1, 10))
         return count
 
     def succeeded(self, uid: str) -> None:
         self.failures.pop(uid, None)
         self.not_before.pop(uid, None)
+        self.unstored.pop(uid, None)
 
 
 class WorkingSets:
@@ -119,9 +124,9 @@ class WorkingSets:
         except BluenoError as error:
             self._note(str(error))
             return
-        self._note("")
         self._metrics.working_pending.set(sum(one.told for one in pending))
         self._memory.keep_only({one.uid for one in pending})
+        self._note(next(iter(self._memory.unstored.values()), ""))
         self._locks = {uid: lock for uid, lock in self._locks.items() if lock.locked()}
         now = time.monotonic()
         for one in pending:
@@ -138,6 +143,10 @@ class WorkingSets:
             self._memory.succeeded(one.uid)
         except NotNow as error:
             self._memory.not_before[one.uid] = time.monotonic() + error.seconds
+        except StoreTrouble as error:
+            self._memory.not_before[one.uid] = time.monotonic() + self._config.poll_seconds
+            self._memory.unstored[one.uid] = str(error)
+            self._metrics.failures.labels("database").inc()
         except Conflict as error:
             log.info("%s/%s: %s: once more", one.namespace, one.name, error)
         except (Unavailable, NotFound) as error:

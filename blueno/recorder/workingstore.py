@@ -1,6 +1,6 @@
 """Working sets in PostgreSQL: small transactions on a pool, writes on connections of their own.
 
-Called by working.py, in threads. Raises errors of ours only (blueno/db/errors.py).
+Called by working.py, in threads. Raises errors of ours only: what is about one data set StoreTrouble or Conflict.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from blueno.db.working import select_working_set
 from blueno.db.working_lines import Part
 from blueno.db.working_pending import PendingSet, note_heard, select_orphan_sets, select_pending_sets
 from blueno.db.working_write import STATEMENT_TIMEOUT_MS, Whose, apply_part, drop_sets, rebuild
+from blueno.errors import BluenoError, Conflict
+from blueno.recorder.store import StoreTrouble
 
 APPLICATION = "blueno-recorder-working"
 
@@ -39,23 +41,23 @@ class WorkingStore:
 
     def known(self, uid: str) -> tuple[int, int]:
         """(revision, samples) of what is stored."""
-        with self._pool.transaction(read_only=True) as cursor:
+        with _to_blame(), self._pool.transaction(read_only=True) as cursor:
             found = select_working_set(cursor, uid)
             return found.revision, found.samples
 
     def heard(self, uid: str, number: int, took: float) -> None:
         """All was read that was there when `number` was the notice's, `took` seconds ago."""
-        with self._pool.transaction() as cursor:
+        with _to_blame(), self._pool.transaction() as cursor:
             note_heard(cursor, uid, number, took)
 
     def apply(self, whose: Whose, after: int, part: Part, revision: int) -> None:
         """A part of the feed. Raises Conflict when what is stored is not what there was at `after`."""
-        with self._connected() as connection:
+        with _to_blame(), self._connected() as connection:
             apply_part(connection, whose, after, part, revision)
 
     def rebuild(self, whose: Whose, parts: Iterable[Part], revision: int) -> int:
         """Everything anew; how many samples it is."""
-        with self._connected() as connection:
+        with _to_blame(), self._connected() as connection:
             return rebuild(connection, whose, parts, revision)
 
     def drop(self, uids: list[str]) -> None:
@@ -81,3 +83,14 @@ class WorkingStore:
             with self._lock:
                 self._writing.discard(connection)
             connection.close()
+
+
+@contextmanager
+def _to_blame() -> Iterator[None]:
+    """The database, for whatever goes wrong but that somebody else was faster."""
+    try:
+        yield
+    except Conflict:
+        raise
+    except BluenoError as error:
+        raise StoreTrouble(str(error)) from error

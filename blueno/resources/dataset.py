@@ -17,6 +17,7 @@ SOURCES = ("tfds", "archive", "claim", "upload")
 STORAGE_KINDS = ("claimTemplate", "existingClaim", "nfs", "managedNFS", "hostPath")
 STATIC_KINDS = ("nfs", "managedNFS", "hostPath")  # the operator makes a PersistentVolume, and a claim bound to it
 METADATA_LIMIT = 16384  # bytes of JSON in spec.metadata
+EARLIER_VERSIONS = 10  # that status names; older ones stay on disk
 REQUEST_LIMIT = 128  # characters of the annotation requested-at
 
 
@@ -116,7 +117,8 @@ class Dataset:
             uid=meta["uid"],
             generation=meta.get("generation", 1),
             observed_generation=status.get("observedGeneration", -1),
-            source=source,
+            # The Secret has no part in what is read from the working set: another one is no new work.
+            source={"upload": {}} if "upload" in source else source,
             layout={"type": "auto", **(spec.get("layout") or {})},
             storage=_parse_storage(spec.get("storage")),
             prepare=_parse_prepare(spec.get("prepare") or {}),

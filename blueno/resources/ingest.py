@@ -109,6 +109,7 @@ class Task:
     request: str  # the annotation requested-at
     key: str  # "" with a manifest
     known_key: str = ""  # under which it went in before
+    strayed: bool = False  # it may have gone in under a key that no status tells
     settled: bool = False  # it went in before, or began to: keys of a manifest may have to go
     purge: bool = False
     uri: str = ""

@@ -46,6 +46,7 @@ class DatasetReason(StrEnum):
     PREP_OUT_OF_MEMORY = "PrepOutOfMemory"
     IMAGE_PULL_FAILED = "ImagePullFailed"
     UNSCHEDULABLE = "Unschedulable"
+    NODE_LOST = "NodeLost"
     NAME_CONFLICT = "NameConflict"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
 
@@ -156,6 +157,10 @@ DATASET_REASONS: Final[Mapping[DatasetReason, ReasonDoc]] = MappingProxyType(
         DatasetReason.UNSCHEDULABLE: _moving(
             "No node fits the preparation pod; lower spec.prepare.resources or gpus, change nodeSelector or "
             "tolerations, or wait for a node. The message says so when it is the pod of the namespace's NFS server."
+        ),
+        DatasetReason.NODE_LOST: _moving(
+            "The node of the preparation pod does not answer; it goes on when the node is back. If the node is gone "
+            "for good, run the command in the message: what was done is kept."
         ),
         DatasetReason.NAME_CONFLICT: _stalled(
             "An object that Blueno needs to make exists already and belongs to someone else; delete or rename the one "

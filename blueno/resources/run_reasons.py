@@ -69,8 +69,8 @@ RUN_REASONS: Final[Mapping[RunReason, ReasonDoc]] = MappingProxyType(
             "dataset seal NAME`; the run starts by itself afterwards."
         ),
         RunReason.DATASET_VERSION_NOT_FOUND: _moving(
-            "The data set does not have the version that spec.datasets names; `status.version` and "
-            "`status.earlierVersions` of the Dataset are those it has."
+            "The data set does not have the version that spec.datasets names, or that the run has begun with; "
+            "`status.version` and `status.earlierVersions` of the Dataset are those it has."
         ),
         RunReason.CHECKPOINT_NOT_READY: _moving(
             "The run that spec.checkpoint.from names does not exist, writes to another claim, or has reported no "
@@ -106,7 +106,7 @@ RUN_REASONS: Final[Mapping[RunReason, ReasonDoc]] = MappingProxyType(
             "in the message, or set spec.onNodeLost: NewAttempt in the next run."
         ),
         RunReason.SUSPENDED: ReasonDoc("Stopped by spec.suspend; set it to false to start the next attempt."),
-        RunReason.COMPLETED: ReasonDoc("The process ended with exit code 0."),
+        RunReason.COMPLETED: ReasonDoc("The process ended with exit code 0, and not because it was asked to end."),
         RunReason.USER_ERROR: _over("The process ended with an error; read the log, correct the code, make a new run."),
         RunReason.SETUP_FAILED: _over(
             "The outputs claim could not be written or the code could not be fetched; the message says which, correct "

@@ -41,6 +41,8 @@ def run_columns(spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str,
         "nodes": _texts(status.get("nodes")),
         "num_nodes": nodes,
         "gpu_seconds": _seconds(mapping(status.get("usage")).get("gpuSeconds")),
+        "wall_seconds": _seconds(mapping(status.get("usage")).get("wallSeconds")),
+        "running_since": _running_since(told),
         "attempt": number(status.get("attempt"), INTEGER) or 0,
         "restarts": number(status.get("restarts"), INTEGER) or 0,
         "queue": text(spec.get("queueName")),
@@ -57,6 +59,11 @@ def state_of(told: Mapping[str, Mapping[str, Any]]) -> str:
     if _holds(told, "Suspended"):
         return "suspended"
     return "running" if _holds(told, "PodsReady") else "pending"
+
+
+def _running_since(told: Mapping[str, Mapping[str, Any]]) -> datetime | None:
+    """What runs now is not in `usage` yet."""
+    return _time((told.get("PodsReady") or {}).get("lastTransitionTime")) if state_of(told) == "running" else None
 
 
 def _holds(told: Mapping[str, Mapping[str, Any]], condition: str) -> bool:

@@ -54,7 +54,7 @@ DATASET: Final[Tree] = {
             "!name": "text", "config": "text", "version": "text", "splits": ["text"], "maxSamplesPerSplit": "int",
             "mirror": {"allowUnverified": "bool", "!url": "text"},
         },
-        "upload": "object",
+        "upload": {"secretRef": _NAMED},
     },
     "storage": {
         "subPath": "text",

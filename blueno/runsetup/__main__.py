@@ -1,7 +1,8 @@
 """What runs before a training: makes the run's output directory and, if asked, fetches its code.
 
 `python -m blueno.runsetup`, the first container of a training pod (controllers/training_run/pod.py); calls
-git.py. Its last words are its termination message: the commit of the code, or what is wrong and what to do.
+git.py and revision.py. Its last words are its termination message: the commit of the code, or what is wrong and what to
+do.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from blueno import names
@@ -50,8 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         make_directory(asked.root, asked.directory, asked.checkpoints, asked.group)
         if asked.git:
             from blueno.runsetup.git import fetch  # only the runs that ask for it pay for it
+            from blueno.runsetup.revision import FILE, keep, kept
 
-            _say(json.dumps({"revision": fetch(asked.git, asked.revision, asked.into)}))
+            file = asked.root / asked.directory / FILE
+            commit = fetch(asked.git, kept(file) or asked.revision, asked.into, partial(keep, file))
+            _say(json.dumps({"revision": commit}))
     except BluenoError as error:
         print(error, file=sys.stderr)
         _say(str(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -11,19 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from blueno.runsetup.failure import SetupFailed
+from blueno.runsetup.revision import COMMIT
 
 TRIES = 4
 FIRST_PAUSE = 1.0  # seconds before the second try; doubled each time
 LIMIT_SECONDS = 600  # for everything: a server that trickles must not hold a GPU for ever
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+Keep = Callable[[str], str]
 
 
-def fetch(url: str, revision: str, into: Path) -> str:
-    """The commit that `revision` (branch, tag or commit) names; its files lie in `into` then. Raises SetupFailed."""
+def fetch(url: str, revision: str, into: Path, keep: Keep) -> str:
+    """The commit that `revision` names; its files lie in `into` then. Raises SetupFailed.
+
+    `keep` is told what a branch or tag points to, and answers with the commit to be had, which may be another.
+    """
     signal.signal(signal.SIGALRM, _too_long)
     signal.alarm(LIMIT_SECONDS)
     try:
-        return _with_retries(lambda: _fetch(url, revision, into), url)
+        return _with_retries(lambda: _fetch(url, revision, into, keep), url)
     finally:
         signal.alarm(0)
 
@@ -50,35 +54,32 @@ def _with_retries(work: Callable[[], str], url: str) -> str:
     raise AssertionError("the last try returns or raises")
 
 
-def _fetch(url: str, revision: str, into: Path) -> str:
+def _fetch(url: str, revision: str, into: Path, keep: Keep) -> str:
     from dulwich.client import get_transport_and_path
     from dulwich.repo import Repo
 
     client: Any  # dulwich's own types change from one release to the next
     client, path = get_transport_and_path(url)
+    refs = client.get_refs(path).refs
+    commit = revision if COMMIT.fullmatch(revision) else keep(_commit_of(refs, revision, url).decode())
     into.mkdir(parents=True, exist_ok=True)
     with closing(Repo(str(into)) if (into / ".git").exists() else Repo.init(str(into))) as repo:
-        return _check_out(repo, _bring(client, path, repo, revision, url))
+        if not _bring(client, path, repo, commit.encode(), refs):
+            known = len([ref for ref in refs if ref.startswith(b"refs/heads/")])
+            raise SetupFailed(f"{url} has no commit {commit} on its {known} branches and tags")
+        return _check_out(repo, commit.encode())
 
 
-def _bring(client: Any, path: str, repo: Any, revision: str, url: str) -> bytes:
-    """The commit, which the repository has then."""
-    found: list[bytes] = []
-
-    def wants(refs: Mapping[bytes, bytes], depth: int | None = None) -> list[bytes]:  # noqa: ARG001
-        found[:] = [_commit_of(refs, revision, url)]
-        return [sha for sha in found if sha not in repo.object_store]
-
-    whole = _COMMIT.fullmatch(revision) is not None  # a server gives single commits only at the tips of branches
-    if whole:
-        result = client.fetch(path, repo, determine_wants=lambda refs, depth=None: _tips(refs, repo))  # noqa: ARG005
-        found[:] = [revision.encode()]
-        if found[0] not in repo.object_store:
-            known = len([ref for ref in result.refs if ref.startswith(b"refs/heads/")])
-            raise SetupFailed(f"{url} has no commit {revision} on its {known} branches and tags")
-    else:
-        client.fetch(path, repo, determine_wants=wants, depth=1)
-    return found[0]
+def _bring(client: Any, path: str, repo: Any, commit: bytes, refs: Mapping[bytes, bytes]) -> bool:
+    """Fetch one commit; whether the server has it."""
+    peeled = b"^{}"  # of an annotated tag: what it is about, which is not what a server gives
+    tips = (sha for ref, sha in refs.items() if not ref.endswith(peeled) and commit in (sha, refs.get(ref + peeled)))
+    tip = next(tips, None)
+    if tip is not None:
+        client.fetch(path, repo, determine_wants=lambda refs, depth=None: [tip], depth=1)  # noqa: ARG005
+    else:  # a server gives single commits only at the tips of branches
+        client.fetch(path, repo, determine_wants=lambda refs, depth=None: _tips(refs, repo))  # noqa: ARG005
+    return commit in repo.object_store
 
 
 def _tips(refs: Mapping[bytes, bytes], repo: Any) -> list[bytes]:

@@ -29,8 +29,12 @@ from controllers.objects.volume import (
 from controllers.step import Patch, Ref
 from controllers.world import World
 
-# What a preparation asks for when its Dataset does not say: enough for one decoder, small enough for a laptop.
-DEFAULT_RESOURCES: Mapping[str, Any] = {"requests": {"cpu": "250m", "memory": "256Mi"}}
+# What a preparation asks for when its Dataset does not say: enough for one decoder, small enough for a laptop. And what
+# it may take: it parses strangers' files, which the node must not pay for.
+DEFAULT_RESOURCES: Mapping[str, Any] = {
+    "requests": {"cpu": "250m", "memory": "256Mi"},
+    "limits": {"memory": "4Gi"},
+}
 ERASE_RESOURCES: Mapping[str, Any] = {"requests": {"cpu": "50m", "memory": "64Mi"}}
 
 
@@ -107,7 +111,7 @@ def build_prep_job(dataset: Dataset, seen: Observed, wanted: Wanted, world: Worl
         args=("prepare",),
         env=env,
         claims=claims,
-        resources=_resources(dataset),
+        resources=resources(dataset),
         extra_labels={
             names.WORK_LABEL: wanted.hash,
             names.ATTEMPT_LABEL: str(wanted.attempt),
@@ -198,7 +202,7 @@ def _options(dataset: Dataset, config: OperatorConfig) -> PrepOptions:
     )
 
 
-def _resources(dataset: Dataset) -> dict[str, Any]:
+def resources(dataset: Dataset) -> dict[str, Any]:
     """The spec's resources, with GPUs added to the limits (Kubernetes wants extended resources there)."""
     resources = {key: dict(value) for key, value in (dataset.prepare.resources or DEFAULT_RESOURCES).items()}
     gpus = dataset.prepare.gpus

@@ -162,7 +162,7 @@ def job_has_failed(case: Case) -> Step | None:
         code == Reason.ADOPTION_MISMATCH and case.seen.gone_owner
     ):
         return _start(case, case.wanted.following())
-    reason, text = words.job_failure(job)
+    reason, text = words.job_failure(job, case.dataset)
     failed = _failed(case, reason, text)
     return failed if job.outcome is not None else replace(failed, confirm=job.ref)
 

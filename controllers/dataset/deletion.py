@@ -59,12 +59,16 @@ def data_is_kept(case: Farewell) -> Step | None:
 
 
 def data_server_still_runs(case: Farewell) -> Step | None:
-    """It goes first of all: it may hold the claim, and shows what is about to be erased."""
+    """It goes first of all: it may hold the claim, and shows what is about to be erased.
+
+    Its Service goes with it: the garbage collector comes late by about as long as the API server was away.
+    """
     server = case.seen.server
     if server is None or server.deleting:
         return None
+    service = () if case.seen.service is None else (case.seen.service,)
     ref = Ref(DEPLOYMENTS, case.dataset.namespace, server.name, server.uid)
-    return _erasing("stopping the data server", delete=(ref,))
+    return _erasing("stopping the data server", delete=(*service, ref))
 
 
 def preparation_still_runs(case: Farewell) -> Step | None:

@@ -91,7 +91,7 @@ class Observed:
     erase_job: JobView | None
     kept_claims: tuple[str, ...]  # of earlier Datasets of this name
     server: ServerView | None
-    service_made: bool
+    service: Ref | None  # the data server's
     server_pods: tuple[PodView, ...]
     heard: Heard
     gone_owner: str  # uid of a deleted Dataset that owns the directory, as the last attempt found out; else ""
@@ -132,7 +132,7 @@ def observe(cache: Cache, dataset: Dataset, config: OperatorConfig, heard: Heard
         erase_job=next((job for job in jobs if not job.work), None),
         kept_claims=_kept_claims(cache, dataset) if not dataset.holds_data else (),  # a walk over all claims
         server=view_server(cache, dataset.uid),
-        service_made=bool(cache.children(SERVICES.kind, dataset.uid)),
+        service=_view_service(cache, dataset.uid),
         server_pods=tuple(view_pod(pod) for pod in cache.children(PODS.kind, dataset.uid) if _serves(pod)),
         ingest_jobs=tuple(_view_job(cache, body) for body in found if _ingests(body)),
         ingest_pods=tuple(view_pod(pod) for pod in cache.children(PODS.kind, dataset.uid) if _ingests(pod)),
@@ -147,6 +147,11 @@ def claim_name(dataset: Dataset, storage: Storage) -> str:
     if storage.kind == "existingClaim":
         return str(storage.parameters["name"])
     return names.claim_name(dataset.name, dataset.uid)
+
+
+def _view_service(cache: Cache, uid: str) -> Ref | None:
+    made = (body["metadata"] for body in cache.children(SERVICES.kind, uid))
+    return next((Ref(SERVICES, meta["namespace"], meta["name"], meta["uid"]) for meta in made), None)
 
 
 def _stray_pods(cache: Cache, owner: str, job_uids: set[str]) -> tuple[PodView, ...]:

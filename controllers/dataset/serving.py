@@ -25,7 +25,7 @@ def serve(case: Case, step: Step, until: datetime | None) -> tuple[tuple[Deed, .
     if until is None or until <= case.now or not _can_serve(case, step):
         return rest(case.dataset, server), None
     wanted = build_data_server(case.dataset, case.seen, case.world)
-    return servers.wake(server, wanted, case.seen.service_made, (until - case.now).total_seconds())
+    return servers.wake(server, wanted, case.seen.service is not None, (until - case.now).total_seconds())
 
 
 def rest(dataset: Dataset, server: ServerView | None) -> tuple[Deed, ...]:

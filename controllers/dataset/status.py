@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from blueno.resources.conditions import Condition, advance, find, parse_time, rfc3339
-from blueno.resources.dataset import Dataset, holds_data
+from blueno.resources.dataset import EARLIER_VERSIONS, Dataset, holds_data
 from blueno.resources.outcome import Progress
 from controllers.dataset import words
 from controllers.dataset.build import root_path
@@ -20,7 +20,6 @@ from controllers.dataset.work import FAILED, Wanted
 from controllers.diff import flag
 from controllers.step import Step
 
-EARLIER_VERSIONS = 10  # that status names
 PROGRESS_SECONDS = 5.0  # at most one write of progress in this time
 
 

@@ -11,9 +11,11 @@ from blueno.resources.conditions import find
 from blueno.resources.dataset import Dataset, Storage
 from blueno.resources.outcome import Outcome, Progress
 from blueno.resources.reasons import DatasetReason as Reason
+from controllers.dataset.build import resources
 from controllers.dataset.observe import ClaimView, JobView, Observed
 from controllers.dataset.work import OPEN, SEALED, Wanted
 from controllers.mounts import FAILED
+from controllers.pods import silent_node
 from controllers.step import Step
 
 # Status fields that describe what lies on the volume, all gone when nothing does.
@@ -170,7 +172,7 @@ def standing_failure(dataset: Dataset) -> tuple[str, str]:
     return stalled.reason, stalled.message
 
 
-def job_failure(job: JobView) -> tuple[str, str]:
+def job_failure(job: JobView, dataset: Dataset) -> tuple[str, str]:
     """Reason and sentence for a Job that has given up."""
     pods = len(job.pods)
     last = job.pods[-1] if job.pods else None
@@ -180,11 +182,17 @@ def job_failure(job: JobView) -> tuple[str, str]:
     if job.outcome is not None:
         return job.outcome.code, job.outcome.message
     if last is not None and last.out_of_memory:
-        text = f"killed for using more memory than allowed, {pods} times: raise spec.prepare.resources.limits.memory"
-        return Reason.PREP_OUT_OF_MEMORY, text
+        times = sum(pod.out_of_memory for pod in job.pods)
+        return Reason.PREP_OUT_OF_MEMORY, f"{_too_much_memory(dataset, times)}; what was done is kept"
     code = f"exit code {last.exit_code}" if last is not None and last.exit_code is not None else "no exit code"
     text = f"preparation ended without a result ({code}, {pods} pods); read `kubectl logs job/{job.name}`"
     return Reason.PREP_FAILED, text
+
+
+def _too_much_memory(dataset: Dataset, times: int = 1) -> str:
+    allowed = (resources(dataset).get("limits") or {}).get("memory", "what its node had")  # a changed one ends the Job
+    often = f", {times} times" if times > 1 else ""
+    return f"killed for using more memory than {allowed}{often}: raise spec.prepare.resources.limits.memory"
 
 
 def running(job: JobView, progress: Progress | None, wanted: Wanted, dataset: Dataset) -> Step:
@@ -193,11 +201,12 @@ def running(job: JobView, progress: Progress | None, wanted: Wanted, dataset: Da
     if last is not None and last.ended and last.outcome is not None:
         return Step(last.outcome.code, f"{last.outcome.message}; it will be tried again", reconciling=True)
     if last is not None and last.out_of_memory:
-        text = "the pod was killed for using more memory than allowed; it will be tried again"
-        return Step(Reason.PREP_OUT_OF_MEMORY, text, reconciling=True)
+        return Step(Reason.PREP_OUT_OF_MEMORY, f"{_too_much_memory(dataset)}; it will be tried again", reconciling=True)
     if last is not None and last.ended:  # before `progress`: a dead pod's report would speak for it
         text = f"pod {last.name} ended without a result; it will be tried again"
         return Step(Reason.PREPARING, text, reconciling=True)
+    if last is not None and last.lost:  # before `progress`, too: what it did since, nobody has heard
+        return Step(Reason.NODE_LOST, silent_node(last, "the preparation"), reconciling=True)
     if progress is not None and (progress.work, progress.attempt) == (wanted.hash, wanted.attempt):
         return reported(progress)
     before = (dataset.status.get("progress") or {}).get("stage")

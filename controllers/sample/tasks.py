@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blueno.errors import InvalidSpec
+from blueno.resources.conditions import is_true
 from blueno.resources.ingest import PUT, REMOVE, Task
 from blueno.resources.sample import Sample, unreadable
 from controllers.cache import Body
@@ -26,6 +27,7 @@ def task_of(body: Body) -> Task | None:
         request=sample.requested_at or "",
         key="" if manifest is not None else sample.key or sample.name,
         known_key=sample.status.get("key") or "",
+        strayed=_may_have_strayed(sample),
         settled=bool(sample.status.get("datasetUID")),
         purge=sample.purge,
         uri=sample.uri,
@@ -41,3 +43,13 @@ def task_of(body: Body) -> Task | None:
         metadata=sample.metadata,
         media_type=sample.media_type,
     )
+
+
+def _may_have_strayed(sample: Sample) -> bool:
+    """Whether a pod may have brought it in under a key of a spec that was changed before status told of it.
+
+    What was Ready lies where status says, and what came of the next spec is taken out with the one before it.
+    """
+    specs = sample.generation - sample.deleting  # the deletion counts as a generation, too
+    told = sample.observed_generation if is_true(sample.conditions, "Ready") else 0
+    return specs - told > 1

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from blueno import names
+from blueno.resources.run_reasons import RunReason as Reason
 from blueno.resources.training_run import TrainingRun
+from controllers.pods import PodView
 from controllers.training_run.observe import Observed, RunJob
 from controllers.training_run.pod import Attempt
 from controllers.world import World
@@ -30,6 +33,15 @@ class Case:
         return None
 
     @property
+    def under_way(self) -> tuple[int, str] | None:
+        """Attempt and name of the Job under way; of one that was deleted before status named it, as its pods say."""
+        if self.job is not None:
+            return self.job.attempt, self.job.name
+        number = max((pod.attempt for pod in self.seen.stray_pods), default=0)
+        name = names.train_job_name(self.run.name, self.run.uid, number)
+        return (number, name) if number > self.run.attempt else None
+
+    @property
     def pinned(self) -> Mapping[str, str]:
         """Digests of the versions the run reads: as status has them, as its Job mounts them, or as they are now."""
         now = {view.use.name: view.digest for view in self.seen.datasets if view.digest}
@@ -41,7 +53,21 @@ class Case:
         return Attempt(self.run, self.run.attempt + 1, self.seen.datasets, self.pinned, self.seen.earlier)
 
     @property
+    def being_suspended(self) -> bool:
+        """Whether the Job that status names goes because `spec.suspend` was true, whatever it is by now."""
+        return self.run.reason == Reason.SUSPENDED and self.run.job_name is not None
+
+    @property
     def stopping(self) -> bool:
         """Whether pods of earlier attempts are still stopping."""
-        pods = (*self.seen.stray_pods, *(pod for job in self.seen.jobs for pod in job.pods))
-        return any(pod.may_write(self.now) for pod in pods)
+        return any(pod.may_write(self.now) for pod in self._pods)
+
+    @property
+    def given_up(self) -> PodView | None:
+        """The latest pod that nobody waits for any more: its node is lost, and it may still write."""
+        lost = [pod for pod in self._pods if not pod.ended and not pod.may_write(self.now)]
+        return max(lost, key=lambda pod: pod.attempt, default=None)
+
+    @property
+    def _pods(self) -> tuple[PodView, ...]:
+        return (*self.seen.stray_pods, *(pod for job in self.seen.jobs for pod in job.pods))

@@ -30,9 +30,9 @@ def run_is_over(case: Case) -> Step | None:
 
 
 def job_has_completed(case: Case) -> Step | None:
-    """Exit code 0, whatever else was asked meanwhile; the pod may say it before the Job does."""
+    """Exit code 0, unless it was asked to end before; the pod may say it before the Job does."""
     job = case.job
-    if job is None:
+    if job is None or job.cut_short:
         return None
     alone = job.last if case.run.team.nodes == 1 else None
     done = job.state == "complete" or (alone is not None and alone.phase == "Succeeded")
@@ -44,23 +44,40 @@ def run_is_stopped(case: Case) -> Step | None:
     if not (case.run.cancel or case.run.suspend):
         return None
     reason = Reason.CANCELLED if case.run.cancel else Reason.SUSPENDED
-    job = case.job
+    job, text = case.job, "stopping; the pod has its grace period"
+    status = words.attempt(*case.under_way) if case.under_way else {}  # of a Job that status may not know yet
     if job is not None and job.state != "deleting":
-        status = words.attempt(job.attempt, job.name)  # of a Job that status may not know yet
-        return Step(reason, "stopping", reconciling=True, delete=(job.ref,), status=status)
+        status |= words.uses(case)  # the next attempt reads the same
+        if case.run.cancel or case.being_suspended:
+            return Step(reason, text, reconciling=True, delete=(job.ref,), status=status)
+        # Written first: once `suspend` is false again, nothing else tells our deletion from somebody else's.
+        return Step(reason, text, reconciling=True, status=status, again_in=0)
     if case.stopping or job is not None:
-        return Step(reason, "stopping; the pod has its grace period", reconciling=True, again_in=5)
+        return Step(reason, text, reconciling=True, status=status, again_in=5)
     if reason == Reason.CANCELLED:
         status = {"completionTime": words.time_of(case.now), "jobRef": None}
         return Step(reason, "spec.cancel is true: its outputs and its log stay", stalled=True, status=status)
     text = "spec.suspend is true: the next attempt starts when it is false"
-    return Step(reason, text, status={"jobRef": None})
+    return Step(reason, text, status={"jobRef": None, **waiting.apart(case)})
+
+
+def run_is_resumed(case: Case) -> Step | None:
+    """While it was being suspended: that is brought to its end, and the next attempt starts after it."""
+    if not case.being_suspended:
+        return None
+    # Also one that was deleted already: the cache may not know it yet.
+    going = (case.job.ref,) if case.job is not None and case.job.state != "deleting" else ()
+    status = {"jobRef": None}
+    return Step(Reason.PENDING, waiting.STOPPING, reconciling=True, delete=going, status=status, again_in=0)
 
 
 RULES: tuple[Rule, ...] = (
     run_is_over,
     job_has_completed,
+    waiting.earlier_attempt_goes_on,
     run_is_stopped,
+    run_is_resumed,
+    waiting.old_pod_may_write,
     waiting.datasets_are_not_ready,
     waiting.volume_is_not_shared,
     waiting.datasets_are_being_deleted,
@@ -69,7 +86,10 @@ RULES: tuple[Rule, ...] = (
     waiting.outputs_are_going,
     waiting.job_has_not_started,
     running.job_is_gone,
+    running.pods_have_not_told,
+    running.node_has_refused,
     running.job_has_failed,
+    running.job_was_cut_short,
     running.node_is_lost,
     running.job_is_held,
     running.pod_is_in_trouble,

@@ -40,8 +40,13 @@ def build_environment(run: TrainingRun, attempt: int, report_url: str, resume_fr
 def checkpoints_dir(run: TrainingRun, attempt: int) -> str:
     """Below the output directory: the same in every attempt, unless each begins anew or an old one may still write."""
     if run.keeping.resume == "Never":
-        return f"{names.CHECKPOINTS_DIR}-a{attempt}"
+        return own_checkpoints(attempt)
     return str((run.status.get("outputs") or {}).get("checkpoints") or names.CHECKPOINTS_DIR)
+
+
+def own_checkpoints(attempt: int) -> str:
+    """A directory into which no earlier attempt writes."""
+    return f"{names.CHECKPOINTS_DIR}-a{attempt}"
 
 
 def _team(run: TrainingRun, attempt: int) -> list[dict[str, Any]]:

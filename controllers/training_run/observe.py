@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from blueno import names
 from blueno.resources.api import CLAIMS, DATASETS, JOBS, PODS, SERVICES
 from blueno.resources.conditions import parse_time
+from blueno.resources.dataset import EARLIER_VERSIONS
 from blueno.resources.run_parts import DatasetUse
 from blueno.resources.training_run import TrainingRun
 from controllers.cache import Body, Cache
@@ -23,7 +24,7 @@ from controllers.step import Ref
 class DatasetView:
     """A Dataset that the run names. `digest` is "" while it has no such version that can be reached."""
 
-    use: DatasetUse
+    use: DatasetUse  # once the run has begun, with the version that it began with
     exists: bool
     digest: str  # of the version asked for, or of the current one
     ready: bool
@@ -34,6 +35,7 @@ class DatasetView:
     deleting: bool = False
     shared: bool = True  # many nodes may have its claim at the same time
     sealed: bool = True  # it has a version; one that is ready without takes samples
+    pinned: bool = False  # it has the version that the run has begun with
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class RunJob:
     failure: str  # the Job controller's reason
     failure_message: str
     created: datetime | None
+    begun: datetime | None  # its time limit counts from here
     finished: datetime | None
     pinned: Mapping[str, str]  # data set → digest of the version it mounts
     pods: tuple[PodView, ...]
@@ -55,6 +58,11 @@ class RunJob:
     @property
     def last(self) -> PodView | None:
         return self.pods[-1] if self.pods else None
+
+    @property
+    def cut_short(self) -> PodView | None:
+        """The pod that was asked to end and does so with exit code 0, which Kubernetes takes for done."""
+        return next((pod for pod in self.pods if pod.cut_short and pod.phase != "Failed"), None)
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,7 @@ def _view_job(cache: Cache, body: Body) -> RunJob:
         failure=failed.get("reason", ""),
         failure_message=failed.get("message", ""),
         created=parse_time(meta.get("creationTimestamp", "")),
+        begun=parse_time(body["status"].get("startTime") or ""),
         finished=parse_time(last.get("lastTransitionTime", "")),
         pinned=_pinned(meta),
         pods=pods_of(meta["uid"], cache.children(PODS.kind, meta["labels"][names.OWNER_UID])),
@@ -131,6 +140,8 @@ def _pinned(meta: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _view_dataset(cache: Cache, run: TrainingRun, use: DatasetUse) -> DatasetView:
+    pin = run.pinned.get(use.name, "")
+    use = replace(use, version=pin or use.version)
     body = cache.named(names.DATASET_KIND, run.namespace, use.name)
     if body is None:
         return DatasetView(use, False, "", False, "", "", "it does not exist in this namespace")
@@ -145,12 +156,15 @@ def _view_dataset(cache: Cache, run: TrainingRun, use: DatasetUse) -> DatasetVie
     volume = status.get("volume") or {}
     usable = ready.get("status") == "True" and not deleting
     current = (status.get("version") or {}).get("digest", "")
-    known = [current, *(status.get("earlierVersions") or ())]
+    earlier = status.get("earlierVersions") or ()
+    known = [current, *earlier]
+    # A list that is full may have lost it; a Dataset made anew under the name, with other content, never had it.
+    pinned = bool(pin) and (pin in known or len(earlier) >= EARLIER_VERSIONS)
     digest = _digest(use.version, known) if usable else ""
     ref = Ref(DATASETS, run.namespace, use.name, body["metadata"]["uid"])
     claim, path = volume.get("claimName", ""), volume.get("path", "")
     shared = _is_shared(cache.named(CLAIMS.kind, run.namespace, claim))
-    return DatasetView(use, True, digest, usable, claim, path, says, ref, deleting, shared, any(known))
+    return DatasetView(use, True, digest, usable, claim, path, says, ref, deleting, shared, any(known), pinned)
 
 
 def _is_shared(claim: Body | None) -> bool:

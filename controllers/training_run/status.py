@@ -51,7 +51,7 @@ def _is_over(step: Step) -> bool:
 
 def _seen(run: TrainingRun, job: RunJob) -> dict[str, Any]:
     """What the pods show: replaced ones, nodes, the image's digest, the commit of the code."""
-    nodes = sorted({pod.node for pod in job.pods if pod.node and not pod.ended})
+    nodes = sorted({pod.node for pod in job.pods if pod.node and pod.phase != "Failed"})  # all ranks until all are done
     pods = sorted(pod.name for pod in job.pods)
     seen: dict[str, Any] = {"restarts": words.restarts(run, job), "nodes": nodes[:64] or None}
     if pods:

@@ -1,7 +1,7 @@
 """What a run took: `status.usage`. Pure; called by kind.py with what was decided, calls nothing.
 
-GPUs count from the moment a node takes a pod until its last container has ended, busy or not: that is how long nobody
-else could have them. It is counted when an attempt ends, in a write that is made anyway: a run that trains costs none.
+Time counts from the moment a node takes a pod until its last container has ended, busy or not: for so long nobody else
+could have its GPUs. It is counted when an attempt ends, in a write that is made anyway: a run that trains costs none.
 """
 
 from __future__ import annotations
@@ -41,34 +41,42 @@ def measure(pods: Iterable[PodView], gpus: int, now: datetime) -> Usage:
 def count_usage(case: Case, step: Step) -> Step:
     """`step` with `status.usage` if it ends an attempt; as it is otherwise."""
     attempt = case.job.attempt if case.job is not None else case.run.attempt
-    gpus = case.run.placement.gpus.count
-    if not gpus or not attempt or case.run.ended or not _ends_attempt(step):
+    if not attempt or case.run.ended or not _ends_attempt(case.run, step):
         return step
+    gpus = case.run.placement.gpus.count
     everybody = (*case.seen.stray_pods, *(pod for job in case.seen.jobs for pod in job.pods))
     pods = [pod for pod in everybody if pod.attempt == attempt]
-    took = measure(pods, gpus, case.now).gpu_seconds
-    if not took and not any(pod.placed for pod in pods):
-        took = _without_pods(case.run, case.job, case.now) * case.run.team.nodes * gpus
+    took = measure(pods, gpus, case.now)
+    if not any(pod.placed for pod in pods):
+        wall = _without_pods(case.run, case.job, case.now)
+        took = Usage(wall * case.run.team.nodes * gpus, wall)
     return replace(step, status={**step.status, "usage": add(case.run.status.get("usage") or {}, attempt, took)})
 
 
-def add(known: Mapping[str, Any], attempt: int, gpu_seconds: int) -> dict[str, int]:
+def add(known: Mapping[str, Any], attempt: int, took: Usage) -> dict[str, int]:
     """`status.usage` with what an attempt took. Doing it twice is doing it once, and it never becomes less.
 
-    `before` is what the attempts before `attempt` took: the same attempt can be counted again when more is known of
-    it, for instance how long its pod needed to stop.
+    `before` and `wallBefore` are what the attempts before `attempt` took: the same attempt can be counted again when
+    more is known of it, for instance how long its pod needed to stop.
     """
-    total = known.get("gpuSeconds", 0)
-    again = known.get("attempt") == attempt
-    before = known.get("before", 0) if again else total
-    return {"gpuSeconds": max(before + gpu_seconds, total), "attempt": attempt, "before": before}
+    gpu, wall = known.get("gpuSeconds", 0), known.get("wallSeconds", 0)
+    before, wall_before = gpu, wall
+    if known.get("attempt") == attempt:
+        before, wall_before = known.get("before", 0), known.get("wallBefore", 0)
+    return {
+        "gpuSeconds": max(before + took.gpu_seconds, gpu),
+        "wallSeconds": max(wall_before + took.wall_seconds, wall),
+        "attempt": attempt,
+        "before": before,
+        "wallBefore": wall_before,
+    }
 
 
-def _ends_attempt(step: Step) -> bool:
+def _ends_attempt(run: TrainingRun, step: Step) -> bool:
     """Over, at rest, followed by the next one, or just being stopped: its pods may be gone the next time we look."""
     stops = any(ref.resource == JOBS for ref in step.delete)
-    rests = step.reason == Reason.SUSPENDED and not step.reconciling
-    return step.ready or step.stalled or stops or rests or bool(step.apply)
+    suspended = step.reason == Reason.SUSPENDED and (run.reason != Reason.SUSPENDED or not step.reconciling)
+    return step.ready or step.stalled or stops or suspended or bool(step.apply)
 
 
 def _span(pod: PodView, now: datetime) -> Span | None:

@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from blueno.resources.conditions import find
 from blueno.resources.run_reasons import RunReason as Reason
 from controllers.step import Step
 from controllers.training_run import words
 from controllers.training_run.build import build_job, build_outputs_claim, build_service
 from controllers.training_run.case import Case
+from controllers.training_run.environment import own_checkpoints
+
+STOPPING = "an earlier attempt's pod is stopping; this one starts then"
 
 
 def has_no_job(case: Case) -> bool:
     """Before the first attempt, and between two."""
-    return case.job is None and case.run.job_name is None
+    return case.under_way is None and case.run.job_name is None
+
+
+def apart(case: Case) -> dict[str, Any]:
+    """`status.outputs` with checkpoints where a pod that was given up does not write; {} when there is none."""
+    pod, outputs, following = case.given_up, words.uses(case)["outputs"], case.run.attempt + 1
+    if pod is None or case.run.keeping.resume == "Never":  # then they are apart in any case
+        return {}
+    if outputs["checkpoints"] in [own_checkpoints(number) for number in range(pod.attempt + 1, following + 1)]:
+        return {}
+    return {"outputs": outputs | {"checkpoints": own_checkpoints(following)}}
+
+
+def old_pod_may_write(case: Case) -> Step | None:
+    """On a node that is lost. Before anything is waited for: the pod may be forgotten by then."""
+    status, pod = apart(case), case.given_up
+    if not has_no_job(case) or not status or pod is None:
+        return None
+    text = f"node {pod.node} does not answer: the next attempt keeps its checkpoints apart"
+    return Step(Reason.PENDING, text, reconciling=True, status=status, again_in=0)
+
+
+def earlier_attempt_goes_on(case: Case) -> Step | None:
+    """Status has given it up; now its Job goes. In this order an operator that dies in between knows why."""
+    going = tuple(job.ref for job in case.seen.jobs if job.state == "active") if has_no_job(case) else ()
+    said = find(case.run.conditions, "Succeeded")
+    if not going or said is None:
+        return None
+    return Step(said.reason, said.message, reconciling=True, delete=going, again_in=5)
 
 
 def datasets_are_not_ready(case: Case) -> Step | None:
-    """No Job before every data set has the version; one that is pinned is enough for later attempts."""
+    """No Job before every data set has the version; for later attempts it need not be Ready, too."""
     if not has_no_job(case):
         return None
-    views = [view for view in case.seen.datasets if not (view.claim and case.pinned.get(view.use.name))]
+    views = [view for view in case.seen.datasets if not (view.claim and (view.digest or view.pinned))]
     unknown = [view for view in views if view.ready and view.sealed and view.use.version]
     if unknown:
         return Step(Reason.DATASET_VERSION_NOT_FOUND, words.no_such_version(unknown))
@@ -39,8 +73,8 @@ def volume_is_not_shared(case: Case) -> Step | None:
 
 def datasets_are_being_deleted(case: Case) -> Step | None:
     """Nothing begins on a Dataset that goes; but a run that uses it already goes on to its end, attempt by attempt."""
-    idle = (Reason.SUSPENDED, Reason.DATASET_NOT_READY, Reason.NO_SEALED_VERSION)
-    if not has_no_job(case) or (case.run.attempt and case.run.reason not in idle):
+    unready = (Reason.DATASET_NOT_READY, Reason.NO_SEALED_VERSION, Reason.DATASET_VERSION_NOT_FOUND)
+    if not has_no_job(case) or (case.run.attempt and case.run.reason not in (Reason.SUSPENDED, *unready)):
         return None
     going = [view for view in case.seen.datasets if view.deleting]
     return Step(Reason.DATASET_NOT_READY, words.not_ready(going)) if going else None
@@ -77,12 +111,14 @@ def outputs_are_going(case: Case) -> Step | None:
         return None
     claim = case.run.keeping.claim
     if case.seen.outputs.deleting:
-        return Step(Reason.VOLUME_UNBOUND, f"claim {claim} is being deleted: it is needed for the outputs")
-    if case.seen.outputs.phase == "Lost":
-        return Step(Reason.VOLUME_UNBOUND, f"claim {claim} has lost its volume: restore the volume or delete the claim")
-    if not case.seen.outputs.phase and not case.run.keeping.own_claim:
-        return Step(Reason.VOLUME_UNBOUND, f"claim {claim} of spec.output.existingClaim does not exist: create it")
-    return None
+        text = f"claim {claim} is being deleted: it is needed for the outputs"
+    elif case.seen.outputs.phase == "Lost":
+        text = f"claim {claim} has lost its volume: restore the volume or delete the claim"
+    elif not case.seen.outputs.phase and not case.run.keeping.own_claim:
+        text = f"claim {claim} of spec.output.existingClaim does not exist: create it"
+    else:
+        return None
+    return Step(Reason.VOLUME_UNBOUND, text, again_in=3)  # no claim knows whose outputs it will hold
 
 
 def job_has_not_started(case: Case) -> Step | None:
@@ -90,7 +126,7 @@ def job_has_not_started(case: Case) -> Step | None:
     if not has_no_job(case):
         return None
     if case.stopping:
-        return Step(Reason.PENDING, "an earlier attempt's pod is stopping; this one starts then", again_in=5)
+        return Step(Reason.PENDING, STOPPING, again_in=5)
     run, attempt = case.run, case.next
     job = build_job(attempt, case.world)
     made = [job]

@@ -20,7 +20,6 @@ from controllers.training_run.place import placed
 
 NAMED = 3  # data sets in one sentence
 LAST_LINES, LINE_CHARACTERS = 10, 200  # of status.failure.lastLines
-_OUT_OF_SERVICE = "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"
 
 
 def time_of(moment: datetime) -> str:
@@ -105,36 +104,64 @@ def restarts(run: TrainingRun, job: RunJob) -> int:
     return max(0, counted + len(before | now) - max(run.team.nodes, len(before)))
 
 
-def culprit(job: RunJob) -> PodView | None:
-    """The pod that brought the Job down: the first that failed by itself, else the last one."""
-    failed = [pod for pod in job.pods if pod.exit_code or pod.setup_failed]
-    failed.sort(key=lambda pod: (pod.ended_at is None, pod.ended_at))
-    return failed[0] if failed else job.last
+def culprit(run: TrainingRun, job: RunJob) -> PodView | None:
+    """The pod that brought the Job down: of those that failed by themselves, else of all, the last one.
+
+    Of several nodes the one that failed first: the others end because of it.
+    """
+    failed = [pod for pod in job.pods if pod.exit_code or pod.setup_failed or pod.node_says]
+    if failed and run.team.nodes > 1:
+        ends = {pod.name: pod.ended_at or pod.over for pod in failed}
+        return min(failed, key=lambda pod: (ends[pod.name] is None, ends[pod.name]))
+    return failed[-1] if failed else job.last
+
+
+def was_refused(run: TrainingRun, job: RunJob) -> bool:
+    """Whether the attempt ended because a node would not take its pod."""
+    pod = culprit(run, job) if job.state == "failed" and job.failure != "DeadlineExceeded" else None
+    return pod is not None and pod.refused and not pod.disrupted
+
+
+def refusals(run: TrainingRun, jobs: Sequence[RunJob]) -> int:
+    """How many of the latest attempts in a row were refused. Where a Job is gone nobody knows, and it ends the row."""
+    row = 0
+    for job in reversed(jobs):
+        if job.attempt != jobs[-1].attempt - row or not was_refused(run, job):
+            break
+        row += 1
+    return row
 
 
 def failure(run: TrainingRun, job: RunJob) -> tuple[str, str]:
     """Reason and sentence for a Job that has given up."""
-    pod = culprit(job)
+    pod = culprit(run, job)
     if job.failure == "DeadlineExceeded":
         text = f"it took longer than spec.activeDeadlineSeconds ({run.limits.active_deadline_seconds} s)"
         return Reason.DEADLINE_EXCEEDED, text
     if pod is not None and pod.setup_failed:
-        return Reason.SETUP_FAILED, f"before the training began: {pod.setup or 'no last words; read its log'}"
+        said = pod.setup or pod.node_says or "no last words; read its log"
+        return Reason.SETUP_FAILED, f"before the training began: {said}"
     if pod is not None and pod.out_of_memory:
         limit = ((run.placement.resources.get("limits") or {}).get("memory")) or "the node's"
         text = f"killed for using more memory than allowed ({limit}): raise spec.resources.limits.memory"
         return Reason.OUT_OF_MEMORY, text
-    code = f"exit code {pod.exit_code}" if pod is not None and pod.exit_code is not None else "no exit code"
-    look = f"read `kubectl logs job/{job.name}`"
+    if pod is not None and pod.refused:
+        look = f"see `kubectl describe pod {pod.name}`"
+        return Reason.USER_ERROR, f"node {pod.node} would not take the pod, again and again ({pod.node_says}); {look}"
+    how, look = f"with {_code(pod)}", f"read `kubectl logs job/{job.name}`"
+    if pod is not None and pod.node_says:
+        how, look = f"because of node {pod.node} ({pod.node_says})", f"see `kubectl describe pod {pod.name}`"
+        if pod.node_says.startswith("Evicted"):  # it filled a disk; for want of memory it would be tried again
+            look = f"large files belong below {names.OUTPUT_MOUNT}, and spec.shmSize is the size of /dev/shm"
     if run.limits.backoff_limit:
         times = run.failures + 1 if run.team.nodes > 1 else len(job.pods)
-        return Reason.BACKOFF_LIMIT_EXCEEDED, f"failed {times} times, the last time with {code}; {look}"
-    return Reason.USER_ERROR, f"the process ended with {code}; {look}"
+        return Reason.BACKOFF_LIMIT_EXCEEDED, f"failed {times} times, the last time {how}; {look}"
+    return Reason.USER_ERROR, f"the process ended {how}; {look}"
 
 
-def failure_status(reason: str, job: RunJob) -> dict[str, Any]:
+def failure_status(reason: str, run: TrainingRun, job: RunJob) -> dict[str, Any]:
     """`status.failure`."""
-    pod = culprit(job)
+    pod = culprit(run, job)
     if pod is None:
         return {"failure": {"reason": reason}}
     code = {} if pod.exit_code is None else {"exitCode": pod.exit_code}
@@ -153,24 +180,21 @@ def why_ended(pod: PodView | None) -> str:
     if pod is None:
         return "a pod was lost"
     if pod.disrupted:
-        return f"pod {pod.name} had to leave node {pod.node} ({pod.disrupted})"
+        return f"pod {pod.name} had to leave node {pod.node} ({pod.node_says or pod.disrupted})"
+    if pod.refused:
+        return f"node {pod.node} did not take pod {pod.name} ({pod.node_says})"
+    if pod.node_says:
+        return f"node {pod.node} ended pod {pod.name} ({pod.node_says})"
     if pod.out_of_memory:
         return f"pod {pod.name} used more memory than allowed"
-    code = f"exit code {pod.exit_code}" if pod.exit_code is not None else "no exit code"
-    return f"pod {pod.name} ended with {code}"
+    if pod.cut_short:
+        return f"pod {pod.name} was told to end"
+    return f"pod {pod.name} ended with {_code(pod)}"
 
 
 def preempted(pod: PodView | None) -> bool:
     """Whether a pod with a higher priority has taken its place."""
     return pod is not None and pod.disrupted == "PreemptionByScheduler"
-
-
-def node_lost(pod: PodView) -> str:
-    """What a person can do about it."""
-    return (
-        f"node {pod.node} does not answer; the run goes on by itself when it is back. If it is gone for good: "
-        f"`kubectl taint nodes {pod.node} {_OUT_OF_SERVICE}`"
-    )
 
 
 def trouble(run: TrainingRun, pod: PodView, profiles: Mapping[str, AcceleratorProfile]) -> tuple[str, str]:
@@ -196,14 +220,14 @@ def trouble(run: TrainingRun, pod: PodView, profiles: Mapping[str, AcceleratorPr
 
 def running(run: TrainingRun, job: RunJob) -> Step:
     """A Job at work, from what its pods show."""
-    now = [pod for pod in job.pods if not pod.ended]
-    started, nodes = [pod for pod in now if pod.started], run.team.nodes
+    nodes = run.team.nodes
     if not job.pods:  # no other words than for a pod that was made: they would be a write for every run of a crowd
         return Step(Reason.STARTING, "the pod is starting", reconciling=True)
     if nodes > 1:
-        if len(started) == nodes:
+        started = sum(pod.started and pod.phase != "Failed" for pod in job.pods)  # a rank may be done before the others
+        if started == nodes:
             return Step(Reason.RUNNING, f"{nodes} pods run")
-        return Step(Reason.STARTING, f"{len(started)} of {nodes} pods run", reconciling=True)
+        return Step(Reason.STARTING, f"{started} of {nodes} pods run", reconciling=True)
     pod = job.pods[-1]
     if pod.ended:
         reason = Reason.PREEMPTED if preempted(pod) else Reason.RESTARTING
@@ -231,6 +255,10 @@ def told(run: TrainingRun, step: Step, message: str) -> tuple[str, str]:
     if "MountVolume" in message or "mount" in message.lower() or "claim" in message.lower():
         return Reason.VOLUME_UNBOUND, text
     return step.reason, text
+
+
+def _code(pod: PodView | None) -> str:
+    return f"exit code {pod.exit_code}" if pod is not None and pod.exit_code is not None else "no exit code"
 
 
 def _unpulled(run: TrainingRun, detail: str) -> str:

@@ -10,6 +10,7 @@ from clusterlib.layout import Cluster
 _KUBE = "/usr/local/bin/kube"
 _ETC = "/etc/blueno"
 _PKI = f"{_ETC}/pki"
+_LOG = "/var/log/blueno"
 _ADMIN = f"{_ETC}/admin.kubeconfig"
 # Of the node, which has a network of its own.
 _ALL = "0.0.0.0"  # noqa: S104
@@ -63,7 +64,25 @@ def _apiserver(cluster: Cluster) -> list[str]:
         "--allow-privileged=true", "--enable-admission-plugins", "NodeRestriction",
         "--kubelet-client-certificate", f"{_PKI}/admin.crt", "--kubelet-client-key", f"{_PKI}/admin.key",
         "--kubelet-preferred-address-types", "InternalIP",
+        "--audit-policy-file", f"{_ETC}/audit.json", "--audit-log-path", f"{_LOG}/audit.log",
+        "--audit-log-maxsize", "300", "--audit-log-maxbackup", "1",
     ]  # fmt: skip
+
+
+def _audit_policy() -> dict[str, Any]:
+    """Writes to what Blueno makes, without their contents: tests and benchmarks count them."""
+    resources = [
+        {"group": "blueno.dev"},
+        {"group": "batch", "resources": ["jobs"]},
+        {"group": "", "resources": ["services", "persistentvolumes", "persistentvolumeclaims"]},
+    ]
+    written = {"level": "Metadata", "verbs": ["create", "update", "patch", "delete"], "resources": resources}
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [written, {"level": "None"}],
+    }
 
 
 def _controller_manager(cluster: Cluster) -> list[str]:
@@ -94,6 +113,7 @@ def files(cluster: Cluster) -> dict[str, str]:
     """Configuration files by their name in /etc/blueno."""
     return {
         "containerd.toml": _containerd(),
+        "audit.json": json.dumps(_audit_policy(), indent=1),
         "kubelet.json": json.dumps(_kubelet_config(cluster), indent=1),
         "Corefile": _corefile(cluster),
         "cni/10-pods.conflist": json.dumps(_cni(cluster), indent=1),

@@ -165,7 +165,8 @@ class Local:
             "server": self._cluster.server, "kubeconfig": str(self.kubeconfig), "node": self._cluster.node,
             "nodeAddress": self._cluster.node_address, "hostAddress": self._cluster.host_address,
             "podCIDR": self._cluster.pod_cidr, "serviceCIDR": self._cluster.service_cidr,
-            "storageClass": STORAGE_CLASS, "logs": str(self._cluster.state / "log"), "init": init,
+            "storageClass": STORAGE_CLASS, "logs": str(self._cluster.state / "log"),
+            "auditLog": str(self._cluster.state / "log" / "audit.log"), "init": init,
             "nfsClient": nfsclient.noted(self._cluster.state / "node.json"),
             "components": {name: found.get(name) for name in NAMES},
         }  # fmt: skip

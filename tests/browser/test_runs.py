@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.test_gallery_pages import prepared
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
-from tests.e2e.runs import a_run, wait_reason
+from tests.e2e.runs import a_run, status_of, wait_reason
 from tests.e2e.web import Web
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
@@ -25,6 +25,12 @@ for step in range(10):
     print(json.dumps({"step": step, "loss": 1.0 / (step + 1), "accuracy": step / 10}), flush=True)
 print("waiting at the end", flush=True)
 time.sleep(600)
+"""
+# Reports what examples/10-digits-jax does, after each of its epochs.
+DIGITS = """
+import blueno
+for epoch in range(1, 41):
+    blueno.report(step=epoch, progress=epoch / 40, loss=2.3 / epoch, accuracy=1 - 1 / epoch)
 """
 METRICS = {"stdout": True, "objective": {"name": "accuracy", "direction": "maximize"}}
 
@@ -77,6 +83,18 @@ def test_curves_and_log_of_a_running_run(page: Page, kube: Kube, web: Web) -> No
     assert "waiting at the end" in download.value.path().read_text()
 
 
+def test_accuracy_is_on_the_page_of_a_run_that_has_ended(page: Page, kube: Kube, web: Web) -> None:
+    kube.apply(a_run("digits-like", DIGITS, metrics={"objective": METRICS["objective"]}))
+    wait_reason(kube, "digits-like", "Completed", 120)
+    opened(page, web, kube, "digits-like")
+    status = page.get_by_label("Status", exact=True)
+    expect(status).to_contain_text(re.compile(r"accuracy \(the objective: maximize\)\s*0\.975"))
+    curve = re.compile(r"^accuracy\. digits-like: last 0\.975, best 0\.975 at step 40")
+    expect(page.get_by_role("img", name=curve)).to_be_visible()
+    page.goto(f"{web.url}/runs?namespace={kube.namespace}")
+    expect(page.get_by_test_id(f"run-{kube.namespace}-digits-like")).to_contain_text(re.compile(r"0\.975\s*accuracy"))
+
+
 def test_suspend_and_resume(page: Page, kube: Kube, web: Web) -> None:
     kube.apply(trains("pausing"))
     wait_reason(kube, "pausing", "Running", 120)
@@ -84,9 +102,11 @@ def test_suspend_and_resume(page: Page, kube: Kube, web: Web) -> None:
     page.get_by_role("button", name="Suspend").click()
     page.get_by_role("dialog").get_by_role("button", name="Suspend").click()
     page.get_by_role("button", name="Resume").click()
-    wait_reason(kube, "pausing", "Suspended")
+    # The reason is said while its pod still stops; the condition holds when it rests.
+    kube.run("wait", "--for=condition=Suspended", "trainingrun/pausing", "--timeout=120s")
     page.get_by_role("dialog").get_by_role("button", name="Resume").click()
     wait_reason(kube, "pausing", "Running", 120)
+    assert status_of(kube, "pausing")["attempt"] == 2
     expect(page.get_by_label("Status", exact=True)).to_contain_text("Running")
 
 

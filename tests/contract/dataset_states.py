@@ -222,6 +222,7 @@ STATES: tuple[State, ...] = (
     State(R.PREP_OUT_OF_MEMORY, "Killed at 1 GiB: raise spec.prepare.resources.limits.memory"),
     State(R.IMAGE_PULL_FAILED, "node1 cannot pull blueno-prep:0.1.0: not found"),
     State(R.UNSCHEDULABLE, "0/3 nodes fit: 3 Insufficient nvidia.com/gpu", spec={"prepare": {"gpus": {"count": 1}}}),
+    State(R.NODE_LOST, "node node1 does not answer; the preparation goes on by itself when it is back"),
     State(R.NAME_CONFLICT, "Claim digits-0b5f3c1e exists and is not ours: delete or rename it"),
     State(
         R.DEADLINE_EXCEEDED,

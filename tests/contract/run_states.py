@@ -10,6 +10,7 @@ from typing import Any
 
 from blueno.resources.run_reasons import RunReason as R
 from blueno.resources.training_report import CheckpointReport, TrainingReport
+from controllers.training_run.running import UNMADE
 from tests.unit.controllers.training_run.kueue import condition, says
 from tests.unit.controllers.training_run.test_places import LOST
 from tests.unit.controllers.training_run.test_run import RUNNING, WAITING_IMAGE, ended, started, unscheduled
@@ -39,9 +40,10 @@ def _over(kind: str, why: str, status: dict[str, Any], **spec: Any) -> World:
 
 
 def _pending() -> World:
-    world = World()
-    world.pod({"metadata": {"uid": "gone"}}, **RUNNING)
-    world.settle()
+    world = _pod(RUNNING)
+    for suspend in (True, False):  # it is resumed while its pod still stops
+        world.run["spec"]["suspend"] = suspend
+        world.settle()
     return world
 
 
@@ -103,7 +105,7 @@ def _cancelled() -> World:
 
 def _lost() -> World:
     world = started()
-    world.later(61)
+    world.later(UNMADE + 1)
     world.settle()
     world.remove(world.job)
     return _settled(world)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests import recipes
 from tests.contract.crd import ScratchKind, documents, fixture_files, rules
 
 KINDS = {"dataset": "datasets", "trainingrun": "training_runs", "sample": "samples"}  # schema → fixture of conftest.py
@@ -43,6 +44,12 @@ def test_passes(kind: ScratchKind, case: tuple[str, Path]) -> None:
     for update in updates:
         code, answer = kind.replace_spec(update)
         assert code == 200, answer["message"]
+
+
+@pytest.mark.parametrize("body", recipes.runs(), ids=lambda body: body["metadata"]["name"])
+def test_recipes_of_the_document_pass(training_runs: ScratchKind, body: dict[str, Any]) -> None:
+    code, answer = training_runs.create(training_runs.own(body), dryRun="All")
+    assert code == 201, answer["message"]
 
 
 @pytest.mark.parametrize("case", FAILING, ids=name_of)

@@ -39,8 +39,9 @@ CLOSED = {
         "homepage that runs", "a million tolerations",
     },
     "trainingrun": {
-        "nothing", "no image", "image of 10 kB", "reserved variable", "privileged", "host network",
-        "volume of one's own", "nodes below 0", "nodes of 2^31", "a hundred thousand arguments", "unknown field",
+        "nothing", "no image", "image of 10 kB", "image with a blank", "reserved variable", "privileged",
+        "host network", "volume of one's own", "nodes below 0", "nodes of 2^31", "a hundred thousand arguments",
+        "unknown field",
     },
     "sample": {
         "nothing", "no data set", "both", "neither", "data set of another namespace", "URL with a password",

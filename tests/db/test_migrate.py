@@ -21,7 +21,7 @@ from tests import pg
 from tests.db.conftest import Connect
 
 ALL = [f"{m.schema}/{m.number:04}_{m.name}" for series in known().values() for m in series]
-OLDER = [(record, projection) for record in range(7) for projection in range(7)]
+OLDER = [(record, projection) for record in range(7) for projection in range(9)]
 
 
 def schema_of(server: pg.Server, config: DatabaseConfig) -> str:

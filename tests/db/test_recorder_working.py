@@ -255,11 +255,10 @@ async def test_a_recorder_killed_again_and_again(stage: Stage, monkeypatch: pyte
     """Whatever it was doing, rows are never doubled and nothing is missing."""
     model = stage.dataset(A, 9, spread=3000)
     config = stage.world.config()
-    for number in range(6):
+    for _ in range(6):
         for _ in range(1500):
             model.step()
-        if number % 2:
-            stage.note(working_notices.tell, A)
+        stage.note(working_notices.tell, A)  # also when the one before had time to read everything
         process = start_recorder(config, {A: int(stage.feed.url.rpartition(":")[2])}, f"/{A}")
         asked = len(stage.feed.asked)
         await until(lambda asked=asked: len(stage.feed.asked) > asked)

@@ -1,22 +1,43 @@
 """Fixtures of the end-to-end tests: a real cluster, our own operator in its pod, a file server that pods reach.
 
 Everything runs on the cluster of hack/cluster (or $BLUENO_KUBECONFIG); a context that hack/cluster did not make is
-refused. Each test gets its own namespace, deleted afterwards.
+refused. Each test gets its own namespace, deleted afterwards; the checker looks at it before, if the test made a fault.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.e2e.checked import assert_sound_soon
 from tests.e2e.kube import Kube, installed, reached
 from tests.e2e.mirror import Mirror
 from tests.e2e.nfs_datasets import allowed, tenant
 from tests.e2e.nfs_image import built
 from tests.e2e.nfs_server import NfsServer, running
 from tests.e2e.web import Web, demo_user
+
+PASSED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Notes for the fixtures whether the test itself has passed."""
+    report = yield
+    if report.when == "call":
+        item.stash[PASSED] = report.passed
+    return report
+
+
+def judge(kube: Kube, request: pytest.FixtureRequest) -> None:
+    """Invariants hold after a test that is marked as one of a fault, and passed; unless its namespace goes."""
+    if request.node.get_closest_marker("fault") is None or not request.node.stash.get(PASSED, False):
+        return
+    namespace = kube.get("namespace", kube.namespace)
+    if namespace and not namespace["metadata"].get("deletionTimestamp"):
+        assert_sound_soon(kube)
 
 
 @pytest.fixture(scope="session")
@@ -26,14 +47,17 @@ def cluster() -> Kube:
 
 
 @pytest.fixture
-def kube(cluster: Kube) -> Iterator[Kube]:
+def kube(cluster: Kube, request: pytest.FixtureRequest) -> Iterator[Kube]:
     """The cluster as seen from a namespace of the test's own."""
     namespace = f"e2e-{uuid.uuid4().hex[:8]}"
     cluster.run("create", "namespace", namespace)
     cluster.run("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     inside = cluster.inside(namespace)
-    yield inside
-    cluster.run("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
+    try:
+        yield inside
+        judge(inside, request)
+    finally:
+        cluster.run("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture(scope="session")
@@ -66,10 +90,11 @@ def exports(cluster: Kube, outside: NfsServer) -> Iterator[NfsServer]:
 
 
 @pytest.fixture
-def space(cluster: Kube) -> Iterator[Kube]:
+def space(cluster: Kube, request: pytest.FixtureRequest) -> Iterator[Kube]:
     """A namespace whose Datasets may have a managed server; removed in order, its server last."""
     with tenant(cluster) as inside:
         yield inside
+        judge(inside, request)
 
 
 @pytest.fixture

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +138,13 @@ class Kube:
 
         return dict(self.wait(f"{name} {kind} with reason {reason}", matching, seconds))
 
+    def evict(self, pod: str) -> None:
+        """Through the API by which nodes are drained."""
+        meta = {"name": pod, "namespace": self.namespace}
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/eviction"
+        body = json.dumps({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": meta})
+        self.run("create", "--raw", path, "-f", "-", stdin=body)
+
     def picture(self) -> str:
         """What a person would look at."""
         log = self.inside("blueno-system").run("logs", "deployment/blueno-operator", "--tail=15", check=False)
@@ -143,16 +153,29 @@ class Kube:
         latest = "\n".join(events.splitlines()[-15:])
         return f"--- operator\n{log}\n--- events\n{latest}\n--- objects\n{wide}"  # the end survives being cut
 
+    @contextmanager
+    def stopped(self, component: str) -> Iterator[None]:
+        """SIGSTOP a part of the control plane: connections stay open and nothing answers, the worst kind of outage."""
+
+        def running() -> int | None:
+            pid: int | None = json.loads(self.hack("status", "--json"))["components"][component]
+            return pid  # None while it is being started again
+
+        pid = self.wait(f"{component} to stop", running)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def kill(self, component: str) -> str:
         """SIGKILL of a component's process, once there is one; the id of the container that died."""
 
         def killed() -> str:
             pod = self.pod_of(component)
             state = container(pod)
-            return state["containerID"] if pod and "running" in state.get("state", {}) and kills(pod) else ""
-
-        def kills(pod: dict[str, Any]) -> bool:
-            return self.kill_container(pod["metadata"]["uid"]) > 0
+            dies = pod is not None and "running" in state.get("state", {}) and kill_containers(pod)
+            return state["containerID"] if dies else ""
 
         return str(self.wait(f"{component} to kill", killed))
 
@@ -195,24 +218,24 @@ class Kube:
         """The operator's pod; None while it is being replaced."""
         return self.pod_of("operator")
 
-    def kill_container(self, pod_uid: str) -> int:
-        """SIGKILL to every process of the pod's containers; how many there were (0: the fault did not fire)."""
-        script = (
-            "import os,sys,signal,pathlib\n"
-            "uid=sys.argv[1]; killed=0\n"
-            "for p in pathlib.Path('/proc').iterdir():\n"
-            "    try:\n"
-            "        ours = p.name.isdigit() and uid in (p/'cgroup').read_text()\n"
-            "        if ours and 'pause' not in (p/'cmdline').read_text():\n"
-            "            os.kill(int(p.name), signal.SIGKILL); killed += 1\n"
-            "    except OSError: pass\n"
-            "print(killed)\n"
-        )
-        done = subprocess.run(["python3", "-c", script, pod_uid], check=True, capture_output=True, text=True)
-        return int(done.stdout)
-
 
 def container(pod: Mapping[str, Any] | None) -> dict[str, Any]:
     """Status of the pod's first container, {} when there is none yet."""
     statuses = pod["status"].get("containerStatuses") if pod else None
     return dict(statuses[0]) if statuses else {}
+
+
+def kill_containers(pod: Mapping[str, Any]) -> int:
+    """SIGKILL to every process of the pod's containers; how many there were (0: the fault did not fire).
+
+    By the containers' ids, not the pod's: with its sandbox gone, too, the kubelet waits and makes all of it anew.
+    """
+    known = [one.get("containerID") or "" for one in pod["status"].get("containerStatuses") or ()]
+    ids = {text.rpartition("/")[2] for text in known} - {""}
+    killed = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if any(each in (process / "cgroup").read_text() for each in ids):
+                os.kill(int(process.name), signal.SIGKILL)
+                killed += 1
+    return killed

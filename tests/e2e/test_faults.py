@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from tests.e2e.kube import Kube
+from tests.e2e.kube import Kube, kill_containers
 from tests.e2e.mirror import Mirror
 from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_path import claim, digest_of, volume_path
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.fault, pytest.mark.timeout(1200)]
 
 SEED = random.SystemRandom().randrange(10**6)
 KILLS = 4  # more of them in test_soak.py, one after every call in tests/loop
@@ -68,7 +68,7 @@ def test_pod_killed_while_it_packs(kube: Kube, mirror: Mirror) -> None:
         kube.apply(archive_dataset(name, url, content, prepare=slow))
         pod = kube.wait("a running pod", lambda: running_pod(kube), every=0.05)
         time.sleep(dice.uniform(2, 6))
-        kube.kill_container(pod["metadata"]["uid"])
+        kill_containers(pod)
         ready = kube.wait_ready(name)
         assert digest_of(ready) == expected
         assert ready["status"]["samples"] == 6000

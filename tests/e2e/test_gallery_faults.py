@@ -14,15 +14,13 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tests.e2e.kube import Kube
+from tests.e2e.kube import Kube, kill_containers
 from tests.e2e.mirror import Mirror
 from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_gallery import wait_indexed
 from tests.e2e.web import Web, database
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
-
-OUTAGE = 60.0  # seconds
+pytestmark = [pytest.mark.e2e, pytest.mark.fault, pytest.mark.timeout(1200)]
 
 
 @contextmanager
@@ -58,7 +56,8 @@ def healthy(web: Web) -> bool:
         return False
 
 
-def test_a_minute_without_postgresql(kube: Kube, mirror: Mirror, web: Web) -> None:
+@pytest.mark.parametrize("seconds", [60, pytest.param(600, marks=pytest.mark.soak)])
+def test_without_postgresql(kube: Kube, mirror: Mirror, web: Web, seconds: int) -> None:
     """From the start of an operator on: data sets become Ready, people are told, and afterwards all is there."""
     content = class_folders(count=40)
     url = mirror.put("p.tar", content)
@@ -77,7 +76,7 @@ def test_a_minute_without_postgresql(kube: Kube, mirror: Mirror, web: Web) -> No
         assert answer.body["code"] == "database_unavailable"
         assert web.ask("/healthz").status == 200, "a restart would not help"
         kube.run("delete", "dataset", "before", "--timeout=180s")
-        time.sleep(max(0.0, OUTAGE - (time.monotonic() - started)))
+        time.sleep(max(0.0, seconds - (time.monotonic() - started)))
     kube.wait("the web process back", lambda: healthy(web))
     wait_indexed(kube, "meanwhile")
     kube.wait("the row", lambda: web.ask(web.dataset(kube, "meanwhile")).status == 200)
@@ -134,7 +133,7 @@ def test_data_server_killed_while_looked_at(kube: Kube, mirror: Mirror, web: Web
     sheet = f"{web.dataset(kube, 'pictures')}/sheet"
     first = web.pixels(sheet, rows="0-9").body
     (pod,) = [p for p in kube.list("pods", "blueno.dev/role=serve") if not p["metadata"].get("deletionTimestamp")]
-    assert kube.kill_container(pod["metadata"]["uid"])
+    assert kill_containers(pod)
     assert web.pixels(sheet, rows="0-9").body == first
     # And one that somebody deleted is made again, because somebody still looks.
     kube.run("delete", "deployment", pod["metadata"]["name"].rsplit("-", 2)[0])

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.e2e.kube import Kube, container
+from tests.e2e.kube import Kube, container, kill_containers
 from tests.e2e.mirror import Mirror
 from tests.e2e.nfs_datasets import MANAGED, STORAGE, SYSTEM, TENANT, on, servers
 from tests.e2e.nfs_readers import reader, reading_run, result, what
@@ -19,7 +19,7 @@ from tests.e2e.test_gallery import wait_indexed
 from tests.e2e.test_path import claim, digest_of
 from tests.e2e.web import Web
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.fault, pytest.mark.timeout(1200)]
 
 AWAY = 4.0  # seconds
 DELETED = 60.0  # seconds for a namespace with Datasets
@@ -61,7 +61,7 @@ def test_two_readers_while_the_managed_server_is_killed(space: Kube, mirror: Mir
     name = servers(space)[0]["metadata"]["name"]
     storage = space.inside(STORAGE)
     first = storage.get("pod", f"{name}-0")
-    assert space.kill_container(first["metadata"]["uid"]) > 0
+    assert kill_containers(first) > 0
     storage.wait("it is started again", lambda: container(storage.get("pod", f"{name}-0")).get("restartCount") == 1)
     for each in ("one", "two"):
         tell(space, each)

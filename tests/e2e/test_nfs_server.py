@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.e2e.kube import Kube, container
+from tests.e2e.kube import Kube, container, kill_containers
 from tests.e2e.nfs_server import LARGE, SMALL, NfsServer
 from tests.e2e.nfs_volumes import PROBE, begun, bound, pod, server, tell, traffic, traffic_result
 
@@ -94,7 +94,7 @@ def test_server_in_a_pod_comes_back(nfs_kube: Kube, how: str) -> None:
     begin(nfs_kube, "shared")
     first = pod_of(nfs_kube)
     if how == "killed":
-        assert nfs_kube.kill_container(first["metadata"]["uid"]) > 0
+        assert kill_containers(first) > 0
     else:
         nfs_kube.run("delete", "pod", "server-0", "--grace-period=0", "--force")
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from blueno import names
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
 from tests.e2e.runs import a_run, pods_of, status_of, wait_reason
@@ -21,12 +19,13 @@ from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_faults import running_pod
 from tests.e2e.test_path import claim, digest_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.fault, pytest.mark.timeout(1200)]
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "rbac.txt"
 OPERATOR = "system:serviceaccount:blueno-system:blueno-operator"
 WEB = "system:serviceaccount:blueno-system:blueno-web"
 RECORDER = "system:serviceaccount:blueno-system:blueno-recorder"
+RECOVERED = 30.0  # seconds after an outage within which what ended meanwhile is told
 
 
 def rights(cluster: Kube, namespace: str, account: str) -> list[str]:
@@ -39,12 +38,12 @@ def rights(cluster: Kube, namespace: str, account: str) -> list[str]:
 def test_our_processes_have_exactly_these_rights(cluster: Kube, request: pytest.FixtureRequest) -> None:
     text = ""
     for account, title in ((OPERATOR, "# in"), (WEB, "# the web process in"), (RECORDER, "# recorder in")):
-        for namespace in ("default", "blueno-system"):
+        for namespace in ("default", "blueno-system", names.STORAGE_NAMESPACE):
             text += f"{title} {namespace}\n" + "\n".join(rights(cluster, namespace, account)) + "\n"
     if os.environ.get("UPDATE_GOLDEN") or request.config.getoption("--update-golden", default=False):
         GOLDEN.write_text(text)
     assert text == GOLDEN.read_text()
-    assert "*" not in re.sub(r"\[[^]]*\]$", "", text), "no wildcard"
+    assert "*" not in text, "no wildcard"
 
 
 def test_our_pods_pass_pod_security_restricted(kube: Kube, mirror: Mirror) -> None:
@@ -63,29 +62,13 @@ def test_our_pods_pass_pod_security_restricted(kube: Kube, mirror: Mirror) -> No
     assert audiences == ["blueno-report"]
 
 
-@contextmanager
-def stopped(kube: Kube, component: str) -> Iterator[None]:
-    """SIGSTOP a part of the control plane: connections stay open and nothing answers, the worst kind of outage."""
-    components = json.loads(kube.hack("status", "--json"))["components"]
-    pid = components[component] if isinstance(components, dict) else component_pid(components, component)
-    pid = pid["pid"] if isinstance(pid, dict) else pid
-    os.kill(int(pid), signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(int(pid), signal.SIGCONT)
-
-
-def component_pid(components: list[dict[str, object]], name: str) -> int:
-    return int(str(next(c["pid"] for c in components if c["name"] == name)))
-
-
 def back(kube: Kube) -> None:
     """Until the API server answers again."""
     kube.wait("the API server back", lambda: "ok" in kube.run("get", "--raw", "/readyz", check=False))
 
 
-def test_api_server_away_for_a_minute(kube: Kube, mirror: Mirror) -> None:
+@pytest.mark.parametrize("seconds", [60, pytest.param(600, marks=pytest.mark.soak)])
+def test_api_server_away(kube: Kube, mirror: Mirror, seconds: int) -> None:
     content = class_folders(200)
     kube.apply(archive_dataset("reference", mirror.put("r.tar", content), content))
     expected = digest_of(kube.wait_ready("reference"))
@@ -94,15 +77,17 @@ def test_api_server_away_for_a_minute(kube: Kube, mirror: Mirror) -> None:
     wait_reason(kube, "ends-meanwhile", "Running")
     kube.apply(archive_dataset("victim", mirror.put("v.tar", content), content))
     kube.wait("a running pod", lambda: running_pod(kube), every=0.1)
-    with stopped(kube, "apiserver"):
-        time.sleep(60)
+    with kube.stopped("apiserver"):
+        time.sleep(seconds)
     healed = time.monotonic()
     back(kube)
     ready = kube.wait_ready("victim")
-    print(f"Ready {time.monotonic() - healed:.1f} s after the API server answered again")
+    took = [time.monotonic() - healed]
     assert digest_of(ready) == expected
     wait_reason(kube, "ends-meanwhile", "Completed")
-    print(f"Completed at most {time.monotonic() - healed:.1f} s after the API server answered again")
+    took.append(time.monotonic() - healed)
+    print("Ready {:.1f} s, Completed at most {:.1f} s after the API server went on".format(*took))
+    assert max(took) <= RECOVERED, "longer than docs/reliability.md promises"
     assert (status_of(kube, "ends-meanwhile")["attempt"], len(pods_of(kube, "ends-meanwhile"))) == (1, 1)
     assert ready["status"]["work"]["attempt"] == 1
 

@@ -1,6 +1,7 @@
 """What the operator's account may make of pods, asked of the real API server: what it makes today, and nothing bolder.
 
-The policy is deploy/base/operator-pods.yaml; nothing is made, the API server is only asked (dry run).
+The policy is deploy/base/operator-pods.yaml (of NFS servers: test_server_policy.py); nothing is made, the API server is
+only asked (dry run).
 """
 
 from __future__ import annotations
@@ -50,6 +51,17 @@ def volume(**source: Any) -> Change:
     return lambda job: job["spec"]["template"]["spec"]["volumes"].append({"name": "more", **source})
 
 
+def container(**fields: Any) -> Change:
+    """Fields of its container."""
+    return lambda job: job["spec"]["template"]["spec"]["containers"][0].update(fields)
+
+
+def env(**source: Any) -> Change:
+    """One more variable of its container."""
+    more = {"name": "MORE", **source}
+    return lambda job: job["spec"]["template"]["spec"]["containers"][0].setdefault("env", []).append(more)
+
+
 def token(audience: str | None) -> Change:
     asked = {"path": "token"} | ({"audience": audience} if audience else {})
     return volume(projected={"sources": [{"serviceAccountToken": asked}]})
@@ -72,19 +84,28 @@ def init_container(job: dict[str, Any]) -> None:
     job["spec"]["template"]["spec"]["initContainers"] = [bold]
 
 
+SECRET_KEY = {"secretKeyRef": {"name": "theirs", "key": "password"}}
+
+
+def told_in_init_container(job: dict[str, Any]) -> None:
+    """A second container, harmless but for what it is told."""
+    spec = job["spec"]["template"]["spec"]
+    spec["initContainers"] = [
+        {**spec["containers"][0], "name": "init", "env": [{"name": "MORE", "valueFrom": SECRET_KEY}]}
+    ]
+
+
 DENIED: dict[str, tuple[Change, str]] = {
     "the node's network": (pod(hostNetwork=True), "share nothing"),
     "the node's processes": (pod(hostPID=True), "share nothing"),
     "the node's memory": (pod(hostIPC=True), "share nothing"),
-    "a port of the node": (
-        lambda job: job["spec"]["template"]["spec"]["containers"][0].update(
-            ports=[{"containerPort": 80, "hostPort": 80}]
-        ),
-        "share nothing",
-    ),
+    "a port of the node": (container(ports=[{"containerPort": 80, "hostPort": 80}]), "share nothing"),
     "a directory of the node": (volume(hostPath={"path": "/"}), "mount claims"),
     "a Secret": (volume(secret={"secretName": "theirs"}), "mount claims"),
     "a Secret by another name": (volume(projected={"sources": [{"secret": {"name": "theirs"}}]}), "mount claims"),
+    "a Secret's key in its environment": (env(valueFrom=SECRET_KEY), "in their environment"),
+    "a Secret as its environment": (container(envFrom=[{"secretRef": {"name": "theirs"}}]), "in their environment"),
+    "a Secret in an init container's environment": (told_in_init_container, "in their environment"),
     "a token for the API server": (token(None), "mount claims"),
     "a token for somebody else": (token("vault"), "mount claims"),
     "an NFS export past its volume": (volume(nfs={"server": "s", "path": "/"}), "mount claims"),
@@ -144,6 +165,18 @@ def test_what_the_operator_makes_is_allowed(cluster: Kube, name: str) -> None:
 
 def test_a_run_may_name_an_account(cluster: Kube) -> None:
     assert "created (server dry run)" in answer(cluster, run_job())
+
+
+@pytest.mark.parametrize("change", [env(valueFrom=SECRET_KEY), container(envFrom=[{"secretRef": {"name": "theirs"}}])])
+def test_a_run_may_be_told_a_secret(cluster: Kube, change: Change) -> None:
+    """A Job of one; a server of a run's outputs may not."""
+    job = run_job()
+    change(job)
+    assert "created (server dry run)" in answer(cluster, job)
+    (server,) = golden("outputs-server")
+    server["metadata"]["ownerReferences"][0] |= {"apiVersion": "blueno.dev/v1alpha1", "kind": "TrainingRun"}
+    change(server)
+    assert "in their environment" in answer(cluster, server)
 
 
 @pytest.mark.parametrize("case", DENIED)

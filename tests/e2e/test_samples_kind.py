@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from controllers.sample.observe import NEAR
+from tests.e2e.audited import audit_log, writes_of_the_operator
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
 from tests.e2e.sources import png
@@ -123,9 +125,12 @@ def test_thousands_in_one_go(scans: Kube, mirror: Mirror, count: int) -> None:
     scans.wait("all are Available", lambda: reasons(scans).get("Available") == count, 900, every=5)
     jobs = [job for job in scans.list("jobs") if job["metadata"]["labels"].get("blueno.dev/role") == "ingest"]
     assert len(jobs) == 1
-    some = scans.get(SAMPLES, "s00042")
-    ours = [m for m in some["metadata"]["managedFields"] if m["manager"].startswith("blueno")]
-    assert len(ours) == 2
+    if log := audit_log():
+        written = writes_of_the_operator(log, scans.namespace)
+        # The first in line say besides what keeps all waiting: that the Job waits for its pod, that no node takes the
+        # pod, that it has not started.
+        assert written["patch samples"] == count, written
+        assert count <= written["patch samples/status"] <= count + 3 * NEAR, written
     scans.run("delete", SAMPLES, "--all", "--wait=false")
     scans.wait("all are gone", lambda: not scans.run("get", SAMPLES, "-o", "name").split(), 900, every=5)
     scans.run("delete", "dataset", "scans", "--timeout=300s")

@@ -1,7 +1,8 @@
 """Canary secrets in every place a user has for one, then looked for wherever Blueno and the cluster keep things.
 
-They may be found in one place: the Secret objects that the user made. What a program prints is its own business, but
-what Blueno keeps of it is searched: logs in PostgreSQL, last lines in status.
+They may be found in one place: the Secret objects that the user made. A signed address is in the Dataset or Sample that
+has it as its source, in their Job and pod, and in their row. What a program prints is its own business, but what Blueno
+keeps of it is searched: logs in PostgreSQL, last lines in status.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from typing import Any
 import psycopg2
 import pytest
 
+from blueno.db.run_logs import unpack
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
-from tests.e2e.runs import a_run, wait_reason
-from tests.e2e.sources import archive_dataset, class_folders
+from tests.e2e.runs import a_run, pods_of, wait_reason
+from tests.e2e.sources import archive_dataset, class_folders, png
+from tests.e2e.test_path import volume_path
+from tests.e2e.test_samples_kind import a_sample, condition, upload_dataset
 from tests.e2e.web import SYSTEM, Web, database
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
@@ -91,7 +95,19 @@ def in_postgresql(cluster: Kube, needles: list[bytes]) -> list[str]:
                     cursor.execute(f'SELECT count(*) FROM "{schema}"."{table}" t WHERE t::text LIKE %s', [f"%{form}%"])
                     if cursor.fetchone()[0]:
                         found.append(f"{schema}.{table}")
+        cursor.execute("SELECT data, bytes FROM record.log_chunk")  # compressed: LIKE sees nothing of it
+        logs = [unpack(bytes(data), size) for data, size in cursor.fetchall()]
+        assert any(b"HF_TOKEN=***" in log for log in logs), "the log that leaks is not among them"
+        if any(needle in log for needle in needles for log in logs):
+            found.append("record.log_chunk")
     return found
+
+
+def in_pod_but_its_last_words(pod: dict[str, Any], needles: list[bytes]) -> bool:
+    """What the kubelet keeps of the last lines of a program that fails is the program's: docs/reporting.md."""
+    for status in pod["status"]["containerStatuses"]:
+        status["state"]["terminated"].pop("message")
+    return any(needle in json.dumps(pod).encode() for needle in needles)
 
 
 def in_logs(cluster: Kube, namespace: str, needles: list[bytes], also: tuple[str, ...] = ()) -> list[str]:
@@ -107,11 +123,12 @@ def in_logs(cluster: Kube, namespace: str, needles: list[bytes], also: tuple[str
 
 
 def test_canaries_stay_where_they_were_put(kube: Kube, mirror: Mirror, web: Web) -> None:
-    token, password, pull, wrong, bearer = (canary() for _ in range(5))
+    token, password, pull, wrong, bearer, site, signed = (canary() for _ in range(7))
     registry = {"auths": {"example.org": {"username": "robot", "password": pull}}}
     kube.apply(
         secret("hub", token=token),
         secret("more", password=password),
+        secret("site", token=site),
         secret("registry", "kubernetes.io/dockerconfigjson", **{".dockerconfigjson": json.dumps(registry)}),
     )
     given = {
@@ -127,6 +144,16 @@ def test_canaries_stay_where_they_were_put(kube: Kube, mirror: Mirror, web: Web)
     url = mirror.put("p.tar", content).replace("://", f"://robot:{wrong}@")
     refused = kube.run("apply", "-f", "-", stdin=json.dumps(archive_dataset("named", url, content)), check=False)
     assert "must not" in refused or "userinfo" in refused, refused
+    # Signed addresses are secrets, too: who may read the Dataset or Sample reads them there. No token goes over http.
+    kube.apply(upload_dataset(), archive_dataset("signed", mirror.put(f"s.tar?signature={signed}", content), content))
+    torn = f"{mirror.url}/missing.tar?signature={signed}"
+    kube.apply(archive_dataset("torn", torn, content))
+    kube.wait_ready("signed")
+    kube.wait("torn said", lambda: "missing.tar" in kube.condition("torn", "Ready").get("message", ""))
+    kube.run("wait", "--for=condition=Ready", "dataset/scans", "--timeout=60s")
+    uri = mirror.put(f"one.png?signature={signed}", png(1))
+    kube.apply(a_sample("signed", uri=uri), a_sample("guarded", uri=uri, secretRef={"name": "site"}))
+    kube.wait("the Sample refused", lambda: condition(kube, "guarded").get("reason") == "SourceNotAllowed", 60)
     # Somebody types a password into the wrong form, somebody else sends a token that is none.
     assert web.ask("/api/v1/login", {"email": web.email, "password": wrong}).status == 401
     asked = urllib.request.Request(web.url + "/api/v1/datasets", headers={"Authorization": f"Bearer {bearer}"})
@@ -142,16 +169,27 @@ def test_canaries_stay_where_they_were_put(kube: Kube, mirror: Mirror, web: Web)
         return text if "cannot log in" in text and text.count("***") >= 5 else ""
 
     log = kube.wait("the log", whole_log)
-    needles = [each.encode() for each in (token, password, pull, wrong, bearer)]
-    for needle in (token, password, pull, wrong, bearer):
+    needles = [each.encode() for each in (token, password, pull, wrong, bearer, site)]
+    for needle in (token, password, pull, wrong, bearer, site, signed):
         assert needle not in log
         assert needle not in json.dumps(web.get(path))
-    places = {key.split("/")[2] for key in in_etcd(kube, needles)}
-    # The kubelet keeps the last lines of a program that fails in its pod's status, as they are: docs/reporting.md.
-    assert places == {"secrets", "pods"}
-    assert in_etcd(kube, [pull.encode(), wrong.encode(), bearer.encode()]) == [
-        f"/registry/secrets/{kube.namespace}/registry"
-    ]
+    found = in_etcd(kube, needles)
+    (pod,) = pods_of(kube, "leaks")
+    of_people = [f"secrets/{kube.namespace}/{name}" for name in ("hub", "more", "registry", "site")]
+    assert found == [f"/registry/{key}" for key in (f"pods/{kube.namespace}/{pod['metadata']['name']}", *of_people)]
+    assert not in_pod_but_its_last_words(pod, needles)
+    copies = {tuple(key.split("/")[-3:-1]) for key in in_etcd(kube, [signed.encode()])}
+    assert copies == {(kind, kube.namespace) for kind in ("datasets", "samples", "jobs", "pods")}
+    assert set(in_postgresql(kube, [signed.encode()])) == {"projection.dataset", "projection.sample_object"}
+    assert in_logs(kube, SYSTEM, [signed.encode()]) == []
+    assert in_logs(kube, kube.namespace, [signed.encode()]) == []
+    for kind in ("datasets.blueno.dev", "samples.blueno.dev", "events"):
+        for body in kube.list(kind):
+            assert signed not in json.dumps({**body, "spec": 0, "metadata": 0}), body
+    volumes = [volume_path(kube, claim["metadata"]["name"]) for claim in kube.list("pvc")]
+    assert "owner.json" in kube.hack("exec", "--", "find", *volumes)
+    grep = f"grep -rlF -e {signed} -e {site} {' '.join(volumes)} || true"
+    assert kube.hack("exec", "--", "sh", "-c", grep) == ""
     assert in_postgresql(kube, needles) == []
     assert in_logs(kube, SYSTEM, needles) == []
     assert in_logs(kube, kube.namespace, needles, also=("train",)) == []

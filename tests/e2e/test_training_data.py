@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from tests.e2e.kube import Kube
+from tests.e2e.kube import Kube, container
 from tests.e2e.mirror import Mirror
 from tests.e2e.runs import a_run, log_of, pods_of, status_of, wait_reason
 from tests.e2e.sources import archive_dataset, class_folders
+from tests.e2e.test_path import volume_path
 from tests.e2e.web import Web
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.fault, pytest.mark.timeout(1200)]
 
 # Sixty steps of half a second with a checkpoint after each; then it says which it did.
 STEPS = """
@@ -64,6 +64,7 @@ def test_goes_on_after_suspension(kube: Kube) -> None:
     assert "done at 60" in log
     status = status_of(kube, "steps")
     assert (status["attempt"], status["restarts"]) == (2, 0)
+    assert status["usage"]["wallSeconds"] >= 28, "sixty steps of half a second, in two attempts; times are in seconds"
 
     def line() -> list[str]:
         return kube.run("get", "trainingrun", "steps", "--no-headers").split()[:3]
@@ -81,10 +82,7 @@ def test_goes_on_after_suspension(kube: Kube) -> None:
 def test_goes_on_after_eviction_which_is_nobodys_failure(kube: Kube) -> None:
     kube.apply(a_run("evicted", STEPS, terminationGracePeriodSeconds=1))
     reached = at_step(kube, "evicted", 5)
-    pod = pod_named(kube, "evicted")
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": kube.namespace}}
-    path = f"/api/v1/namespaces/{kube.namespace}/pods/{pod}/eviction"
-    kube.run("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+    kube.evict(pod_named(kube, "evicted"))
     wait_reason(kube, "evicted", "Completed", 240)
     assert first_step(log_of(kube, pod_named(kube, "evicted"))) >= reached
     assert status_of(kube, "evicted")["restarts"] == 1
@@ -115,13 +113,35 @@ def test_a_data_set_in_use_waits_with_its_deletion(kube: Kube, mirror: Mirror) -
     kube.wait("pictures to go", lambda: not kube.dataset("pictures"), 240)
 
 
+# Told to end, it takes its time, as one that saves a last checkpoint does.
+LINGERS = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (time.sleep(8), sys.exit(0)))
+time.sleep(600)
+"""
+
+
 def test_a_namespace_goes_with_what_runs_in_it(kube: Kube, mirror: Mirror) -> None:
+    """The run first: as long as its process is there, so are the pictures that it reads."""
     content = class_folders(count=10)
-    kube.apply(archive_dataset("pictures", mirror.put("p.tar", content), content))
-    kube.wait_ready("pictures")
-    kube.apply(a_run("reader", "import time; time.sleep(600)", datasets=[{"name": "pictures"}]))
+    kube.apply(archive_dataset("pictures", mirror.put("p.tar", content), content, reclaimPolicy="Delete"))
+    sealed = volume_path(kube, kube.wait_ready("pictures")["status"]["volume"]["claimName"])
+    kube.apply(a_run("reader", LINGERS, datasets=[{"name": "pictures"}]))
     wait_reason(kube, "reader", "Running")
-    kube.run("delete", "namespace", kube.namespace, "--timeout=240s")
+    pod = pod_named(kube, "reader")
+    kube.run("delete", "namespace", kube.namespace, "--wait=false")
+
+    def gone() -> bool:
+        kept = kube.hack("exec", "--", "sh", "-c", f"ls {sealed} 2>/dev/null | wc -l").strip() != "0"
+        runs = "running" in container(kube.get("pod", pod) or None).get("state", {})  # asked after: it may end between
+        seen.append((runs, kept))
+        return not kube.get("namespace", kube.namespace)
+
+    seen: list[tuple[bool, bool]] = []
+    kube.wait("the namespace gone", gone, 240, 0.2)
+    assert (True, False) not in seen, "data were taken away under a run"
+    assert (True, True) in seen, "the run was still there when the namespace began to go"
+    assert seen[-1] == (False, False), "reclaimPolicy Delete leaves nothing"
 
 
 def test_log_and_numbers_outlive_the_pod(kube: Kube, web: Web) -> None:

@@ -35,7 +35,7 @@ def test_from_the_queue_to_the_end_with_a_preemption(kube: Kube) -> None:
     job = hold(kube, "queued", program=TWICE)
     named(kube, "queued", "Queued", "team", "Kueue is not installed in this cluster")
     with kueue_installed(kube):  # later than the operator, which is not restarted
-        named(kube, "queued", "Queued")
+        named(kube, "queued", "Queued", "no Workload yet", "team")
         make_workload(kube, job)
         say(kube, job, ("QuotaReserved", "False", "WaitingForQuota", FULL))
         named(kube, "queued", "WaitingForQuota", f"Kueue, queue team: {FULL}")

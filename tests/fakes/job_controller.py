@@ -20,6 +20,7 @@ from tests.fakes.api_server import ApiServer
 Body = dict[str, Any]
 
 TICK_SECONDS = 0.01
+STOPPING = "tests.blueno.dev/stopping"  # finalizer: such a pod is there until it has ended
 
 
 @dataclass
@@ -29,7 +30,9 @@ class JobController:
     api: ApiServer
     starts_in: float = 0.05  # seconds that a pod is Pending
     runs_for: float = 0.3  # seconds that it is Running
+    stops_in: float = 0.0  # seconds that a pod needs to end when its Job was deleted
     exit_code: int = 0
+    failures: int = 0  # so many of the next pods end with exit code 1
     made: list[str] = field(default_factory=list)  # names of all Jobs that were ever seen
     _since: dict[str, float] = field(default_factory=dict)  # pod uid: since when its phase is what it is
 
@@ -68,28 +71,45 @@ class JobController:
         return [pod for pod in self.api.all("Pod") if _owner(pod) == uid]
 
     def _advance(self, job: Body) -> None:
-        pods = self.pods(job)
-        if not pods:
-            self._make_pod(job)
+        """As many pods as it asks for; one that fails is replaced, as often as it says."""
+        pods, wanted = self.pods(job), job["spec"].get("completions", 1)
+        failed = [pod for pod in pods if pod["status"]["phase"] == "Failed"]
+        others = [pod for pod in pods if pod not in failed]
+        if len(failed) > job["spec"].get("backoffLimit", 0):
+            for pod in others:
+                self.api.remove("Pod", pod["metadata"]["name"], pod["metadata"]["namespace"])
+            self._end(job, "Failed", "BackoffLimitExceeded")
             return
-        pod = pods[-1]
+        if len([pod for pod in others if pod["status"]["phase"] == "Succeeded"]) == wanted:
+            self._end(job, "Complete")
+        elif len(others) < wanted:
+            self._make_pod(job)
+        for pod in others:
+            self._advance_pod(pod)
+
+    def _advance_pod(self, pod: Body) -> None:
         meta, phase = pod["metadata"], pod["status"]["phase"]
         waited = time.monotonic() - self._since.setdefault(meta["uid"], time.monotonic())
+        if meta.get("deletionTimestamp"):
+            return
         if phase == "Pending" and waited >= self.starts_in:
             self._set(pod, "Running", {"running": {"startedAt": _now()}}, startTime=_now())
         elif phase == "Running" and waited >= self.runs_for:
-            state = {"terminated": {"exitCode": self.exit_code, "finishedAt": _now()}}
-            self._set(pod, "Failed" if self.exit_code else "Succeeded", state)
-        elif phase in ("Succeeded", "Failed"):
-            kind, reason = ("Complete", "") if phase == "Succeeded" else ("Failed", "BackoffLimitExceeded")
-            said = {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": _now()}
-            self.api.update("Job", job["metadata"]["name"], {"status": {"conditions": [said]}}, meta["namespace"])
+            code = self.exit_code or (1 if self.failures else 0)
+            self.failures = max(0, self.failures - 1)
+            self._set(pod, "Failed" if code else "Succeeded", {"terminated": {"exitCode": code, "finishedAt": _now()}})
+
+    def _end(self, job: Body, kind: str, reason: str = "") -> None:
+        meta = job["metadata"]
+        said = {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": _now()}
+        self.api.update("Job", meta["name"], {"status": {"conditions": [said]}}, meta["namespace"])
 
     def _make_pod(self, job: Body) -> None:
         meta, template = job["metadata"], job["spec"]["template"]
         owner = {"apiVersion": "batch/v1", "kind": "Job", "name": meta["name"], "uid": meta["uid"], "controller": True}
         labels = {**template["metadata"]["labels"], "batch.kubernetes.io/job-name": meta["name"]}
         place = {"generateName": f"{meta['name']}-", "namespace": meta["namespace"], "labels": labels}
+        place |= {"finalizers": [STOPPING]} if self.stops_in else {}
         self.api.put(
             {
                 "kind": "Pod",
@@ -112,7 +132,15 @@ class JobController:
             for body in self.api.all(kind):
                 owner = _owner(body)
                 if owner is not None and owner not in alive:
-                    self.api.remove(kind, body["metadata"]["name"], body["metadata"]["namespace"])
+                    self._stop(body)
+
+    def _stop(self, body: Body) -> None:
+        meta = body["metadata"]
+        if not meta.get("deletionTimestamp"):
+            self.api.remove(body["kind"], meta["name"], meta["namespace"])
+            self._since[meta["uid"]] = time.monotonic()
+        elif time.monotonic() - self._since[meta["uid"]] >= self.stops_in:
+            self.api.update(body["kind"], meta["name"], {"metadata": {"finalizers": []}}, meta["namespace"])
 
 
 def _owner(body: Body) -> str | None:

@@ -102,8 +102,11 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def process_config(arguments: Sequence[str]) -> PrepConfig:
-    """The settings of a process that was started with these arguments: those of `Place.process`."""
-    volume, root, work, attempt, host = arguments
+    """The settings of a process that was started with these arguments: those of `Place.process`.
+
+    One more is the URL that it tells its progress to.
+    """
+    volume, root, work, attempt, host, *report = arguments
     return PrepConfig(
         work=Work.from_json(work) if work else None,
         root=Path(root),
@@ -113,6 +116,8 @@ def process_config(arguments: Sequence[str]) -> PrepConfig:
         host=host,
         volume=Path(volume),
         termination_log=Path(volume).parent / f"termination-{host}",
+        report_url="".join(report),
+        report_interval=0.05,
         retry_step=0.05,
         space_poll=0.05,
     )

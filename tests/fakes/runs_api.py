@@ -43,6 +43,8 @@ def summary(name: str = "digits", namespace: str = "default", **changes: Any) ->
         "nodes": ["n1"],
         "numNodes": 1,
         "gpuSeconds": 5400.0,
+        "wallSeconds": 600,
+        "runningSince": "2026-01-02T04:04:05.000Z",
         "attempt": 1,
         "restarts": 0,
         "queue": None,

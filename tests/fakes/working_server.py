@@ -54,6 +54,9 @@ class WorkingServer:
             else:
                 data, rest = rest[: line["bytes"]], rest[line["bytes"] :]
             assert len(data) == line["bytes"]
+            if "upload" in line and hashlib.sha256(data).hexdigest() != line["sha256"]:
+                told["refused"].append({"key": line["key"], "code": "digest_mismatch", "detail": ""})
+                continue
             self._put(line, data, told)
         assert not rest
         return told | {"revision": self.seq}
@@ -108,6 +111,8 @@ class WorkingServer:
                 return 409, {"code": "offset_mismatch"}, {"Upload-Offset": str(len(upload))}
             upload += body
             return 204, None, {"Upload-Offset": str(len(upload))}
+        if method == "DELETE" and self.uploads.pop(parts.path.rpartition("/")[2], None) is not None:
+            return 204, None, {}
         return 404, {"detail": "no such route"}, {}
 
 
@@ -169,6 +174,6 @@ def _handler(state: WorkingServer) -> type[BaseHTTPRequestHandler]:
                 return False
             return True
 
-        do_GET = do_POST = do_PATCH = _serve  # noqa: N815
+        do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815
 
     return Handler

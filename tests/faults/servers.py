@@ -23,6 +23,7 @@ from typing import Any
 from tests.fakes.data_server import PUBLIC, bearer
 from tests.fakes.preparation import Place
 from tests.faults.forking import Forking
+from tests.faults.strace import runs
 
 _PATIENCE = 30.0  # seconds until a child has to listen
 
@@ -53,7 +54,7 @@ class Server:
 
     def runs(self) -> bool:
         """Whether it has not ended yet."""
-        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return runs(self.pid)
 
     def send(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -80,11 +81,11 @@ class Servers(Forking):
         super().__init__("tests.faults.servers")
         self._number = 0
 
-    def serve(self, place: Place) -> Server:
-        """A server on this place, held back until `go`."""
+    def serve(self, place: Place, dataset: str = "uid-1") -> Server:
+        """A server of the data set of this uid on this place, held back until `go`."""
         self._number += 1
         told = place.volume.parent / f"port-{self._number}"
-        start = [str(place.volume), str(place.root), str(told), json.dumps(PUBLIC)]
+        start = [str(place.volume), str(place.root), str(told), json.dumps(PUBLIC), dataset]
         pid = self.ask({"start": start})["pid"]
         deadline = time.monotonic() + _PATIENCE
         while not told.exists():
@@ -93,9 +94,9 @@ class Servers(Forking):
         return Server(self, pid, http.client.HTTPConnection("127.0.0.1", int(told.read_text()), timeout=_PATIENCE))
 
     @contextmanager
-    def served(self, place: Place) -> Iterator[Server]:
+    def served(self, place: Place, dataset: str = "uid-1") -> Iterator[Server]:
         """One that runs until the block ends."""
-        server = self.serve(place)
+        server = self.serve(place, dataset)
         server.go()
         try:
             yield server
@@ -113,13 +114,13 @@ def servers() -> Iterator[Servers]:
         running.close()
 
 
-async def _serve(mount: str, root: str, told: str, keys: str, held: int) -> None:
+async def _serve(mount: str, root: str, told: str, keys: str, dataset: str, held: int) -> None:
     from blueno.dataserver.app import make_app
     from blueno.dataserver.config import ServerConfig
     from blueno.dataserver.listen import Limits, listen
 
     limits = Limits(threads=1)
-    config = ServerConfig(Path(mount), Path(root), "uid-1", json.loads(keys), limits)
+    config = ServerConfig(Path(mount), Path(root), dataset, json.loads(keys), limits)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     listener = await listen(make_app(config), "127.0.0.1", 0, limits)

@@ -35,7 +35,8 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason=MISSING
 
 @dataclass(frozen=True)
 class Fault:
-    """`calls`: names with commas. `effect`: `error=EIO`, `signal=SIGKILL` … `when`: `3`, `3..5`, `3+`; "" is always.
+    """`calls`: names with commas. `effect`: `error=EIO`, `signal=SIGKILL`, `delay_exit=50` (µs) …
+    `when`: `3`, `3..5`, `3+`; "" is always.
 
     `paths`: only calls that name one of these, or a handle of one of them.
     """
@@ -74,7 +75,7 @@ class Injection:
     def fired(self) -> list[str]:
         """The calls that the fault hit, or the signals that it sent."""
         sent = self.fault.effect.removeprefix("signal=") if self.fault else ""
-        marks = (f"+++ killed by {sent} ", f"--- {sent} ") if sent.startswith("SIG") else ("(INJECTED)",)
+        marks = (f"+++ killed by {sent} ", f"--- {sent} ") if sent.startswith("SIG") else ("(INJECTED)", "(DELAYED)")
         return [line for line in self.lines if any(mark in line for mark in marks)]
 
     @property
@@ -83,8 +84,12 @@ class Injection:
         return Counter(match[1] for line in self.lines if (match := _CALL.match(line)))
 
     def heal(self) -> None:
-        """Lets the process go on without faults. May be repeated; nothing happens to a process that is gone."""
-        if self.process.poll() is None:
+        """Lets the process go on without faults. May be repeated; nothing happens to a process that is gone.
+
+        One that has ended is left to strace, which ends with it: told to let go of threads that are just going, it
+        waits for them for ever.
+        """
+        if self.process.poll() is None and runs(self.pid):
             self.process.send_signal(signal.SIGINT)
         self.process.communicate(timeout=_PATIENCE)
         self.healed = True
@@ -108,6 +113,14 @@ def attach(pid: int, fault: Fault | None, log: Path, traced: str = CHANGING) -> 
         yield injection
     finally:
         injection.heal()
+
+
+def runs(pid: int) -> bool:
+    """Whether a process has not ended, though nobody may have asked for its exit code yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _wait_until_attached(process: subprocess.Popen[str]) -> None:

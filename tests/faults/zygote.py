@@ -21,6 +21,7 @@ from blueno.resources.work import Work
 from tests.fakes.preparation import Place, archive_work, process_config
 from tests.fakes.sources import class_folders, tar
 from tests.faults.forking import Forking
+from tests.faults.strace import runs
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,7 @@ class Child:
 
     def runs(self) -> bool:
         """Whether it has not ended yet."""
-        state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return state != "Z"
+        return runs(self.pid)
 
     def wait(self) -> Ended:
         """How it ended."""
@@ -63,12 +63,14 @@ class Zygote(Forking):
     def __init__(self) -> None:
         super().__init__("tests.faults.zygote")
 
-    def prepare(self, place: Place, work: Work | None, attempt: int = 1, host: str = "pod") -> Child:
+    def prepare(
+        self, place: Place, work: Work | None, attempt: int = 1, host: str = "pod", report_url: str = ""
+    ) -> Child:
         """A child that will prepare `work`, or erase when there is none, held back until `go`."""
         top = place.volume.parent
         termination, output = top / f"termination-{host}", top / f"output-{host}"
         termination.unlink(missing_ok=True)
-        config = [str(place.volume), str(place.root), work.to_json() if work else "", str(attempt), host]
+        config = [str(place.volume), str(place.root), work.to_json() if work else "", str(attempt), host, report_url]
         return Child(self, self.ask({"start": config, "output": str(output)})["pid"], termination, output)
 
     def run(self, place: Place, work: Work | None, attempt: int = 1, host: str = "pod") -> Ended:
@@ -111,6 +113,7 @@ def _child(arguments: list[str], output: str, held: int) -> int:
 
 def _serve() -> None:
     """The forking process: reads questions, writes answers."""
+    import blueno.prep.__main__
     import blueno.prep.erase  # noqa: F401 - what the children need is here before they are made
 
     _warm()

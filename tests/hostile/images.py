@@ -85,6 +85,23 @@ def _icc_bomb() -> bytes:
     return png_of(4, 4, before=chunk(b"iCCP", b"profile\0\0" + zeros(64 << 20)))
 
 
+def _xmp(text: bytes) -> bytes:
+    """A JPEG segment with XMP."""
+    return _app(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + text)
+
+
+def _xmp_bomb() -> bytes:
+    return png_of(4, 4, before=chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zeros(64 << 20)))
+
+
+# XML whose last entity is 10^9 words long, and one that names a file.
+_LAUGHS = (
+    b'<!DOCTYPE x [<!ENTITY a0 "lol"><!ENTITY f SYSTEM "file:///etc/passwd">'
+    + b"".join(b'<!ENTITY a%d "%s">' % (level + 1, b"&a%d;" % level * 10) for level in range(9))
+    + b"]><x:xmpmeta xmlns:x='adobe:ns:meta/'>&a9;&f;</x:xmpmeta>"
+)
+
+
 def _exif(count: int) -> bytes:
     """An EXIF segment whose directory leads back to itself and claims `count` values."""
     tiff = b"II*\0\x08\0\0\0" + struct.pack("<H", 1) + struct.pack("<HHII", 0x011A, 5, count, 0) + struct.pack("<I", 8)
@@ -191,6 +208,24 @@ IMAGES = corpus_of(
          lambda: b"\xff\xd8\xff\xfe\0\x02" + b"x" * 5_000_000 + jpeg()[2:], "TooComplex"),
     _bad("jpeg whose EXIF claims 2^31 values", "memory by its word",
          lambda: jpeg()[:2] + _app(0xE1, _exif(2**31 - 1)) + jpeg()[20:], "Corrupt"),
+    _bad("jpeg of 900 EXIF segments", "each is copied behind all before it: 12 s",
+         lambda: segments(0xE1, 900, _exif(1) + bytes(64_000)), "TooComplex"),
+    _bit("jpeg of 64 EXIF segments", "some cameras write several", lambda: segments(0xE1, 64, _exif(1) + bytes(1000)),
+         shape=(24, 32, 3), dtype="|u1"),
+    _bit("png whose EXIF is of 64 MB", "all of it is kept until the pixels are there",
+         lambda: png_of(4, 4, before=chunk(b"eXIf", _exif(1)[6:] + bytes(64 << 20))), shape=(4, 4, 1), dtype="|u1",
+         first=(0,)),
+    _bit("png whose EXIF is none", "nobody reads it", lambda: png_of(4, 4, before=chunk(b"eXIf", b"junk" * 100)),
+         shape=(4, 4, 1), dtype="|u1", first=(0,)),
+    _bit("XMP in 500 segments", "32 MB that claim to be 4 GB",
+         lambda: segments(0xE1, 500, b"http://ns.adobe.com/xmp/extension/\0" + b"A" * 32 + b"\xff" * 64_000),
+         shape=(24, 32, 3), dtype="|u1"),
+    _bad("XMP bomb", "64 MB of XML", _xmp_bomb, "Corrupt"),
+    _bit("XMP of a billion laughs", "XML that nobody parses",
+         lambda: jpeg()[:2] + _xmp(_LAUGHS) + jpeg()[2:], shape=(24, 32, 3), dtype="|u1"),
+    _bit("XMP of a billion laughs in a png", "the same, packed",
+         lambda: png_of(4, 4, before=chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + _LAUGHS)), shape=(4, 4, 1),
+         dtype="|u1", first=(0,)),
     _bit("jpeg with an end before its pixels'", "the rest is grey, as everywhere", lambda: claims(jpeg(), 700, 900),
          shape=(900, 700, 3), dtype="|u1"),
     _bit("png whose EXIF turns it", "pixels stay where they are",

@@ -13,15 +13,16 @@ from typing import Any
 
 from blueno.data import decode
 from blueno.data.badsample import BadSample
-from blueno.prep import archives
+from blueno.prep import archives, zips
 from tests.fakes.preparation import Place, archive_work
 
 FREE = 32 << 20  # bytes that may unpack to whatever ratio: less than in a pod, so that bombs need not be as large
+DIRECTORY = 1 << 20  # bytes of a zip's directory: less than in a pod, too
 
 
 def prepare_archives(folder: str, names: list[str], layout: Mapping[str, Any], look: bool) -> dict[str, Any]:
     """A whole preparation of the archives `names` in `folder`, and what readers see of what was sealed."""
-    archives.RATIO_FREE = FREE
+    archives.RATIO_FREE, zips.MAX_DIRECTORY = FREE, DIRECTORY
     top = Path(folder)
     place = Place(top)
     for name in names:

@@ -140,6 +140,8 @@ NASTY: Mapping[str, Mapping[str, Any]] = {
         "nothing": {},
         "no image": {"image": ""},
         "image of 10 kB": {"image": "x" * 10_000},
+        "image with a blank": {"image": "example.org/train:1 --privileged"},
+        "image without tag or digest": {"image": "train"},  # allowed: status.imageDigest says which one ran
         "mount over the root": _with("trainingrun", datasets=[{"name": "a", "mountPath": "/"}]),
         "mount up": _with("trainingrun", datasets=[{"name": "a", "mountPath": "/a/../../etc"}]),
         "mount over outputs": _with("trainingrun", datasets=[{"name": "a", "mountPath": "/output"}]),

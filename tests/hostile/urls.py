@@ -61,6 +61,8 @@ _HOSTS: Mapping[str, str] = {
     "two at signs": "good.example@127.0.0.1@other.example",
     "backslash": "good.example\\@127.0.0.1",
     "homograph": "gооd.example",
+    "punycode": "xn--lcalhost-nbh",
+    "punycode in upper case": "XN--LCALHOST-NBH.",
 }
 
 # What names stand for where these tests run; any other name is unknown.
@@ -69,6 +71,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "metadata.example": ("169.254.169.254",),
     "mixed.example": ("93.184.216.34", "127.0.0.2"),
     "blueno-web.blueno.svc": ("10.96.0.7",),
+    "public.example": ("93.184.216.34",),
+    "xn--lcalhost-nbh": ("127.0.0.2",),  # localhost with a Cyrillic o
+    "xn--lcalhost-nbh.": ("127.0.0.2",),
     "localhost": ("127.0.0.1", "::1"),
     "localhost.": ("127.0.0.1", "::1"),
 }
@@ -91,6 +96,13 @@ URLS: Mapping[str, str] = {
     "blank": "http://127.0.0.1:{port}/a b",
     "NUL": "http://127.0.0.1:{port}/\0",
     "64 kB": "http://127.0.0.1:{port}/" + "x" * 65536,
+    "upper-case http": "HTTP://127.0.0.1:{port}/a.tar",
+    "mixed-case http": "hTtP://127.0.0.1:{port}/a.tar",
+    "upper-case ftp": "FTP://127.0.0.1:{port}/a.tar",
+    "port of SSH": "http://public.example:22/a.tar",
+    "port of PostgreSQL": "http://public.example:5432/a.tar",
+    "port of an API server": "https://public.example:6443/a.tar",
+    "port with zeros": "http://public.example:00022/a.tar",
     "port 0": "http://127.0.0.1:0/",
     "port 65536": "http://127.0.0.1:65536/",
     "port that is none": "http://127.0.0.1:{port}x/",
@@ -113,6 +125,7 @@ FILES: Mapping[str, str] = {
     "link that leads out": "file:///out/outside.tar",
     "device": "file:///dev/zero",
     "directory": "file:///folder",
+    "directory behind four slashes": "file:////folder",
     "pipe": "file:///pipe",
     "nothing there": "file:///nothing.tar",
 }

@@ -121,6 +121,15 @@ def _twice_in_the_directory() -> bytes:
     )
 
 
+def _listed(count: int) -> bytes:
+    """A member that the directory names so many times; the last record says two."""
+    data = _with("cat/x.png")
+    at, end = central(data, "cat/x.png"), data.index(b"PK\x05\x06")
+    place = struct.unpack_from("<I", data, end + 16)[0]
+    entries = data[place:end] + data[at : at + 46 + 9] * count
+    return data[:place] + entries + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 2, 2, len(entries), place, 0)
+
+
 def _cp437() -> bytes:
     """A name as old programs write it: 0x81 is ü."""
     return _with("cat/AAA.png").replace(b"cat/AAA.png", b"cat/A\x81A.png")
@@ -216,4 +225,5 @@ ZIPS = corpus_of(
     _fine("a count that lies", "nobody relies on it", lambda: _end(10, "<H", 60_000)),
     _fine("behind a program", "zips are read from their end", lambda: b"PK\x03\x04" + _with("cat/3.png")),
     Item("10,000 members of a zip", "each becomes an object", _many(10_000)),
+    _fails("a directory past the limit", "16 bytes of memory for each of them", "directory", lambda: _listed(40_000)),
 )  # fmt: skip

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from blueno.data.badsample import MAX_SAMPLE_BYTES
 from blueno.data.bundle import BUNDLE_BYTES, BUNDLE_SAMPLES
-from blueno.data.decode import MAX_SAMPLE_BYTES
 from blueno.dataserver import listen, working_commit, working_uploads
 from blueno.db import working_notices
 from blueno.ingest import manifest
@@ -94,7 +94,8 @@ def test_the_list_of_the_document_has_no_bad_line(tmp_path: Path) -> None:
     (lists,) = [body for body in yaml_documents() if body["kind"] == "ConfigMap"]
     (text,) = lists["data"].values()
     (tmp_path / "new.csv").write_text(text)
-    lines = list(read_lines(tmp_path / "new.csv", is_csv=True))
+    with (tmp_path / "new.csv").open("rb") as file:
+        lines = list(read_lines(file, is_csv=True))
     assert [(line.code, line.fields["label"]) for line in lines] == [("", "owl"), ("", {"finding": "none"})]
     (named,) = [
         body["spec"]["manifest"]["configMapRef"] for body in yaml_documents() if "manifest" in body.get("spec", {})

@@ -34,7 +34,7 @@ FULL: dict[str, Any] = {
             "estimatedRemainingSeconds": 120,
             "metrics": [{"name": "loss", "value": "0.31"}],
         },
-        "usage": {"gpuSeconds": 360},
+        "usage": {"gpuSeconds": 360, "wallSeconds": 90},
     },
     "meta": {"labels": {"app.kubernetes.io/managed-by": "Helm"}},
 }
@@ -56,6 +56,8 @@ SUMMARY = {
     "nodes": ["node1"],
     "numNodes": 2,
     "gpuSeconds": 360,
+    "wallSeconds": 90,
+    "runningSince": None,
     "attempt": 2,
     "restarts": 1,
     "queue": "team-a",

@@ -79,6 +79,7 @@ class Site:
     access: AccessServer
     browsers: list[Browser] = field(default_factory=list)
     data_server_url: str = "http://127.0.0.1:9"  # nobody listens there
+    other_urls: dict[str, str] = field(default_factory=dict)  # of data sets that have another one, by name
 
     @property
     def url(self) -> str:
@@ -140,7 +141,7 @@ async def start(config: WebConfig, access: AccessServer) -> AsyncIterator[Site]:
 
     class Here(Addresses):
         def dataset(self, row: Place) -> str:
-            return found[0].data_server_url
+            return found[0].other_urls.get(row.name, found[0].data_server_url)
 
         def outputs(self, namespace: str, claim: str) -> str:
             return found[0].data_server_url

@@ -28,12 +28,14 @@ from blueno.client import (
     platform,
 )
 from blueno.data.working import read_working_set
+from blueno.db import idempotency as rows
 from blueno.errors import Conflict, NotFound, Rejected
 from tests.fakes.access import AccessServer
 from tests.fakes.preparation import Place
 from tests.fakes.working import contents as contents_of
 from tests.web.site import PASSWORD, Browser, Site
 from tests.web.test_with_data_server import access, editor, place
+from webui import idempotency
 
 __all__ = ("access", "editor", "place")  # fixtures
 
@@ -117,6 +119,29 @@ async def test_one_sample_and_its_etag(site: Site, editor: Browser, place: Place
 
     await with_client(site, editor, work)
     assert contents_of(place.root) == {}
+
+
+async def test_the_web_process_ends_while_it_begins_a_large_file(
+    site: Site, editor: Browser, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is put down and nobody is left who would answer: the next process believes so after a while."""
+    database = site.process.services.database
+    real, killed = database.write, []
+
+    async def write(step: Any, *arguments: Any) -> Any:
+        if step is rows.begin and not killed:
+            killed.append(arguments[1])
+            await real(step, *arguments[:3], ("another process", 0.0))
+        return await real(step, *arguments)
+
+    monkeypatch.setattr(database, "write", write)
+    monkeypatch.setattr(idempotency, "ORPHANED_SECONDS", 1.5)
+    content = random.Random(2).randbytes(150_000)
+    assert (
+        await with_client(site, editor, lambda client: client.samples("digits", "lab").put("x", content)) == "created"
+    )
+    assert len(killed) == 1
+    assert contents_of(place.root) == {"x": content}
 
 
 async def test_the_twin(site: Site, editor: Browser, place: Place, tmp_path: Path) -> None:

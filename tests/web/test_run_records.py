@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from blueno import names
 from blueno.db.connect import Cursor
@@ -19,6 +21,7 @@ from tests.web.mirrored import Mirrored
 from tests.web.site import Site
 from webui.api import run_records
 
+TOP = Path(__file__).resolve().parents[2]
 ONE = "/api/v1/trainingruns/lab/train"
 UID = run_uid("train")
 WHEN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -64,6 +67,23 @@ async def test_metrics(site: Site, mirrored: Mirrored) -> None:
     assert series["points"][0] == [0, "2026-03-01T12:00:00.000Z", 1.0]
     assert series["points"][7][0] is None
     assert (await browser.get(f"{ONE}/metrics?name=none")).json["series"] == []
+
+
+async def test_a_run_like_digits_shows_its_accuracy(site: Site, mirrored: Mirrored) -> None:
+    """What examples/10-digits-jax reports: after each epoch, and the last values in its status."""
+    spec = yaml.safe_load((TOP / "examples/10-digits-jax/run.yaml").read_text())["spec"]
+    values = [{"loss": 2.3 / epoch, "accuracy": 1 - 1 / epoch} for epoch in range(1, 41)]
+    last = [{"name": name, "value": str(value)} for name, value in values[-1].items()]
+    mirrored.put_run(state="succeeded", spec=spec, status={"trainerStatus": {"metrics": last}})
+    points = [Point(UID, 1, step, WHEN + timedelta(seconds=step), one) for step, one in enumerate(values, 1)]
+    site.sql(append_points, points)
+    browser = await site.logged_in()
+    page = (await browser.get(ONE)).json
+    assert page["objective"] == {"name": "accuracy", "direction": "maximize"}
+    assert {"name": "accuracy", "value": "0.975"} in page["metrics"]
+    (curve,) = (await browser.get(f"{ONE}/metrics?name=accuracy")).json["series"]
+    assert [point[0] for point in curve["points"]] == list(range(1, 41))
+    assert curve["points"][-1][2] == 0.975
 
 
 async def test_a_query_cannot_name_another_run(site: Site, mirrored: Mirrored) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from blueno import names
+from blueno.data.removal import REMOVALS, REMOVALS_BYTES
 from webui.api.parameters import OBJECT
 from webui.api.targets import server_of, target
 from webui.bodies import Incoming
@@ -22,7 +23,6 @@ from webui.writing import Answered, Request, ask, senseless
 
 BUNDLE_LIMIT = 64 << 20  # bytes of the whole
 CHUNK_LIMIT = 16 << 20
-REMOVALS_LIMIT = 16 << 20
 COUNTED = 256 << 10  # bytes of an answer that is looked into for the audit row
 _COUNTS = ("revision", "created", "same", "replaced", "removed", "missing")
 
@@ -125,7 +125,7 @@ _ID = Text(max=128, min=1, pattern="[A-Za-z0-9_-]+", hint="must be the id of an 
 _REMOVALS: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "keys": {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 1024}, "maxItems": 10_000},
+        "keys": {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 1024}, "maxItems": REMOVALS},
         "purge": {"type": "boolean"},
     },
     "required": ["keys"],
@@ -145,7 +145,7 @@ ROUTES = (
     Route(
         *("POST", f"{_ONE}/removals", Permission.WRITE, removals, "Remove samples", (Reply(200, "RemovalResult"),)),
         kinds=OBJECT,
-        stream=Stream("application/json", REMOVALS_LIMIT, schema=_REMOVALS),
+        stream=Stream("application/json", REMOVALS_BYTES, schema=_REMOVALS),
         audit="remove",
         streams=True,
     ),
@@ -162,7 +162,7 @@ ROUTES = (
         headers=(
             Param(names.UPLOAD_OFFSET, Whole(0, 2**50), about="where the chunk begins", key="offset", required=True),
         ),
-        stream=Stream(_BYTES, CHUNK_LIMIT, any_media=True),
+        stream=Stream(_BYTES, CHUNK_LIMIT, any_media=True),  # no audit row: the upload has one (docs/adr/0021)
         streams=True,
     ),
     Route(

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from blueno.data.badsample import BadSample, BadSampleCode
-from blueno.data.decode import MAX_SAMPLE_BYTES
+from blueno.data.badsample import MAX_SAMPLE_BYTES, BadSample, BadSampleCode
 from blueno.data.layout import is_hidden
 from blueno.prep.archives import MAX_DEPTH, safe_name
 from blueno.prep.entries import MAX_FILES, Entry

@@ -76,6 +76,7 @@ class UnderFire(World):
         """A process that runs kopf with our operator or another script, and its log."""
         config, log = self.folder / "kubeconfig", self.folder / f"operator-{len(self.forks)}.log"
         config.write_text(KUBECONFIG % self.proxy.url)
+        log.touch()  # a test may read it before the process writes
         settings = {"HOME": str(self.folder), "KUBECONFIG": str(config), **settings}
         process = _FORKS.Process(target=operator_process.run, args=(settings, str(log), *script), daemon=True)
         process.start()

@@ -13,6 +13,7 @@ from tests.db.mirroring import Mirrored
 from tests.loop.conftest import a_dataset_manifest
 from tests.loop.fire.conftest import UnderFire
 from tests.loop.fire.prep_controller import PrepController
+from tests.loop.sound import sound
 from tests.proxies.postgres import BlackHole, PostgresProxy
 
 
@@ -39,5 +40,6 @@ async def test_a_black_hole_for_a_database_stops_nobody(
             await world.until(lambda: hole.fired >= 2, "calls have ended, and new ones were made")
             assert reader.reasons() == {}
         await world.until(lambda: list(reader.reasons().values()) == ["Available"], "the row")
+        await sound(world)
         await operator.stop()
         assert operator.process.returncode == 0

@@ -13,6 +13,7 @@ from tests.loop.conftest import Operator, a_dataset_manifest
 from tests.loop.fire.conftest import UnderFire
 from tests.loop.fire.prep_controller import PrepController
 from tests.loop.runs import RUN, a_run_manifest, said
+from tests.loop.sound import sound
 from tests.loop.test_nfs import EXPORT, SITE
 from tests.proxies.rules import Call, CutAfter
 
@@ -60,9 +61,75 @@ async def test_a_training_run_survives_its_operator(world: UnderFire, jobs: JobC
         lambda name: said(world, name) == ("True", "Completed"),
     )
     assert calls >= 3, "it has been killed after each write at least: Job, Running, Completed"
-    await world.settled()
+    await sound(world)
     assert len(jobs.made) == len(set(jobs.made)) == calls + 1
     assert [run["status"]["attempt"] for run in world.api.all(RUN)] == [1] * (calls + 1)
+
+
+@pytest.mark.parametrize("rests", [False, True], ids=["while-it-stops", "when-it-rests"])
+async def test_a_run_that_is_suspended_and_resumed_survives_it(
+    world: UnderFire, jobs: JobController, rests: bool
+) -> None:
+    jobs.stops_in = 0.2
+
+    def begin(name: str) -> dict[str, Any]:
+        jobs.runs_for = 3600
+        return world.api.put(a_run_manifest(name))
+
+    def ended(name: str) -> bool:
+        """Suspends it when it trains, resumes it when it says that it is suspended."""
+        run, reason = world.api.read(RUN, name), said(world, name)
+        suspended = run["spec"].get("suspend")
+        if run["status"].get("attempt") == 2:
+            jobs.runs_for = 0.1  # its first attempt never ends by itself
+        elif reason == ("Unknown", "Running") and suspended is None:
+            world.api.update(RUN, name, {"spec": {"suspend": True}})
+        elif suspended and said(world, name, "Suspended" if rests else "Succeeded")[1] == "Suspended":
+            world.api.update(RUN, name, {"spec": {"suspend": False}})
+        assert reason[0] != "False", f"{name} is {reason}"
+        return reason == ("True", "Completed")
+
+    calls = await killed_after_each_call(world, begin, ended)
+    assert calls >= 6, "after each write at least: Job, Running, Suspended, the Job's deletion, Job, Completed"
+    await world.settled()
+    assert len(jobs.made) == len(set(jobs.made)) == 2 * (calls + 1)
+    assert [run["status"]["attempt"] for run in world.api.all(RUN)] == [2] * (calls + 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "attempts"),
+    [
+        pytest.param({"backoffLimit": 1}, 1, id="one-node"),
+        pytest.param({"backoffLimit": 1, "numNodes": 2}, 2, id="two"),
+    ],
+)
+async def test_a_run_that_fails_once_survives_it(
+    world: UnderFire, jobs: JobController, spec: dict[str, Any], attempts: int
+) -> None:
+    """On one node the Job replaces the pod; on several, the operator makes the next attempt."""
+
+    def begin(name: str) -> dict[str, Any]:
+        jobs.failures = 1
+        return world.api.put(a_run_manifest(name, **spec))
+
+    calls = await killed_after_each_call(world, begin, lambda name: said(world, name) == ("True", "Completed"))
+    assert calls >= 4, "after each write at least: Job, Running, Restarting, Completed"
+    await world.settled()
+    runs = [run["status"] for run in world.api.all(RUN)]
+    assert len(jobs.made) == len(set(jobs.made)) == attempts * (calls + 1)
+    assert [(run["attempt"], run.get("failures", 0)) for run in runs] == [(attempts, attempts - 1)] * (calls + 1)
+
+
+async def test_a_run_on_two_nodes_survives_it(world: UnderFire, jobs: JobController) -> None:
+    calls = await killed_after_each_call(
+        world,
+        lambda name: world.api.put(a_run_manifest(name, numNodes=2)),
+        lambda name: said(world, name) == ("True", "Completed"),
+    )
+    assert calls >= 4, "after each write at least: Service, Job, Running, Completed"
+    await world.settled()
+    assert len(jobs.made) == len(set(jobs.made)) == calls + 1
+    assert len([service for service in world.api.all("Service") if "one-" in service["metadata"]["name"]]) == calls + 1
 
 
 @pytest.mark.parametrize(
@@ -86,5 +153,5 @@ async def test_a_dataset_survives_its_operator(world: UnderFire, prep: PrepContr
 
     calls = await killed_after_each_call(world, begin, gone, **SITE)
     assert calls >= (10 if storage else 7), "it has been killed after each write at least"
-    await world.settled()
+    await sound(world)
     assert len(prep.made) == calls + 1, "each was prepared once"

@@ -18,6 +18,7 @@ from tests.loop.conftest import a_dataset_manifest
 from tests.loop.fire.conftest import UnderFire
 from tests.loop.fire.prep_controller import PrepController
 from tests.loop.runs import RUN, a_run_manifest, said
+from tests.loop.sound import sound
 from tests.loop.test_nfs import EXPORT, SITE
 from tests.proxies.rules import Call, Meanwhile
 
@@ -92,6 +93,7 @@ async def test_a_dataset_deleted_after_any_call_leaves_nothing(
     assert calls >= (6 if storage else 5)
     await world.settled(2.5)  # two sweeps: nothing comes back
     assert not [key for name in deleted for key in left(world, name)]
+    await sound(world)
 
 
 async def test_a_run_deleted_after_any_call_leaves_nothing(world: UnderFire, jobs: JobController) -> None:
@@ -112,6 +114,7 @@ async def test_a_run_deleted_after_any_call_leaves_nothing(world: UnderFire, job
     await world.settled(2.5)
     assert not [key for name in deleted for key in left(world, name)]
     assert len(jobs.made) == len(set(jobs.made))
+    await sound(world)
 
 
 async def test_a_source_changed_and_changed_back_after_any_call(world: UnderFire, prep: PrepController) -> None:
@@ -146,6 +149,7 @@ async def test_a_source_changed_and_changed_back_after_any_call(world: UnderFire
         assert status["version"]["digest"] == wanted["version"]["digest"]
         assert status["work"]["hash"] == wanted["work"]["hash"], f"{name} ends with the work of another source"
         assert len([key for key in left(world, name) if key[0] == "PersistentVolumeClaim"]) == 1
+    await sound(world)
 
 
 async def recreated(world: UnderFire, prep: PrepController, jobs: JobController, reader: Mirrored, times: int) -> None:
@@ -177,6 +181,7 @@ async def recreated(world: UnderFire, prep: PrepController, jobs: JobController,
     for table in ("dataset", "training_run"):
         kind = "Dataset" if table == "dataset" else RUN
         await world.until(lambda: reader.read(live.format(table)) == [(last[kind]["uid"],)], f"one live {table}")  # noqa: B023
+    await sound(world)
 
 
 def check(body: dict[str, Any]) -> set[str]:

@@ -9,6 +9,7 @@ from tests.fakes.job_controller import JobController
 from tests.loop.conftest import a_dataset_manifest
 from tests.loop.fire.conftest import UnderFire
 from tests.loop.fire.prep_controller import PrepController
+from tests.loop.sound import sound
 from tests.proxies.rules import Answer
 
 pytestmark = pytest.mark.timeout(120)
@@ -32,3 +33,4 @@ async def test_a_right_that_is_missing_at_the_start(
     world.api.put(a_dataset_manifest())
     await world.until(lambda: world.condition("Ready") == ("True", "Available"), "it works")
     assert operator.process.returncode is None
+    await sound(world)

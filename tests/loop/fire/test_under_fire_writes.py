@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import pytest
@@ -12,6 +13,7 @@ from tests.loop.conftest import a_dataset_manifest
 from tests.loop.fire.conftest import UnderFire
 from tests.loop.fire.prep_controller import PrepController
 from tests.loop.runs import RUN, a_run_manifest, said
+from tests.loop.sound import sound
 from tests.proxies.rules import Answer, Call, CutAfter, CutBefore, Delay, Fault, Twice
 
 pytestmark = pytest.mark.timeout(300)
@@ -21,9 +23,16 @@ FAULTS: tuple[Fault, ...] = (Twice(), CutAfter(), CutBefore(), Delay(0.3))
 OURS = ("datasets", "datasets/status", "trainingruns", "trainingruns/status")
 
 
-async def both_end(world: UnderFire, name: str) -> None:
-    await world.until(lambda: world.condition("Ready", name) == ("True", "Available"), f"{name} is Ready")
-    await world.until(lambda: said(world, name) == ("True", "Completed"), f"{name} is Completed")
+REFUSED = 60.0  # seconds for which a PATCH fails
+RECOVERED = 30.0  # seconds after that within which all is handled
+
+
+async def both_end(world: UnderFire, name: str, seconds: float = 60) -> None:
+    def ended() -> bool:
+        ready = world.condition("Ready", name) == ("True", "Available")
+        return ready and said(world, name) == ("True", "Completed")
+
+    await world.until(ended, f"the Dataset {name} is Ready and the run Completed", seconds)
 
 
 def both(world: UnderFire, name: str) -> None:
@@ -33,7 +42,7 @@ def both(world: UnderFire, name: str) -> None:
 
 async def nothing_is_double(world: UnderFire, prep: PrepController, jobs: JobController, count: int) -> None:
     """One Job for each object, its first attempt, and one claim for each Dataset."""
-    await world.settled()
+    await sound(world)
     assert len(prep.made) == len(jobs.made) == len(set(jobs.made)) == count
     claims = [c for c in world.api.all("PersistentVolumeClaim") if c["metadata"]["name"] != names.OUTPUTS_CLAIM]
     assert len(claims) == len(world.api.all("Dataset"))
@@ -60,6 +69,21 @@ async def test_patches_that_fail_for_a_while_are_made_up_for(
         assert refused.fired < 200, "no storm of retries"
     assert operator.process.returncode is None
     await nothing_is_double(world, prep, jobs, len(STATUSES))
+
+
+async def test_a_minute_of_refused_patches_is_made_up_for_in_half_a_minute(
+    world: UnderFire, prep: PrepController, jobs: JobController
+) -> None:
+    """Whatever kopf would have given up meanwhile: no event comes after the healing, the operator has to try again."""
+    operator = await world.at_work(BLUENO_SWEEP_SECONDS="600")
+    with world.proxy.fault(Answer(500), "PATCH") as refused:
+        both(world, "early")
+        await asyncio.sleep(REFUSED)
+        assert world.condition("Ready", "early") == said(world, "early") == ("", "")
+        assert refused.fired < 100, "no storm of retries"
+    await both_end(world, "early", RECOVERED)
+    assert operator.process.returncode is None
+    await nothing_is_double(world, prep, jobs, 1)
 
 
 async def test_every_other_try_of_each_write_is_disturbed(

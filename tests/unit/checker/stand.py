@@ -71,12 +71,12 @@ class Operator:
             TrainingRunKind(world, self.cache),
             OutputsKind(world, self.cache),
         )
-        writer = Writer(cluster, self.cache)
+        writer = Writer(cluster, self.cache, contextlib.nullcontext)
         self.engine = Engine(self.cache, self.queue, writer, lambda uid: self.heard.get(uid, NOTHING), holds)
         for kind in kinds:
             self.engine.register(kind)
         self.source = Source(self.cache, self.queue, *(kind.interested for kind in kinds))
-        self.sweep = Sweep(cluster, self.cache, self.queue, self.source, watched(CONFIG))
+        self.sweep = Sweep(cluster, self.cache, self.queue, self.source, watched(CONFIG), writer)
         self.mirror = Mirror(database.url_file, lambda: self.epoch) if database is not None else None
         for shown in names.KINDS if self.mirror is not None else ():
             self.cache.observe(shown, self.mirror.observer(shown))

@@ -97,7 +97,7 @@ DAMAGES = {
 # One alone is not enough: each of the two keeps what the other would let pass.
 WITHOUT_FENCES = (
     Bug("a mirror without a fence", a_stale_operator, mirror.MirrorSession._transaction,
-        "if cursor.fetchone() is None:", "cursor.fetchone()\n        if False:",
+        "if row is None:", "row = row or (None,)\n        if False:",
         Invariant.FENCING, "its status is not the object's"),
     Bug("a mirror that takes older rows", a_stale_operator, tables.Table.upsert,
         "WHERE stored.rv < excluded.rv", "WHERE true", Invariant.FENCING, "its status is not the object's"),

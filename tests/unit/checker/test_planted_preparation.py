@@ -135,7 +135,7 @@ BUGS = (
     Bug("two versions of one number", two_works, point, "sequence += 1", "pass",
         Invariant.FENCING, "are both version 1"),
     Bug("staging that stays", one_work, Attempt._clear_staging_of,
-        "shutil.rmtree(self.volume.staging / work, ignore_errors=True)", "pass",
+        "remove_tree(self.volume.staging / work)", "pass",
         Invariant.BOUNDS, "is left of a sealed work"),
     Bug("a query in the manifest", a_secret_in_a_query, Sealer._source,
         "without_secrets(self.context.work.source)", "self.context.work.source", Invariant.SECRECY, "shows secret"),

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from aiohttp import web
 
+from blueno.cli import watching
+from blueno.client import RunSummary
 from tests.fakes.runs_api import TOKEN, RunsApi, problem, summary, whole
 from tests.unit.cli.conftest import Blueno
 from tests.unit.client.test_specfile import RUN
@@ -71,14 +73,37 @@ def test_wait_gives_up_in_time(blueno: Blueno, api: RunsApi) -> None:
     assert "it goes on" in done.stderr
 
 
+TOOK: dict[str, Any] = {"runningSince": None, "wallSeconds": 90}
+
+
+def test_ls_says_what_all_of_them_took(blueno: Blueno, api: RunsApi) -> None:
+    for name in ("a", "b"):
+        api.add(summary(name, state="failed", **TOOK))
+    assert blueno("run", "ls").stderr == "2 runs took 3m0s and 3.00 GPU hours\n"
+    api.add(summary("elsewhere", "other", state="pending", gpuSeconds=0, **TOOK | {"wallSeconds": 0}))
+    assert blueno("run", "ls", "-n", "other").stderr == "1 run took no time\n"
+    assert blueno("run", "ls", "-o", "json").stderr == ""
+
+
+def test_ls_watched_by_no_person_is_silent_while_only_time_goes_by(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = iter([summary(**TOOK), summary(**TOOK | {"wallSeconds": 92}), summary(**TOOK, state="failed")])
+    monkeypatch.setattr(watching, "EVERY", 0.0)
+    with pytest.raises(StopIteration):
+        watching._watch_lines(lambda: [RunSummary.parse(next(looks))], watching.runs(with_namespace=False))
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
 def test_ls(blueno: Blueno, api: RunsApi) -> None:
     api.add(summary())
-    api.add(summary("long-name", state="failed", reason="OutOfMemory", progress=None, gpus=0, gpuSeconds=0))
+    api.add(summary("long-name", state="failed", reason="OutOfMemory", progress=None, gpus=0, gpuSeconds=0, **TOOK))
     api.add(summary("elsewhere", "other"))
     lines = blueno("run", "ls").stdout.splitlines()
-    assert lines[0].split() == "NAME STATE REASON PROGRESS DATASETS GPUS GPU HOURS RESTARTS AGE".split()
+    assert lines[0].split() == "NAME STATE REASON PROGRESS DATASETS GPUS GPU HOURS RESTARTS DURATION AGE".split()
     assert lines[1].split()[:7] == ["digits", "running", "Running", "40%", "digits", "2", "1.50"]
     assert lines[2].split()[:4] == ["long-name", "failed", "OutOfMemory", "digits"]
+    assert lines[2].split()[-2] == "90s", "without GPUs, too"
     assert len(lines) == 3
     assert "other       elsewhere" in blueno("run", "ls", "-A").stdout
     assert blueno("run", "ls", "-o", "name").stdout.splitlines()[0] == "trainingrun.blueno.dev/digits"

@@ -43,7 +43,7 @@ BLOCKS = PYTHON.findall(TEXT)
 SAID = (
     "4 created, 0 refused\n",
     "3000 samples, 19890 bytes\n",
-    "it trains\nsucceeded {'loss': '0.31'} 1.50 GPU hours\n",
+    "it trains\nsucceeded {'loss': '0.31'} 600 s, 1.50 GPU hours\n",
     "5 ['digits']\na/0.png 7\na/1.png 7\n",
     "scan 1 7 b'...'\n",
 )

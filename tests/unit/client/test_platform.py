@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from aiohttp import web
 
 import blueno
 from blueno.client import PlatformClient, PlatformError, multipart, platform
+from blueno.client.exchange import Request
 from tests.fakes.platform_api import EMAIL, PASSWORD, TIME, PlatformApi, running
 from tests.fakes.runs_api import problem
 
@@ -254,9 +256,22 @@ def test_answers_that_make_no_sense(
         client.download_sample("file://data/x")
 
 
-def test_the_body_of_a_form() -> None:
-    with multipart.Multipart(io.BytesIO(b"abc")) as body:
-        once, again = (b"".join(body.blocks()) for _ in range(2))
-    assert once == again
-    assert len(once) == body.size
-    assert once.endswith(f"\r\n\r\nabc\r\n--{body.boundary}--\r\n".encode())
+def test_an_upload_that_takes_too_long_is_sent_anew(
+    server: PlatformApi, client: PlatformClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(io.BytesIO):
+        """The first attempt is still at it when its time is up."""
+
+        reads = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            Slow.reads += 1
+            if Slow.reads in (2, 4):
+                time.sleep(0.3)
+            return super().read(size)
+
+    content = os.urandom(8 * multipart.BLOCK)
+    seconds = iter([0.15])
+    monkeypatch.setattr(Request, "seconds", lambda *_: next(seconds, 30.0))
+    client.upload_sample("file://data/x", Slow(content))
+    assert server.data["file://data/x"] == content

@@ -16,6 +16,7 @@ from blueno.client import (
     asking,
     upload,
 )
+from blueno.client.driving import Blocking
 from blueno.errors import BluenoError, Conflict, InvalidSpec, NotFound, Rejected, Unavailable
 from tests.fakes.runs_api import TOKEN, problem
 from tests.fakes.samples_api import SamplesApi
@@ -167,6 +168,56 @@ def test_large_files_through_a_bad_connection(server: SamplesApi, samples: Sampl
 
     server.always = bad
     assert samples.put("x", tmp_path / "large") in ("created", "same")
+    assert server.content("x") == content
+
+
+def chunk_requests(server: SamplesApi) -> int:
+    return sum(method == "PATCH" for method, _, _ in server.asked)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "most"),
+    [(409, "volume_read_only", Conflict, 1), (503, "busy", Unavailable, 9), (409, "offset_mismatch", Unavailable, 9)],
+)
+def test_a_chunk_that_is_never_taken_is_not_sent_for_ever(
+    server: SamplesApi, samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    status: int, code: str, kind: type[BluenoError], most: int,
+) -> None:  # fmt: skip
+    """Though the server answers all that is asked meanwhile."""
+
+    async def refuse(request: web.Request) -> web.StreamResponse | None:
+        return problem(status, code, "not this one") if request.method == "PATCH" else None
+
+    monkeypatch.setattr(asking, "AWAY", 0.5)
+    (tmp_path / "large").write_bytes(bytes(150_000))
+    server.always = refuse
+    with pytest.raises(kind, match="not this one"):
+        samples.put("x", tmp_path / "large")
+    assert 1 <= chunk_requests(server) <= most
+
+
+def test_a_chunk_is_sent_again_after_the_pause_that_is_asked_for(
+    server: SamplesApi, samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused: list[float] = []
+
+    async def pause(_: Blocking, seconds: float) -> None:
+        paused.append(seconds)
+
+    async def refuse(request: web.Request) -> web.StreamResponse | None:
+        if request.method != "PATCH" or next(refusals, None) is None:
+            return None
+        refused = problem(503, "busy", "too much to do")
+        refused.headers["Retry-After"] = "3"
+        return refused
+
+    refusals = iter(range(2))
+    monkeypatch.setattr(Blocking, "pause", pause)
+    content = os.urandom(150_000)
+    (tmp_path / "large").write_bytes(content)
+    server.always = refuse
+    assert samples.put("x", tmp_path / "large") == "created"
+    assert paused == [3.0, 3.0]
     assert server.content("x") == content
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 
 import pytest
 from kubernetes.aio import client as kube_client
@@ -37,4 +38,4 @@ def cache() -> Cache:
 @pytest.fixture
 def writer(cluster: Cluster, cache: Cache) -> Writer:
     """Writes to the fake API server."""
-    return Writer(cluster, cache)
+    return Writer(cluster, cache, nullcontext)

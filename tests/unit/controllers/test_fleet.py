@@ -1,4 +1,4 @@
-"""controllers/fleet.py: how many runs are in which state, and the GPU seconds of a namespace."""
+"""controllers/fleet.py: how many runs are in which state, and what they held by namespace and data set."""
 
 from __future__ import annotations
 
@@ -31,9 +31,13 @@ class Lab:
         own = {"name": name, "namespace": self.namespace, "uid": name, "resourceVersion": str(self.version)}
         self.cache.upsert(kind, {"metadata": own | meta, "spec": {}, **body})
 
-    def run(self, name: str = "r1", gpus: int = 2, **conditions: str) -> None:
+    def run(self, name: str = "r1", gpus: int = 2, datasets: tuple[str, ...] = (), **conditions: str) -> None:
         said = [{"type": kind, "status": status} for kind, status in conditions.items()]
-        self.put(names.TRAINING_RUN_KIND, name, {}, spec={"gpus": {"count": gpus}}, status={"conditions": said})
+        spec = {"gpus": {"count": gpus}, "datasets": [{"name": dataset} for dataset in datasets]}
+        self.put(names.TRAINING_RUN_KIND, name, {}, spec=spec, status={"conditions": said})
+
+    def dataset(self, name: str) -> None:
+        self.put(names.DATASET_KIND, name, {})
 
     def pod(self, begun: float, over: float | None = None, name: str = "p1", role: str = names.ROLE_TRAIN) -> None:
         status: dict[str, Any] = {"phase": "Running", "startTime": rfc3339(NOW + timedelta(seconds=begun))}
@@ -49,6 +53,16 @@ class Lab:
     @property
     def gpu_seconds(self) -> float:
         return REGISTRY.get_sample_value("blueno_gpu_seconds_total", {"namespace": self.namespace}) or 0.0
+
+    @property
+    def run_seconds(self) -> float:
+        return REGISTRY.get_sample_value("blueno_run_seconds_total", {"namespace": self.namespace}) or 0.0
+
+    def of_dataset(self, name: str) -> tuple[float | None, float | None]:
+        """GPU seconds and wall seconds."""
+        labels = {"namespace": self.namespace, "dataset": name}
+        gpu, wall = (f"blueno_dataset_{what}_seconds_total" for what in ("gpu", "run"))
+        return REGISTRY.get_sample_value(gpu, labels), REGISTRY.get_sample_value(wall, labels)
 
     @property
     def states(self) -> dict[str, float]:
@@ -111,3 +125,32 @@ def test_other_pods_and_runs_without_gpus_hold_nothing(lab: Lab) -> None:
     lab.pod(0, name="p2")
     lab.later(10)
     assert lab.gpu_seconds == 0
+
+
+def test_wall_time_counts_once_for_all_pods_of_a_run_and_without_gpus_too(lab: Lab) -> None:
+    lab.run(gpus=0)
+    lab.pod(0)
+    lab.pod(10, name="p2")
+    lab.later(30)
+    assert lab.run_seconds == 30
+    lab.pod(0, over=40)
+    lab.later(30)
+    assert lab.run_seconds == 60
+    lab.pod(10, over=70, name="p2")
+    lab.later(100)
+    assert (lab.run_seconds, lab.gpu_seconds) == (70, 0)
+
+
+def test_what_a_data_set_was_used_for_counts_while_it_is_there(lab: Lab) -> None:
+    lab.run(datasets=("digits", "digits", "mnist", "not-there"))
+    lab.dataset("digits")
+    lab.dataset("mnist")
+    lab.pod(0)
+    lab.later(30)
+    assert lab.of_dataset("digits") == lab.of_dataset("mnist") == (60, 30)
+    assert lab.of_dataset("not-there") == (None, None)
+    lab.cache.remove(names.DATASET_KIND, "mnist")
+    lab.cache.remove(names.TRAINING_RUN_KIND, "r1")
+    lab.later(10)  # its pod still stops
+    assert lab.of_dataset("digits") == (80, 40)
+    assert lab.of_dataset("mnist") == (None, None)

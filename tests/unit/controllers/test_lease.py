@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from blueno import names
+from blueno.errors import Unavailable
 from blueno.kube import Cluster
 from blueno.resources.api import LEASES
 from controllers import lease as module
-from controllers.lease import DURATION, Lease
+from controllers.lease import DURATION, SURE, Lease
 from tests.fakes.api_server import ApiServer
 from tests.unit.controllers.waiting import until
 
@@ -154,3 +156,97 @@ async def test_a_lease_made_anew_is_later_than_the_one_before(api: ApiServer, cl
     api.remove("Lease", names.LEASE, SPACE)
     assert await lease._try()
     assert lease.epoch > old
+
+
+async def test_who_may_have_lost_it_writes_no_more(cluster: Cluster, clock: Clock) -> None:
+    """Sooner than another one takes it, and again as soon as it is renewed."""
+    lease = Lease(cluster, SPACE, "a")
+    with pytest.raises(Unavailable, match="another operator may hold it"):
+        async with lease.held():
+            pytest.fail("it was never held")
+    await lease.acquire()
+    clock.now += SURE - 0.1
+    async with lease.held():
+        pass
+    clock.now += 0.1
+    with pytest.raises(Unavailable, match="not renewed for 12 s"):
+        async with lease.held():
+            pytest.fail("another may hold it by now")
+    assert SURE < DURATION
+    assert await lease._try()
+    async with lease.held():
+        pass
+
+
+async def test_a_renewal_that_was_slow_counts_from_its_beginning(
+    api: ApiServer, cluster: Cluster, clock: Clock
+) -> None:
+    """Others have seen it for as long as its answer was on the way."""
+    lease = Lease(cluster, SPACE, "a")
+
+    def late(verb: str, path: str) -> float:
+        clock.now += SURE if verb == "POST" else 0
+        return 0.0
+
+    api.slow = late
+    await lease.acquire()
+    with pytest.raises(Unavailable):
+        async with lease.held():
+            pytest.fail("another may hold it by now")
+
+
+async def test_a_write_under_way_ends_with_the_lease(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the process is stopped while it waits for a connection."""
+    lease = Lease(cluster, SPACE, "a")
+    await lease.acquire()
+    monkeypatch.setattr(module, "SURE", time.monotonic() - lease._renewed + 0.05)
+    with pytest.raises(Unavailable, match="nothing is written"):
+        async with lease.held():
+            await asyncio.sleep(60)
+
+
+async def test_a_write_waits_a_while_for_the_renewal(
+    api: ApiServer, cluster: Cluster, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And for no other: what was planned before another one held the Lease is planned anew."""
+    monkeypatch.setattr(module, "RENEW", 30)
+    lease, other = Lease(cluster, SPACE, "a"), Lease(cluster, SPACE, "b")
+    written: list[int] = []
+
+    async def write() -> None:
+        async with lease.held():
+            written.append(1)
+
+    async def waiting() -> asyncio.Task[None]:
+        clock.now += SURE
+        task = asyncio.create_task(write())
+        await asyncio.sleep(0.01)
+        assert not task.done()
+        return task
+
+    await lease.acquire()
+    task = await waiting()
+    assert await lease._try()
+    await asyncio.wait_for(task, 30)
+    assert written == [1]
+    task = await waiting()
+    await lease.release()
+    await other.acquire()
+    await other.release()
+    assert await lease._try()
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(task, 30)
+    assert written == [1]
+
+
+async def test_hold_renews_soon_after_the_api_server_is_back(api: ApiServer, cluster: Cluster) -> None:
+    """Nothing is written before: every second counts."""
+    lease = Lease(cluster, SPACE, "a")
+    await lease.acquire()
+    lease._renewed -= DURATION
+    holding = asyncio.create_task(lease.hold())
+    began = time.monotonic()
+    await until(lambda: lease._renewed >= began)
+    assert time.monotonic() - began < module.RENEW - 1
+    holding.cancel()
+    await asyncio.gather(holding, return_exceptions=True)

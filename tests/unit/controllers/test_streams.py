@@ -102,3 +102,16 @@ async def test_an_expired_list_is_begun_anew_and_an_expired_watch_is_kopfs() -> 
             await session.get(url, params={"limit": "500"})
         async with session.get(url, params={"watch": "true"}) as answer:
             assert answer.status == 410
+
+
+@pytest.mark.parametrize(("status", "why"), [(403, "ClusterRole"), (404, "CustomResourceDefinition")])
+async def test_a_kind_that_is_taken_away_is_asked_for_again_and_discovery_is_kopfs(status: int, why: str) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    async with answering(handler) as url, Streams().session(ssl.create_default_context(), {}) as session:  # type: ignore[arg-type]
+        for query in ({"limit": "500"}, {"watch": "true"}):
+            with pytest.raises(aiohttp.ClientPayloadError, match=why):
+                await session.get(url, params=query)
+        async with session.get(url) as answer:
+            assert answer.status == status

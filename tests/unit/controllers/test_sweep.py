@@ -11,6 +11,7 @@ import pytest
 
 from blueno import names
 from blueno.config import OperatorConfig
+from blueno.errors import Unavailable
 from blueno.kube import Cluster
 from blueno.resources.api import CLAIMS, DATASETS, PODS
 from blueno.resources.conditions import rfc3339
@@ -19,6 +20,7 @@ from controllers.cache import Cache
 from controllers.queue import WorkQueue
 from controllers.source import Source, watched
 from controllers.sweep import Sweep
+from controllers.writer import Writer
 from tests.fakes.api_server import ApiServer
 from tests.make import a_body, before
 from tests.unit.controllers.waiting import until
@@ -27,11 +29,12 @@ from tests.unit.controllers.waiting import until
 class Bench:
     """A sweep over a fake cluster."""
 
-    def __init__(self, api: ApiServer, cluster: Cluster, cache: Cache) -> None:
+    def __init__(self, api: ApiServer, cluster: Cluster, cache: Cache, writer: Writer) -> None:
         self.api, self.cache = api, cache
         self.queue = WorkQueue(asyncio.get_running_loop().time)
         self.source = Source(cache, self.queue, lambda kind, body: ())
-        self.sweep = Sweep(cluster, cache, self.queue, self.source, watched(OperatorConfig(allow_host_path=True)))
+        kinds = watched(OperatorConfig(allow_host_path=True))
+        self.sweep = Sweep(cluster, cache, self.queue, self.source, kinds, writer)
 
     async def work(self) -> list[str]:
         """uids that were put into the queue."""
@@ -44,8 +47,8 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(api: ApiServer, cluster: Cluster, cache: Cache) -> Bench:
-    return Bench(api, cluster, cache)
+async def bench(api: ApiServer, cluster: Cluster, cache: Cache, writer: Writer) -> Bench:
+    return Bench(api, cluster, cache, writer)
 
 
 def settled(name: str = "mnist", **status: Any) -> dict[str, Any]:
@@ -125,6 +128,18 @@ async def test_an_old_list_does_not_make_a_new_object_gone(bench: Bench, monkeyp
     monkeypatch.setattr(bench.api, "all", lambda kind: [])  # the watch cache behind resourceVersion=0 lags
     await bench.sweep.once()
     assert bench.cache.get("Dataset", body["metadata"]["uid"]) is not None
+
+
+async def test_a_removed_definition_has_taken_all_of_its_kind_and_hides_nothing_else(bench: Bench) -> None:
+    bench.api.put(settled())
+    bench.api.put(a_pod("d1"))
+    await bench.sweep.fill()
+    bench.api.fail = lambda verb, path: 404 if "/datasets" in path else None
+    bench.api.remove("Pod", "pod-1")
+    await bench.sweep.once()
+    assert (bench.cache.count("Dataset"), bench.cache.count("Pod")) == (0, 0)
+    with pytest.raises(Unavailable, match="kubectl apply --server-side -f crds/"):
+        await bench.sweep.fill()
 
 
 def reconciling(age: float, **more: Any) -> dict[str, Any]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from blueno import names
 from blueno.errors import Conflict, Rejected, Unavailable
+from blueno.kube import Cluster
 from blueno.resources.api import DATASETS, JOBS, PODS
+from controllers import writer as module
 from controllers.cache import Cache
 from controllers.step import Patch, Ref
 from controllers.writer import NameConflict, TerminatingNamespace, Writer
@@ -213,3 +219,38 @@ async def test_a_mount_that_failed_is_told_by_its_cause(writer: Writer, api: Api
     assert told.startswith("cannot mount nfs.example.org:/exports: connection refused")
     api.put(an_event("d", "Started container", 4, type="Normal", reason="Started"))
     assert await writer.last_warning(pod) == ""
+
+
+async def test_nothing_is_written_without_the_lease(api: ApiServer, cluster: Cluster, cache: Cache) -> None:
+    @asynccontextmanager
+    async def held() -> AsyncIterator[None]:
+        raise Unavailable("not renewed")
+        yield
+
+    writer, body = Writer(cluster, cache, held), api.put(a_body())
+    ref = Ref(DATASETS, "lab", "mnist", body["metadata"]["uid"])
+    for write in (
+        writer.apply(a_manifest()),
+        writer.delete(ref),
+        writer.patch(Patch(ref, {"spec": {}})),
+        writer.set_finalizer(DATASETS, body, wanted=True),
+        writer.patch_status(DATASETS, body, {"samples": 1}),
+    ):
+        with pytest.raises(Unavailable, match="not renewed"):
+            await write
+    await writer.warn(DATASETS, body, ("Reason", "message"), datetime.now(UTC))  # never worth a retry
+    assert api.requests == []
+
+
+def test_the_cluster_is_changed_in_one_place() -> None:
+    """Others may renew the Lease, replace the Secret of keys (by its resourceVersion) and ask about tokens."""
+    top = Path(module.__file__).parent
+    writes = re.compile(r"(.*)cluster\.(?:create|replace|merge|change|delete)\b")
+    found = {
+        (str(path.relative_to(top)), match[1].strip())
+        for path in top.rglob("*.py")
+        for match in map(writes.match, path.read_text().splitlines())
+        if match
+    }
+    assert {place for place, _ in found} == {"writer.py", "lease.py", "keys.py", "callers.py"}
+    assert all(before.endswith("self._write(self._") for place, before in found if place == "writer.py")

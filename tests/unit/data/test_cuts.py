@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blueno.data.cuts import MAX_SHARD_SAMPLES, Cutter
+from tests.fuzz import scaled
 
 
 def cut(samples: list[tuple[str, int]], target: int) -> list[list[str]]:
@@ -32,7 +33,7 @@ def test_shards_keep_their_bounds_and_are_about_as_large_as_asked() -> None:
     assert 0.6 * target < statistics.mean(sizes) < 1.4 * target
 
 
-@settings(max_examples=50)
+@settings(max_examples=scaled(50))
 @given(st.integers(0, 3000), st.booleans())
 def test_one_sample_more_or_less_changes_few_shards(place: int, add: bool) -> None:
     samples = numbered(3000)

@@ -16,6 +16,7 @@ from blueno.data import npy as our_npy
 from blueno.data.badsample import BadSample, BadSampleCode
 from blueno.data.decode import decode, dimensions, sniff
 from tests.fakes.sources import jpeg, npy, png
+from tests.fuzz import scaled
 
 C = BadSampleCode
 
@@ -99,7 +100,7 @@ def test_bad_bytes_fail_alone_with_their_code(name: str) -> None:
     assert caught.value.code is code, caught.value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=scaled(150), deadline=None)
 @given(st.sampled_from([png(), jpeg(), npy(np.zeros((3, 4, 1), "<i2"))]), st.data())
 def test_damage_raises_bad_sample_or_nothing(good: bytes, data: st.DataObject) -> None:
     broken = bytearray(good)

@@ -63,6 +63,13 @@ def test_a_call_that_fails_once(made: Bench, number: int) -> None:
     fail_once(made, ERRORS[number % len(ERRORS)], some(made, 12)[number])
 
 
+def test_a_stale_handle_does_not_say_that_nothing_is_there(made: Bench) -> None:
+    """ESTALE from a name that is looked up: when it was taken for ENOENT, purged bytes stayed and clients got 410."""
+    lookups = [point for point in made.points if point[0] == "openat"]
+    for point in lookups[:: max(1, len(lookups) // 10)]:
+        fail_once(made, "ESTALE", point)
+
+
 @pytest.mark.parametrize("number", range(8))
 def test_a_volume_that_fails_from_some_call_on(made: Bench, number: int) -> None:
     fail_until_healed(made, ERRORS[number % len(ERRORS)], some(made, 8)[number])

@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from blueno.data.bundle import write_bundle
+from blueno.data.removal import REMOVALS_BYTES
 from blueno.dataserver.listen import Limits
 from tests.fakes.data_server import Answer, bearer
 from tests.fakes.full_volume import hog, until
@@ -138,6 +139,12 @@ async def test_a_content_must_have_the_sum_that_was_announced(working: Working) 
 )  # fmt: skip
 async def test_a_removal_that_makes_no_sense(working: Working, body: bytes) -> None:
     (await working.send("POST", "/removals", body)).problem(422, "bad_removal")
+
+
+async def test_a_removal_has_a_limit_of_bytes(working: Working) -> None:
+    """Four million `{}` take a hundred times as many bytes when they are decoded."""
+    body = b'{"keys":[' + b"{}," * (REMOVALS_BYTES // 3)
+    (await working.send("POST", "/removals", body)).problem(413, "too_large")
 
 
 @pytest.mark.parametrize(

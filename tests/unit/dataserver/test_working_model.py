@@ -30,6 +30,7 @@ from blueno.dataserver.working_opened import Opened
 from blueno.dataserver.working_set import WorkingSet
 from tests.fakes.preparation import Place
 from tests.fakes.working import contents, new_place
+from tests.fuzz import scaled
 from tests.unit.prep.points import in_memory
 
 KEYS = [f"{n}" for n in range(6)] + ["ä/\U0001f600", '"\\', "x" * 1024]
@@ -134,7 +135,7 @@ def fed(one: WorkingSet) -> Model:
     return found
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=scaled(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=OPERATIONS)
 def test_whatever_two_servers_do_is_what_a_dict_says(operations: list[Any]) -> None:
     with in_memory() as top:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from blueno.ingest import manifest
+from blueno.ingest import manifest, manifest_put, remote
 from blueno.ingest.failure import Failed
 from blueno.ingest.manifest import count_lines, read_lines
+from blueno.prep import local
 from blueno.resources.ingest import REMOVE
 from tests.fakes.source_server import Served, source_server
 from tests.unit.ingest.conftest import Bench, a_task, png
@@ -79,7 +82,8 @@ def test_a_line_without_end_is_never_in_memory(tmp_path: Path) -> None:
             file.write(b"x" * (1 << 20))
         file.write(b'\n{"uri": "file:///a.png"}\n')
     tracemalloc.start()
-    found = list(read_lines(path, is_csv=False))
+    with path.open("rb") as file:
+        found = list(read_lines(file, is_csv=False))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [line.code for line in found] == ["LineTooLong", ""]
@@ -120,13 +124,13 @@ def test_a_million_lines_are_read_with_little_memory(tmp_path: Path) -> None:
     line = b'{"uri": "file:///a/0000000.png", "label": 7, "split": "train"}\n'
     path.write_bytes(line * 20_000)
     tracemalloc.start()
-    assert count_lines(path, is_csv=False) == 20_000
+    with path.open("rb") as file:
+        assert count_lines(file, is_csv=False) == 20_000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2 << 20
-    path.write_bytes(b"")
     with pytest.raises(Failed):
-        count_lines(path, is_csv=False)
+        count_lines(io.BytesIO(), is_csv=False)
 
 
 def test_duplicates_missing_files_and_conflicts_are_counted_with_the_first_five(bench: Bench) -> None:
@@ -174,3 +178,45 @@ def test_a_manifest_by_uri_and_its_sum(bench: Bench) -> None:
         assert (result.reason, result.samples) == ("Available", 1)  # the very same sample: nobody's place is taken
     missing = a_task("none", config_map="none", config_key="x", key="")
     assert bench.do(missing)["none"].reason == "ConfigMapNotFound"
+
+
+def test_what_a_manifest_brought_leaves_though_nothing_was_told_of_it(bench: Bench) -> None:
+    """spec.manifest was changed while the pod was at it: status does not even say that it began."""
+    uri = bench.file("a.png", png())
+    bench.manifest(lines({"uri": uri, "key": "old"}, {"uri": uri, "key": "both"}))
+    bench.manifest(lines({"uri": uri, "key": "both"}, {"uri": uri, "key": "new"}), strayed=True)
+    assert set(bench.server.records) == {"both", "new"}
+
+
+@pytest.mark.parametrize("swapped", ["lists/list.csv", "lists"])
+@pytest.mark.parametrize("when", ["found", "fetched"])
+def test_a_manifest_that_is_swapped_for_a_link_shows_nothing_of_where_it_leads(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, swapped: str, when: str
+) -> None:
+    """Who may write to the volume would read another Sample's Secret in the status of this one."""
+    monkeypatch.setattr(remote, "IN_MEMORY", 16)
+    uri = bench.file("lists/list.csv", b"uri\n" + bench.file("a.png", png()).encode() + b"\n")
+    secret = bench.folder / "secrets" / "theirs"
+    secret.mkdir()
+    (secret / "list.csv").write_text("hush\n" * 9)
+    place = bench.folder / "volume" / swapped
+
+    def swapping(call: Any) -> Any:
+        def called(*given: Any) -> Any:
+            found = call(*given)
+            place.rename(bench.folder / "volume" / "old")
+            place.symlink_to(secret if swapped == "lists" else secret / "list.csv")
+            return found
+
+        return called
+
+    module, name = (local, "local_file") if when == "found" else (manifest_put, "fetch")
+    monkeypatch.setattr(module, name, swapping(getattr(module, name)))
+    result = bench.do(a_task("m", key="", uri="", manifest_uri=uri))["m"]
+    assert "hush" not in str(result)
+    assert result.reason == ("SourceNotAllowed" if when == "found" else "Available")
+
+
+def test_a_header_is_not_repeated(bench: Bench) -> None:
+    result = bench.manifest(b"uri,hush\na,b\n", "l.csv")
+    assert result.message.endswith("; column 2 is none of them")

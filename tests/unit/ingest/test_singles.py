@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
+from typing import Any
 
 import numpy as np
 import pytest
 
-from blueno.ingest import put, remote
+from blueno.data import bundle as bundle_format
+from blueno.ingest import items, put, remote
+from blueno.ingest.config import IngestConfig
+from blueno.ingest.failure import Failed
+from blueno.ingest.items import Item, Ready
+from blueno.ingest.put import HEAD_BYTES
+from blueno.ingest.server import DataServer, head_line
 from blueno.resources.ingest import REMOVE, Result
+from blueno.resources.sample_reasons import SampleReason as Reason
 from tests.fakes.source_server import Served, source_server
 from tests.unit.ingest.conftest import Bench, a_task, png
 
@@ -35,6 +44,27 @@ def test_what_was_put_is_what_was_named(bench: Bench) -> None:
     assert bench.server.seq == 2  # the same is written once
 
 
+def test_what_is_said_of_many_samples_comes_in_heads_that_are_taken(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads: list[int] = []
+    real = DataServer.bundle
+
+    def bundle(self: DataServer, lines: Any, contents: Any) -> Any:
+        heads.append(sum(len(head_line(line)) for line in lines))
+        return real(self, lines, contents)
+
+    monkeypatch.setattr(DataServer, "bundle", bundle)
+    monkeypatch.setattr(put, "HEAD_BYTES", 5000)
+    said = json.dumps({"m": "x" * 1000})
+    uri = bench.file("a.png", png())
+    results = bench.do(*(a_task(f"{number}", uri=uri, metadata=said) for number in range(10)))
+    assert {result.reason for result in results.values()} == {"Available"}
+    assert len(heads) == 3
+    assert max(heads) <= 5000
+    assert 2 * HEAD_BYTES <= bundle_format.HEAD_BYTES
+
+
 def test_its_own_key_is_replaced_and_nobody_elses(bench: Bench) -> None:
     bench.do(a_task("a", uri=bench.file("a.png", png(1))))
     changed = bench.do(a_task("a", uri="file:///a.png", label="8"), a_task("b", key="a", uri="file:///a.png"))
@@ -48,6 +78,35 @@ def test_a_new_key_leaves_the_old_one(bench: Bench) -> None:
     bench.do(a_task("a", uri="file:///a.png", key="new", known_key="old", settled=True))
     bench.do(a_task("a", uri="file:///a.png", key="newer", known_key="theirs", settled=True))
     assert set(bench.server.records) == {"new", "newer", "theirs"}
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_keys_that_no_status_told_are_left_and_removed(bench: Bench, purge: bool) -> None:
+    """The key was changed twice while the pod was at it, and what it said of `a` and `b` was thrown away."""
+    uri = bench.file("a.png", png(1))
+    for key in ("a", "b", "told"):
+        bench.do(a_task("s", uri=uri, key=key))
+    bench.do(a_task("other", uri=uri, key="x"))
+    bench.server.records["b"]["by"] = "ada@example.org"
+    results = bench.do(a_task("s", uri=uri, key="c", known_key="told", strayed=True), a_task("o", uri=uri, key="y"))
+    assert {result.reason for result in results.values()} == {"Available"}
+    assert set(bench.server.records) == {"b", "c", "x", "y"}
+    bench.do(a_task("s", uri=uri, key="d"))
+    bench.do(a_task("s", REMOVE, key="e", known_key="", strayed=True, purge=purge))
+    assert set(bench.server.records) == {"b", "x", "y"}
+    assert set(bench.server.purged) == ({"c", "d"} if purge else set())
+
+
+def test_it_is_not_told_before_all_of_it_is_where_it_should_be(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = bench.file("a.png", png(1))
+    bench.do(a_task("s", uri=uri, key="a"))
+
+    def full(*_: object) -> None:
+        raise Failed(Reason.NO_SPACE, "full")
+
+    monkeypatch.setattr(DataServer, "remove", full)
+    results = bench.do(a_task("s", uri=uri, key="b", strayed=True), a_task("t", uri=uri))
+    assert {uid: result.reason for uid, result in results.items()} == {"s": "NoSpace", "t": "Available"}
 
 
 def test_removals_take_only_what_the_sample_brought(bench: Bench) -> None:
@@ -75,6 +134,51 @@ def test_large_files_go_in_pieces_and_memory_holds_none(bench: Bench, monkeypatc
     assert {r.reason for r in found.values()} == {"Available"}
     assert bench.server.records["l"]["data"] == bench.server.records["v"]["data"] == large
     assert len([path for method, path in bench.server.requests if method == "PATCH"]) == 2
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("now", ["longer", "shorter", "other"])
+def test_a_file_that_changes_while_it_is_read_fails_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, now: str, large: bool
+) -> None:
+    """It is read to be hashed, to be decoded and to be sent."""
+    monkeypatch.setattr(remote, "IN_MEMORY", 64)
+    monkeypatch.setattr(put, "ALONE", 64 if large else 1 << 20)
+    path = bench.folder / "volume" / "changes.png"
+    changes, others = bench.file(path.name, png(1)), {f"s{n}": bench.file(f"{n}.png", png(n)) for n in range(4)}
+    put_items = put.prepare
+
+    def changing(config: IngestConfig, item: Item, pause: Any) -> Ready | Failed:
+        ready = put_items(config, item, pause)
+        if item.key == "changes":
+            path.write_bytes({"longer": png(1) + b"x", "shorter": png(1)[:-1], "other": png(2)}[now])
+        return ready
+
+    with monkeypatch.context() as patch:
+        patch.setattr(put, "prepare", changing)
+        results = bench.do(a_task("changes", uri=changes), *(a_task(name, uri=uri) for name, uri in others.items()))
+    assert {results[name].reason for name in others} == {"Available"}
+    if now == "longer":  # what was hashed is still there
+        assert bench.server.records["changes"]["data"] == png(1)
+        return
+    assert (results["changes"].reason, results["changes"].permanent) == ("SourceUnavailable", False)
+    assert "changed while it was read" in results["changes"].message
+    assert "changes" not in bench.server.records
+    assert not bench.server.uploads
+
+
+def test_one_that_changes_before_it_is_decoded_fails_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "IN_MEMORY", 64)
+    fetch = items.fetch
+
+    def changing(*given: Any) -> remote.Content:
+        found = fetch(*given)
+        (bench.folder / "volume" / "a.png").write_bytes(png(2))
+        return found
+
+    monkeypatch.setattr(items, "fetch", changing)
+    result = bench.do(a_task("a", uri=bench.file("a.png", png(1))))["a"]
+    assert (result.reason, bench.server.records) == ("SourceUnavailable", {})
 
 
 def test_one_key_twice_in_a_page_is_judged_by_the_server(bench: Bench) -> None:

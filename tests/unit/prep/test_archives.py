@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from blueno.prep import archives
+from blueno.prep import archives, zips
 from blueno.prep.archives import BadArchive, members_of, safe_name
 from tests.fakes.preparation import Place, archive_work
 from tests.fakes.sources import class_folders, png, tar, zipped
@@ -140,6 +140,33 @@ def test_more_members_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(archives, "MAX_FILES", 5)
     with pytest.raises(BadArchive, match="more than 5"):
         listed(tmp_path, tar(class_folders(6), ""))
+
+
+def test_a_zip_with_a_longer_directory_than_allowed_is_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its last record says of the number: zipfile is never given the bytes."""
+    data = bytearray(zipped(class_folders(6)))
+    end = data.rindex(b"PK\x05\x06")
+    (length,) = struct.unpack_from("<I", data, end + 12)
+    monkeypatch.setattr(zips, "MAX_DIRECTORY", length)
+    members = len(listed(tmp_path, bytes(data)).entries)
+    assert members == len(class_folders(6))
+    monkeypatch.setattr(zips, "MAX_DIRECTORY", length - 1)
+    monkeypatch.setattr(zipfile, "ZipInfo", None)
+    for number in (members, 1):
+        struct.pack_into("<HH", data, end + 8, number, number)
+        with pytest.raises(BadArchive, match=f"it takes {length} bytes, at most {length - 1} are read"):
+            listed(tmp_path, bytes(data))
+
+
+def test_a_zip_of_64_bits_with_a_longer_directory_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 3)  # beyond it a zip ends with records of 64 bits
+    data = zipped(class_folders(6))
+    assert b"PK\x06\x06" in data
+    monkeypatch.setattr(zips, "MAX_DIRECTORY", 100)
+    with pytest.raises(BadArchive, match="at most 100 are read"):
+        listed(tmp_path, data)
 
 
 def test_a_zip_member_that_is_damaged_encrypted_or_lies_fails_alone(place: Place) -> None:

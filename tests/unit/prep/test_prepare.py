@@ -25,6 +25,7 @@ from blueno.prep.leftovers import clear_leftovers
 from tests.fakes.preparation import TOP, Place, archive_work, environment
 from tests.fakes.source_server import Served, source_server
 from tests.fakes.sources import class_folders, jpeg, npy, png, tar, zipped
+from tests.fuzz import scaled
 
 
 @pytest.fixture
@@ -110,7 +111,9 @@ def test_a_digest_of_today_is_the_digest_of_tomorrow(place: Place) -> None:
 
 
 @settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=scaled(5),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(shard_bytes=st.sampled_from([65536, 100_000, 1 << 20]), order=st.randoms(use_true_random=False))
 def test_the_digest_does_not_depend_on_shards_or_order(

@@ -108,3 +108,8 @@ def test_a_works_identity() -> None:
 def test_options_come_through() -> None:
     options = PrepOptions("Fail", 0, ("10.0.0.0/8",), 5)
     assert PrepOptions.from_json(options.to_json()) == options
+
+
+def test_another_secret_of_an_upload_source_is_no_new_work() -> None:
+    plain, named = (a_dataset(source={"upload": spec}) for spec in ({}, {"secretRef": {"name": "lab-storage"}}))
+    assert plain.source == named.source == {"upload": {}}

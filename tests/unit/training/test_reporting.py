@@ -243,6 +243,20 @@ def test_forked_children_report_for_themselves(pod: dict[str, str], operator: Op
     assert len({body["sender"] for body in operator.bodies}) == 3
 
 
+def test_to_post_imports_nothing(pod: dict[str, str], operator: Operator) -> None:
+    """A child that is forked while a thread of its parent imports a module can never import it."""
+    code = """
+        import sys
+        from blueno import reporting
+        before = set(sys.modules)
+        reporting.report(step=1, loss=1.0)
+        reporting.flush()
+        print(sorted(set(sys.modules) - before))
+    """
+    done = run(code, pod)
+    assert (len(operator.points()), done.stdout) == (1, "[]\n"), done.stderr
+
+
 @pytest.mark.parametrize(
     ("env", "reports"),
     [

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import quote
+
+import pytest
+import yaml
 
 from tests.fakes.access import AccessServer
 from tests.fakes.working_set_server import WorkingServer
 from tests.web.platform.client import Client2019, made
 from tests.web.site import Site
+from webui.api.platform import homes
 
 
 async def test_names_of_any_text(old: Client2019, data: WorkingServer, access: AccessServer) -> None:
@@ -27,6 +32,30 @@ async def test_names_of_any_text(old: Client2019, data: WorkingServer, access: A
         new = await old.register("a%20b", quote(name, safe=""), f"file://data/a b/{name}")
         assert new.status == 200, (name, new)
     assert len(data.samples) == 6
+
+
+@pytest.mark.parametrize(
+    ("names", "key"), [(("a/b",), "x"), (("a", "a/b"), "x"), (("a/b", "a/b/c"), "d/x"), (("My data / 1",), "s/t")]
+)
+async def test_an_address_names_the_longest_data_set_that_there_is(
+    old: Client2019, data: WorkingServer, access: AccessServer, names: tuple[str, ...], key: str
+) -> None:
+    uids = {name: await made(old, data, quote(name, safe="")) for name in names}
+    longest = max(names, key=len)
+    data.uid, url = uids[longest], f"file://data/{longest}/{key}"
+    assert (await old.upload(quote(url), b"1")).status == 200
+    assert (await old.register(quote(longest, safe=""), "s", url)).status == 200
+    assert (await old.ask("GET", f"/data/download?url={quote(url)}")).raw == b"1"
+    assert (await old.register(quote(longest, safe=""), quote(key, safe=""), url)).status == 200
+    (one, other) = (await old.ask("GET", f"/datasets/{quote(longest, safe='')}/samples/")).json["samples"]
+    assert one["info"]["data"] == other["info"]["data"] == {"url": url}
+    assert (await old.upload("file://data/none/b/x", b"1")).status == 404
+
+
+def test_every_name_of_2019_may_be_shown() -> None:
+    (crd,) = yaml.safe_load_all(Path("crds/dataset.yaml").read_text())
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    assert spec["displayName"]["maxLength"] == homes.DATASET.max == 255
 
 
 BAD_URLS = (

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.fakes.access import AccessServer
-from tests.fakes.working_set_server import WorkingServer
+from tests.fakes.working_set_server import WorkingServer, etag_of
 from tests.web.platform.client import Client2019, made
 from tests.web.site import Site
-from webui.api.platform import homes
+from webui.api.platform import homes, samples
 
 
 async def test_login(site: Site, old: Client2019) -> None:
@@ -118,6 +120,28 @@ async def test_data_without_a_sample(old: Client2019, data: WorkingServer, site:
     assert data.uploads == {}
     site.sql("DELETE FROM record.data_url")
     assert len((await old.ask("GET", f"/data/download?url={url}")).raw) == 1_800_000, "the samples say their addresses"
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+async def test_a_name_that_is_taken_is_told_with_its_etag(
+    old: Client2019, data: WorkingServer, monkeypatch: pytest.MonkeyPatch, meanwhile: bool
+) -> None:
+    """Known before anything is sent, or only by the data server since somebody else was a moment earlier."""
+    await made(old, data)
+    for name in ("a", "b"):
+        await old.upload(f"file://data/digits/{name}.png", name.encode())
+    assert (await old.register("digits", "a", "file://data/digits/a.png")).status == 200
+    if meanwhile:
+
+        async def nothing(*_: Any) -> None:
+            return None
+
+        monkeypatch.setattr(samples, "record_of", nothing)
+    again = await old.register("digits", "a", "file://data/digits/b.png")
+    assert (again.status, again.code) == (409, "already_exists")
+    assert again.headers["ETag"] == f'"{etag_of(data.samples["a"][0])}"'
+    answers = (await old.ask("GET", "/api/openapi.json")).json["paths"]["/datasets/{dataset}/samples/{sample}"]
+    assert list(answers["put"]["responses"]["409"]["headers"]) == ["ETag"]
 
 
 async def test_purged_with_what_was_sent_again(old: Client2019, data: WorkingServer) -> None:

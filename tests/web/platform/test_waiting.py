@@ -70,6 +70,23 @@ async def test_data_elsewhere(old: Client2019, data: WorkingServer, access: Acce
     assert (gone.status, access.api.all("Sample")) == (200, [])
 
 
+@pytest.mark.parametrize("scheme", ["az", "s3", "gs", "https"])
+async def test_data_in_a_bucket_are_fetched_with_the_data_sets_own_secret(
+    old: Client2019, data: WorkingServer, access: AccessServer, scheme: str
+) -> None:
+    """At a web address it would be sent to whoever is there. What needs one is refused at once without."""
+    await made(old, data)
+    reply = await old.register("digits", "before", f"{scheme}://place/key.png")
+    assert reply.status == (400 if scheme == "az" else 200)
+    assert scheme != "az" or "spec.source.upload.secretRef" in reply.json["message"]
+    assert not any("secretRef" in body["spec"] for body in access.api.all("Sample"))
+    spec = {"source": {"upload": {"secretRef": {"name": "lab-storage"}}}}
+    access.api.update("Dataset", homes.object_name("digits"), {"spec": spec})
+    assert (await old.register("digits", "after", f"{scheme}://place/key.png")).status == 200
+    (body,) = [body for body in access.api.all("Sample") if body["spec"]["key"] == "after"]
+    assert body["spec"].get("secretRef") == (None if scheme == "https" else {"name": "lab-storage"})
+
+
 async def test_what_was_fetched_is_downloaded_by_its_address(
     site: Site, old: Client2019, data: WorkingServer, access: AccessServer, mirrored: Mirrored
 ) -> None:
@@ -136,6 +153,29 @@ async def test_data_elsewhere_that_are_to_be_validated(
     assert reply.status == status
     assert status == 200 or "no such key" in reply.json["message"]
     assert len(access.api.all("Sample")) == (status == 200)
+
+
+async def test_what_was_not_fetched_yet_is_not_there_and_waited_for_when_asked_again(
+    old: Client2019, data: WorkingServer, access: AccessServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "LOOK_SECONDS", 0.02)
+    await made(old, data)
+    url, said = "gs://bucket/key.png", {"label": 7, "note": "n"}
+    with monkeypatch.context() as patch:
+        patch.setattr(elsewhere, "FETCHED_SECONDS", 0.1)
+        late = await old.register("digits", "s", url, True, **said)
+    assert (late.status, late.code, "Retry-After" in late.headers) == (503, "still_fetching", True)
+    for more in ({"url": "gs://bucket/other.png"}, {"label": 8}, {"validate": False}):
+        other = {"url": url, "validate": True, **said, **more}
+        assert (await old.register("digits", "s", **other)).code == "already_exists", more
+    again = asyncio.create_task(old.register("digits", "s", url, True, **said))
+    await asyncio.sleep(0.2)
+    assert not again.done()
+    (body,) = access.api.all("Sample")
+    told = [{"type": "Ready", "status": "True"}]
+    access.api.update("Sample", body["metadata"]["name"], {"status": {"conditions": told}})
+    assert (await again).status == 200
+    assert (await old.register("digits", "s", url, True, **said)).code == "already_exists"
 
 
 async def test_one_that_is_about_to_go(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from blueno.data.badsample import MAX_SAMPLE_BYTES
 from tests.fakes.working_set_server import WorkingServer, a_bundle
 from tests.web.site import Browser, Site, eventually
 from tests.web.uploads.sending import ONE, audited, send
@@ -99,6 +100,7 @@ async def test_limits_of_one_person(
     assert (await send(editor, a_bundle(({"key": "c"}, b"1")))).status == 200
     large = await editor.post(f"{ONE}/uploads", {"bytes": site.config.upload_limit + 1})
     assert (large.status, large.code, large.json["limit"]) == (413, "too_large", site.config.upload_limit)
+    assert large.json["limit"] == MAX_SAMPLE_BYTES
     monkeypatch.setattr(site.process.services.quotas, "_begun", Buckets(0.001, 2, time.monotonic))
     begun = [(await editor.post(f"{ONE}/uploads", {"bytes": 1})).status for _ in range(3)]
     assert begun == [201, 201, 429]

@@ -66,6 +66,8 @@ async def test_a_large_file_in_chunks(site: Site, editor: Browser, working: Work
     other = (await editor.post(f"{ONE}/uploads", {"bytes": 5})).json["id"]
     assert (await editor.ask("DELETE", f"{ONE}/uploads/{other}")).status == 204
     assert (await editor.get(f"{ONE}/uploads/{other}")).status == 404
+    begun_row = audited(site)[0]
+    assert begun_row[2] == {"bytes": len(content), "upload": upload}, "whose is beside it; chunks have no rows"
     assert [row[:2] for row in audited(site)] == [
         *[("begin-upload", "ok"), ("upload", "ok"), ("begin-upload", "ok"), ("abandon-upload", "ok")]
     ]

@@ -28,7 +28,7 @@ async def upload(call: Call) -> Answer:
         scheme = address.url.split("://")[0]
         detail = f"data cannot be uploaded to {scheme}:// through this server; {urls.LOCAL}<data set>/… is here"
         raise Problem(400, "bad_url", detail)
-    found = await homes.find(call, address.dataset, "update")
+    found = await homes.find_at(call, address, "update")
     source, uid = server_of(call, found.target), found.target.uid
     await wake(call, source)  # before the body is read: who sends it has it ready once
     call.detail = {"url": address.url}
@@ -63,9 +63,9 @@ async def download(call: Call) -> web.StreamResponse:
             raise not_found(f"nothing was fetched from {address.url[:200]}, or not yet: register a sample of it first")
         content, source = fetched
     else:
-        found = await homes.find(call, address.dataset, content=True)
+        found = await homes.find_at(call, address, content=True)
         source = server_of(call, found.target)
-        here = await locate(call, source, found, address.url, address.rest)
+        here = await locate(call, source, found, address.url, address.rest(found.name))
         if here is None:
             raise not_found(f"there are no data at {address.url[:200]}")
         content = here

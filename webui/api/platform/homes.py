@@ -6,7 +6,7 @@ A person has one home: the first namespace on the person's list, or the configur
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,14 @@ from blueno.db.people import EVERY_NAMESPACE
 from blueno.resources.api import DATASETS
 from webui.access import CONTENT
 from webui.api.dataset_writes import slug
+from webui.api.platform.urls import NAME, DataAddress
 from webui.api.targets import Target
 from webui.call import Call
 from webui.kinds import Text
 from webui.problems import Problem, not_found
 from webui.refusals import translated
 
-DATASET: Text = Text(max=255, min=1)
+DATASET: Text = Text(max=NAME, min=1)
 SAMPLE: Text = Text(max=1024, min=1)
 
 
@@ -78,26 +79,49 @@ async def look_up(call: Call, name: str) -> Found | None:
         body = await call.services.cluster.get(DATASETS, namespace, object_name(name))
         if body is not None and shown_name(body) == name:
             return Found(name, body)
-        everything = [body async for body in call.services.cluster.list(DATASETS, namespace=namespace)]
-    everything.sort(key=lambda body: str(body["metadata"].get("creationTimestamp")))
-    alike = [body for body in everything if shown_name(body) == name]
-    alike += [body for body in everything if body["metadata"]["name"] == name]
-    return Found(name, alike[0]) if alike else None
+        return _named([body async for body in call.services.cluster.list(DATASETS, namespace=namespace)], name)
+
+
+async def at(call: Call, address: DataAddress) -> Found | None:
+    """The data set of an address here: of the names that this may begin with, the longest that there is."""
+    if len(address.datasets) == 1:
+        return await look_up(call, address.datasets[0])
+    with translated(DATASETS):
+        everything = [body async for body in call.services.cluster.list(DATASETS, namespace=home(call))]
+    found = (_named(everything, name) for name in address.datasets)
+    return next((one for one in found if one is not None), None)
+
+
+def _named(everything: Iterable[Mapping[str, Any]], name: str) -> Found | None:
+    """The one that we would have named so, else the oldest of that display name, else the one of that name."""
+    alike = [body for body in everything if name in (shown_name(body), body["metadata"]["name"])]
+
+    def rank(body: Mapping[str, Any]) -> tuple[bool, bool, str]:
+        meta, is_shown = body["metadata"], shown_name(body) == name
+        return not is_shown, meta["name"] != object_name(name), str(meta.get("creationTimestamp"))
+
+    return Found(name, min(alike, key=rank)) if alike else None
+
+
+async def find_at(call: Call, address: DataAddress, verb: str = "get", *, content: bool = False) -> Found:
+    """As `find`, of the data set of an address here."""
+    return await permitted(call, address.datasets[-1], await at(call, address), verb, content=content)
 
 
 async def find(call: Call, name: str, verb: str = "get", *, content: bool = False) -> Found:
     """The Dataset, for who may see it (404) and do that to it (403). Raises Problem."""
-    return await _permitted(call, name, await look_up(call, name), verb, content=content)
+    return await permitted(call, name, await look_up(call, name), verb, content=content)
 
 
 async def find_object(call: Call, name: str) -> Found:
     """The Dataset of this name of its own in the person's home, for who may see its contents. Raises Problem 404."""
     with translated(DATASETS):
         body = await call.services.cluster.get(DATASETS, home(call), name)
-    return await _permitted(call, name, None if body is None else Found(shown_name(body), body), content=True)
+    return await permitted(call, name, None if body is None else Found(shown_name(body), body), content=True)
 
 
-async def _permitted(call: Call, name: str, found: Found | None, verb: str = "get", *, content: bool = False) -> Found:
+async def permitted(call: Call, name: str, found: Found | None, verb: str = "get", *, content: bool = False) -> Found:
+    """What was found, for who may see it (404) and do that to it (403). Raises Problem."""
     access, place = call.services.access, found.target if found is not None else None
     sub = CONTENT if content else ""
     if found is None or place is None or not await access.may(call.person, "get", DATASETS, *_at(place), sub):

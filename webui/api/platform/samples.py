@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -27,14 +28,15 @@ from webui.writing import Request
 
 
 async def register(call: Call) -> Answer:
-    """A new sample. 409 when there is one of this name, 400 when there are no data at its address."""
+    """A new sample. 409 with the ETag of the one of this name that is there, 400 when its address has no data."""
     found = await homes.find(call, call.values["dataset"], "update")
     key, source = call.values["sample"], server_of(call, found.target)
     info = parse_info(call.body["info"], found.name, key)
     address = urls.parse(info.url)
     call.detail = {"key": key, "url": info.url}
-    if await record_of(call, source, key) is not None or await _is_sealed(call, found, key):
-        raise Problem(409, "already_exists", f"there is a sample {key[:64]!r} in {found.name[:64]!r} already")
+    there = await record_of(call, source, key)
+    if there is not None or await _is_sealed(call, found, key):
+        raise _taken(f"there is a sample {key[:64]!r} in {found.name[:64]!r} already", there)
     if address.is_remote:
         await elsewhere.register(call, found, key, info, wait=call.body["validate"])
     else:
@@ -64,13 +66,15 @@ async def _from_here(call: Call, found: Found, source: Source, key: str, info: I
 async def _content(call: Call, found: Found, source: Source, address: urls.DataAddress) -> tuple[Content, Source]:
     """What lies at the address, in this data set or another one that the person may read. Raises Problem 400."""
     other, owner = found, source
-    if address.dataset != found.name:
-        values, subject = call.values, call.subject
-        other = await homes.find(call, address.dataset, content=True)
-        call.values, call.subject = values, subject
-        if other.target.uid != found.target.uid:
-            owner = server_of(call, other.target)
-    content = await locate(call, owner, other, address.url, address.rest)
+    if address.datasets != (found.name,):
+        there = await homes.at(call, address)
+        if there is None or there.target.uid != found.target.uid:
+            values, subject = call.values, call.subject
+            there = await homes.permitted(call, address.datasets[-1], there, content=True)
+            call.values, call.subject = values, subject
+            owner = server_of(call, there.target)
+        other = there
+    content = await locate(call, owner, other, address.url, address.rest(other.name))
     if content is None:
         raise Problem(400, "no_data", f"there are no data at {address.url[:200]}: upload them first")
     return content, owner
@@ -82,10 +86,17 @@ async def _refused(call: Call, source: Source, refused: Any, stored: Stored, con
         await drop(call, source, stored.upload)
     code, detail = str(refused.get("code")), str(refused.get("detail"))[:500]
     if code == "conflict":
-        raise Problem(409, "already_exists", "there is a sample of this name already")
+        raise _taken("there is a sample of this name already", refused)
     if code == "too_large":
         raise Problem(413, code, detail)
     raise Problem(422, "invalid", detail, [FieldError("path.sample", detail)])
+
+
+def _taken(detail: str, there: Mapping[str, Any] | None) -> Problem:
+    """409. `there`: what the data server says of the sample, if the working set has it: a version alone has no ETag."""
+    etag = (there or {}).get("etag")
+    headers = {"ETag": f'"{etag}"'} if isinstance(etag, str) and etag.isalnum() else {}
+    return Problem(409, "already_exists", detail, headers=headers)
 
 
 async def remove(call: Call) -> Answer:
@@ -132,10 +143,11 @@ def _id(found: Found, key: str) -> str:
 
 
 _ONE = "/datasets/{dataset}/samples/{sample}"
+_TAKEN = Reply(409, about="there is one already", headers={"ETag": "of the one there, if the working set has it"})
 _KINDS = {"dataset": DATASET, "sample": SAMPLE}
 ROUTES = (
     Route(
-        *("PUT", _ONE, Permission.PERSON, register, "A new sample, as in 2019", (Reply(200, "Id2019"),)),
+        *("PUT", _ONE, Permission.PERSON, register, "A new sample, as in 2019", (Reply(200, "Id2019"), _TAKEN)),
         kinds=_KINDS,
         body=Object({"validate": Field(YesNo(), True), "info": Field(AnyObject())}),
         audit="create-sample",

@@ -13,21 +13,32 @@ from webui.problems import Problem
 LOCAL = "file://data/"
 REMOTE = ("gs://", "az://", "s3://", "https://", "http://")
 LONGEST = 2048
+NAME = 255  # characters of a data set's name: as many as the CRD lets displayName have
 _PICTURES = (".png", ".jpg", ".jpeg")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
 class DataAddress:
-    """`file://data/<dataset>/<rest>`, or an address elsewhere: then both are empty."""
+    """`file://data/<path>`, or an address elsewhere: then `path` is empty."""
 
     url: str
-    dataset: str = ""
-    rest: str = ""
+    path: str = ""
 
     @property
     def is_remote(self) -> bool:
-        return not self.dataset
+        return not self.path
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Names that its data set may have, the longest first: a name may hold `/`, and so may that of a sample."""
+        parts = self.path.split("/")
+        names = ("/".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
+        return tuple(name for name in names if len(name) <= NAME)
+
+    def rest(self, dataset: str) -> str:
+        """What comes after the data set's name."""
+        return self.path[len(dataset) + 1 :]
 
 
 def parse(url: str) -> DataAddress:
@@ -35,10 +46,10 @@ def parse(url: str) -> DataAddress:
     if len(url) > LONGEST or _CONTROL.search(url):
         raise _bad(f"has at most {LONGEST} characters, none of them a control character")
     if url.startswith(LOCAL):
-        dataset, _, rest = url.removeprefix(LOCAL).partition("/")
-        if not dataset or len(dataset) > 255 or not rest or {"", ".", ".."} & {dataset, *rest.split("/")}:
+        address = DataAddress(url, url.removeprefix(LOCAL))
+        if not address.datasets or {"", ".", ".."} & set(address.path.split("/")):
             raise _bad(f"must be {LOCAL}<data set>/<sample>, without empty parts, '.' and '..'")
-        return DataAddress(url, dataset, rest)
+        return address
     scheme = next((one for one in REMOTE if url.startswith(one)), None)
     if scheme is None or len(url) == len(scheme):
         raise _bad(f"must begin with {LOCAL} or one of {', '.join(REMOTE)}")

@@ -45,6 +45,10 @@ export interface RunSummary {
   nodes: string[];
   numNodes: number;
   gpuSeconds: number | null;
+  /** In which it had its nodes, of attempts that are over. */
+  wallSeconds: number;
+  /** While it runs. */
+  runningSince: string | null;
   attempt: number;
   restarts: number;
   queue: string | null;

@@ -29,10 +29,12 @@ STATES = (
     dataset("stuck", **UNMADE, stalled=True, reason="ChecksumMismatch", message="correct the sha256"),
     dataset("a-name-that-is-as-long-as-names-of-objects-may-be-in-kubernetes-63", **UNMADE, reason="Pending"),
 )
+OVER: dict[str, Any] = {"runningSince": None, "wallSeconds": 90}
+UNBEGUN = OVER | {"wallSeconds": 0}
 RUNS = (
     summary(),
-    summary("failed", state="failed", reason="OutOfMemory", progress=None, gpus=0, gpuSeconds=0, restarts=2),
-    summary("waiting", state="pending", reason="InsufficientGPU", progress=None, gpuSeconds=0),
+    summary("failed", state="failed", reason="OutOfMemory", progress=None, gpus=0, gpuSeconds=0, restarts=2, **OVER),
+    summary("waiting", state="pending", reason="InsufficientGPU", progress=None, gpuSeconds=0, **UNBEGUN),
 )
 WORKING = {"key": "2024/owl 1.png", "split": "train", "label": {"class": "owl", "sure": True}, "bytes": 70123}
 VERSION = {"digest": DIGEST, "sequence": 3, "sealedAt": "2026-01-01T03:04:05Z", "samples": 70000, "bytes": 54525952}
@@ -66,6 +68,7 @@ def tables() -> Iterator[str]:
     yield "\n$ blueno run ls"
     runs = [RunSummary.parse(one) for one in RUNS]
     yield from text.columns([text.HEAD, *(text.row(one, NOW) for one in runs)])
+    yield text.used(runs, NOW)
 
 
 def test_tables(request: pytest.FixtureRequest) -> None:

@@ -10,6 +10,7 @@ from blueno.resources.work import Work
 from controllers.dataset.case import Case
 from controllers.dataset.decide import MAX_SILENT_ATTEMPTS, RULES, START_PATIENCE, decide
 from controllers.dataset.work import wanted_work
+from controllers.pods import PodView
 from controllers.step import Step
 from tests.make import (
     CLAIM,
@@ -55,6 +56,10 @@ UPLOADS = {"source": UPLOAD}
 OPEN = {**UPLOADS, "status": an_open_status()}
 LOST = [{"type": "Ready", "status": "False", "reason": "VolumeLost", "message": ""}]
 LIMIT = MAX_SILENT_ATTEMPTS
+
+
+def a_pod_out_of_memory(name: str = "pod-1") -> PodView:
+    return an_ended_pod(name=name, out_of_memory=True, exit_code=137)
 
 
 ROWS = [
@@ -155,8 +160,8 @@ ROWS = [
     Row("the deadline", {"status": RUNNING}, job(state="failed", failure="DeadlineExceeded", pods=()),
         "DeadlineExceeded", "stalled", [f"confirm Job {J1}"], "activeDeadlineSeconds"),
     Row("memory", {"status": RUNNING},
-        job(state="failed", pods=(an_ended_pod(), an_ended_pod(name="pod-2", out_of_memory=True, exit_code=137))),
-        "PrepOutOfMemory", "stalled", [f"confirm Job {J1}"], "2 times"),
+        job(state="failed", pods=tuple(a_pod_out_of_memory(f"pod-{number}") for number in (1, 2))),
+        "PrepOutOfMemory", "stalled", [f"confirm Job {J1}"], "more memory than 4Gi, 2 times: raise spec.prepare"),
     Row("memory at last, after other trouble", {"status": RUNNING},
         job(state="failed", pods=(an_ended_pod(failed_outcome("SourceUnavailable")),
                                   an_ended_pod(name="pod-2", out_of_memory=True, exit_code=137))),
@@ -239,8 +244,12 @@ ROWS = [
         "Publishing", "reconciling"),
     Row("a pod that failed is replaced", {"status": RUNNING}, job(said=failed_outcome("NoSpace", "disk full")),
         "NoSpace", "reconciling", says="disk full; it will be tried again"),
+    Row("a silent node's pod is waited for, whatever was heard of it",
+        {"status": RUNNING}, {**job(pods=(a_pod(lost=True),)), "progress": a_report()}, "NodeLost", "reconciling", [],
+        "kubectl taint nodes node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"),
     Row("a pod killed for memory is replaced", {"status": RUNNING},
-        job(pods=(an_ended_pod(out_of_memory=True, exit_code=137),)), "PrepOutOfMemory", "reconciling"),
+        job(pods=(a_pod_out_of_memory(),)), "PrepOutOfMemory", "reconciling", [],
+        "more memory than 4Gi: raise spec.prepare.resources.limits.memory; it will be tried again"),
     Row("a silent pod is replaced", {"status": RUNNING}, job(pods=(an_ended_pod(),)), "Preparing", "reconciling",
         says="pod-1 ended without a result"),
     Row("a dead pod's last report does not speak for it", {"status": RUNNING},

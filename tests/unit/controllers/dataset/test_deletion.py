@@ -18,6 +18,7 @@ from tests.make import (
     a_job,
     a_pod,
     a_server,
+    a_service,
     a_status,
     a_volume,
     a_world,
@@ -78,6 +79,8 @@ ROWS = [
     # data_server_still_runs
     Row("the data server goes first", {"server": a_server(), "jobs": (a_job(),)}, [f"delete Deployment {SERVER}"],
         "data server"),
+    Row("and its Service with it", {"server": a_server(), "service": a_service()},
+        [f"delete Service {SERVER}", f"delete Deployment {SERVER}"], "data server"),
     Row("also one that rests", {"server": a_server(replicas=0)}, [f"delete Deployment {SERVER}"], "data server"),
     # preparation_still_runs
     Row("and meanwhile the preparation stops", {"server": a_server(deleting=True), "jobs": (a_job(),)},

@@ -31,6 +31,7 @@ from tests.make import (
     a_job,
     a_pod,
     a_server,
+    a_service,
     a_status,
     a_world,
     an_ended_pod,
@@ -44,7 +45,7 @@ Golden = Callable[[str, Any], None]
 SEALED = a_status("Sealed")
 SEALED_HERE = {**SEALED, "volume": {"claimUID": a_claim().uid}}
 MADE = ["apply Deployment", "apply Service"]
-UP = {"server": a_server(template="now"), "service_made": True}  # "now": what today's template hashes to
+UP = {"server": a_server(template="now"), "service": a_service()}  # "now": what today's template hashes to
 REST = ["0 replicas"]
 OPEN = {"source": UPLOAD, "status": an_open_status()}
 SEAL = Work(UPLOAD, OPENING.layout, requested_at="t1")
@@ -97,7 +98,7 @@ ROWS = [
     Row("one that somebody scaled is put right", {**UP, "server": a_server(template="now", replicas=5)},
         ["1 replicas"], 60),
     Row("another image or key is another template", {**UP, "server": a_server()}, ["1 replicas of a new template"], 60),
-    Row("a lost Service comes back", {**UP, "service_made": False}, ["apply Service"], 60),
+    Row("a lost Service comes back", {**UP, "service": None}, ["apply Service"], 60),
     Row("a Deployment in deletion is waited for", {**UP, "server": a_server(deleting=True)}, [], 60),
     Row("a suspended data set can be looked at", UP, [], 60, {"suspend": True}),
     Row("also while the next version is prepared", {**UP, "jobs": (a_job(2),)}, [], 60,
@@ -241,7 +242,7 @@ PATCHES = [(NODE, {}), ({}, NODE), (NODE, NODE), ({}, WRITES), (WRITES, {}), ({*
 def test_a_patch_makes_the_new_template_of_the_old(old: dict[str, Any], new: dict[str, Any]) -> None:
     made, _ = build_data_server(a_dataset(**old), observed(), a_world(prep_image="example.org/prep:0"))
     wanted, _ = build_data_server(a_dataset(**new), observed(), a_world())
-    case = case_of(new, {"server": a_server(), "service_made": True})
+    case = case_of(new, {"server": a_server(), "service": a_service()})
     (patch,), _ = serve(case, decide(case), NOW + timedelta(seconds=60))
     assert isinstance(patch, Patch)
     assert merge(copy.deepcopy(made), patch.body) == wanted

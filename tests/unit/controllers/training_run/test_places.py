@@ -69,6 +69,21 @@ def test_one_pod_that_fails_ends_the_attempt_of_all() -> None:
     assert "failed 2 times" in world.run["status"]["conditions"][3]["message"]
 
 
+def test_a_rank_that_is_done_before_the_others_costs_no_write() -> None:
+    world = started(numNodes=2)
+    pods = [world.pod(world.job, f"pod-{rank}", **RUNNING) for rank in range(2)]
+    pods[1]["spec"]["nodeName"] = "node2"
+    world.settle()
+    assert world.condition("Succeeded") == ("Unknown", "Running")
+    assert world.run["status"]["nodes"] == ["node1", "node2"]
+    for pod in pods:
+        pod["status"] = ended(0, "Completed")
+        assert world.plan()[1] == {}
+    world.end_job("Complete")
+    world.settle()
+    assert world.condition("Succeeded") == ("True", "Completed")
+
+
 def test_an_eviction_of_several_nodes_is_not_counted() -> None:
     world = started(numNodes=2)
     gone = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
@@ -92,6 +107,32 @@ def test_a_lost_node_is_waited_for() -> None:
     assert world.condition("Succeeded") == ("Unknown", "Running")
 
 
+@pytest.mark.parametrize("spec", [{}, {"numNodes": 2}])
+def test_a_lost_node_stays_lost_when_its_pod_is_to_be_deleted(spec: dict[str, Any]) -> None:
+    """After five minutes the taint manager asks a kubelet for it that does not answer; nothing there has changed."""
+    world = started(**spec)
+    pods = [world.pod(world.job, f"pod-{number}", **LOST) for number in range(spec.get("numNodes", 1))]
+    world.settle()
+    said = world.run["status"]["conditions"]
+    for pod in pods:
+        pod["metadata"]["deletionTimestamp"] = "2026-11-24T12:05:30Z"
+    for seconds in (301, 60, 3600):
+        world.later(seconds)
+        assert world.plan()[1] == {}
+    assert world.run["status"]["conditions"] == said
+    assert world.condition("PodsReady") == ("False", "NotRunning")
+    assert world.run["status"]["pending"]["reason"] == "NodeLost"
+
+
+def test_a_kubelet_that_ends_a_pod_is_no_lost_node() -> None:
+    """Short of memory, it says that nothing is ready any more while the program has its grace period."""
+    world = started(onNodeLost="NewAttempt")
+    not_ready = [{"type": kind, "status": "False"} for kind in ("Ready", "ContainersReady")]
+    world.pod(world.job, **RUNNING | {"conditions": not_ready})
+    assert world.settle().delete == ()
+    assert world.condition("Succeeded") == ("Unknown", "Running")
+
+
 def test_a_lost_node_is_left_with_checkpoints_elsewhere() -> None:
     world = started(onNodeLost="NewAttempt")
     world.pod(world.job, **RUNNING)
@@ -99,7 +140,12 @@ def test_a_lost_node_is_left_with_checkpoints_elsewhere() -> None:
     world.run["status"]["checkpoint"] = {"path": "/workspace/output/checkpoints/step-000000000040", "step": 40}
     next(body for (kind, _), body in world.objects.items() if kind == "Pod")["status"] = LOST
     step = world.step()
+    assert (step.delete, world.condition("Succeeded"), world.run["status"].get("jobRef")) == (
+        (), ("Unknown", "NodeLost"), None,
+    ), "said before it is done: an operator that dies in between takes it for nobody else's deletion"  # fmt: skip
+    step = world.step()
     assert [ref.name for ref in step.delete] == ["train-11111111-a1"]
+    assert world.condition("Succeeded") == ("Unknown", "NodeLost")
     world.remove(world.job)
     world.objects = {key: body for key, body in world.objects.items() if key[0] != "Pod"}
     world.settle()

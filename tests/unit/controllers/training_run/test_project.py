@@ -36,7 +36,7 @@ STATUS = {
         "estimatedRemainingSeconds": 120,
         "metrics": [{"name": "loss", "value": "0.31"}, {"name": "accuracy", "value": 0.9}],
     },
-    "usage": {"gpuSeconds": 360.9},
+    "usage": {"gpuSeconds": 360.9, "wallSeconds": 180.9},
 }
 
 
@@ -70,6 +70,8 @@ def test_every_column_has_its_value() -> None:
         "gpus": 6,
         "num_nodes": 3,
         "gpu_seconds": 360,
+        "wall_seconds": 180,
+        "running_since": datetime(2026, 3, 1, 12, 1, tzinfo=UTC),  # of PodsReady
         "attempt": 2,
         "restarts": 1,
         "queue": "team-a",

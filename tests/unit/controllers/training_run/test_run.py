@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from blueno import names
+from controllers.training_run.running import UNMADE
 from tests.unit.controllers.training_run.world import DIGEST, UID, World
 
 WAITING_IMAGE = {
@@ -74,7 +75,7 @@ def test_an_operator_killed_after_the_job_was_made_makes_no_second_one() -> None
     world = World()
     world.step()
     world.run["status"] = {"observedGeneration": -1}  # the status was never written
-    world.later(61)
+    world.later(UNMADE + 1)
     step = world.settle()
     assert step.apply == ()
     assert world.run["status"]["jobRef"] == {"name": "train-11111111-a1"}
@@ -206,7 +207,7 @@ def test_the_happy_path_is_a_job_and_two_writes() -> None:
 def test_a_pod_replaced_before_it_ran_is_counted_and_where_it_starts_is_told_when_it_runs() -> None:
     world = World()
     world.step()
-    world.later(61)
+    world.later(UNMADE + 1)
     world.settle()
     first = world.pod(world.job, "pod-1", phase="Pending")
     world.settle()

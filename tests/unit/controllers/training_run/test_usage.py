@@ -44,21 +44,26 @@ def test_clocks_that_disagree_take_nothing_away() -> None:
 
 
 def test_counting_an_attempt_again_adds_only_what_is_new() -> None:
-    first = add({}, 1, 100)
-    assert first == {"gpuSeconds": 100, "attempt": 1, "before": 0}
-    assert add(first, 1, 100) == first
-    assert add(first, 1, 130)["gpuSeconds"] == 130
-    assert add(first, 1, 0)["gpuSeconds"] == 100  # its pods are gone by now
-    second = add(first, 2, 40)
-    assert second == {"gpuSeconds": 140, "attempt": 2, "before": 100}
-    assert add(second, 2, 50)["gpuSeconds"] == 150
+    first = add({}, 1, Usage(100, 50))
+    assert first == {"gpuSeconds": 100, "wallSeconds": 50, "attempt": 1, "before": 0, "wallBefore": 0}
+    assert add(first, 1, Usage(100, 50)) == first
+    assert add(first, 1, Usage(130, 65)) == first | {"gpuSeconds": 130, "wallSeconds": 65}
+    assert add(first, 1, Usage(0, 0)) == first  # its pods are gone by now
+    second = add(first, 2, Usage(40, 20))
+    assert second == {"gpuSeconds": 140, "wallSeconds": 70, "attempt": 2, "before": 100, "wallBefore": 50}
+    assert add(second, 2, Usage(50, 25)) == second | {"gpuSeconds": 150, "wallSeconds": 75}
+
+
+def test_what_was_counted_before_there_was_wall_time() -> None:
+    old = {"gpuSeconds": 140, "attempt": 2, "before": 100}
+    assert add(old, 2, Usage(50, 25)) == old | {"gpuSeconds": 150, "wallSeconds": 25, "wallBefore": 0}
 
 
 def test_the_schema_keeps_every_field() -> None:
     """What it does not know is dropped by the API server, and the next look would count the attempt again."""
     (version,) = yaml.safe_load((TOP / "crds" / "trainingrun.yaml").read_text())["spec"]["versions"]
     status = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
-    assert set(status["usage"]["properties"]) == set(add({}, 1, 100))
+    assert set(status["usage"]["properties"]) == set(add({}, 1, Usage(100, 100)))
 
 
 def test_when_a_pod_ended() -> None:
@@ -74,10 +79,10 @@ def test_when_a_pod_ended() -> None:
 
 
 class Gpus:
-    """A run with two GPUs whose pods begin and end when the test says."""
+    """A run, with two GPUs if the test does not say otherwise, whose pods begin and end when it says."""
 
-    def __init__(self) -> None:
-        self.world = World(gpus={"count": 2})
+    def __init__(self, count: int = 2) -> None:
+        self.world = World(gpus={"count": count}) if count else World()
         self.world.settle()
 
     def pod(self, name: str, begun: float, over: float | None = None, code: int = 0) -> dict[str, Any]:
@@ -94,6 +99,10 @@ class Gpus:
     @property
     def seconds(self) -> int | None:
         return (self.world.run["status"].get("usage") or {}).get("gpuSeconds")
+
+    @property
+    def wall(self) -> int | None:
+        return (self.world.run["status"].get("usage") or {}).get("wallSeconds")
 
 
 def test_nothing_is_written_while_it_runs_and_all_of_it_at_the_end() -> None:
@@ -117,7 +126,7 @@ def test_pods_that_failed_before_count_too() -> None:
     gpus.pod("p2", 20, 50)
     gpus.world.end_job("Complete")
     gpus.world.settle()
-    assert gpus.seconds == 2 * 40
+    assert (gpus.seconds, gpus.wall) == (2 * 40, 40)
 
 
 def test_it_survives_suspending_and_resuming() -> None:
@@ -144,19 +153,21 @@ def test_it_survives_suspending_and_resuming() -> None:
     gpus.pod("p2", 2000, 2050)
     world.end_job("Complete")
     world.settle()
-    assert gpus.seconds == 220 + 100
+    assert (gpus.seconds, gpus.wall) == (220 + 100, 110 + 50)  # without the rest between them
 
 
 def test_an_attempt_whose_pods_are_gone_counts_by_its_job() -> None:
     gpus = Gpus()
     gpus.world.end_job("Failed")  # ten minutes after it was made
     gpus.world.settle()
-    assert gpus.seconds == 1200
+    assert (gpus.seconds, gpus.wall) == (1200, 600)
 
 
-def test_a_run_without_gpus_says_nothing() -> None:
-    world = World()
-    world.settle()
-    world.end_job("Complete")
-    world.settle()
-    assert "usage" not in world.run["status"]
+def test_a_run_without_gpus_has_its_wall_time() -> None:
+    gpus = Gpus(0)
+    gpus.pod("p", 5, 105)
+    gpus.world.end_job("Complete")
+    gpus.world.settle()
+    assert (gpus.seconds, gpus.wall) == (0, 100)
+    gpus.world.later(60)
+    assert gpus.world.plan()[1] == {}

@@ -66,7 +66,7 @@ class World:
             "name": name,
             "namespace": "lab",
             "uid": f"uid-{name}",
-            "labels": {names.OWNER_UID: UID, names.OWNER_KIND: names.TRAINING_RUN_KIND},
+            "labels": dict(job["spec"]["template"]["metadata"]["labels"]),
             "ownerReferences": [{"uid": job["metadata"]["uid"]}],
             "creationTimestamp": f"2026-11-24T12:00:0{len(self.objects)}Z",
         }

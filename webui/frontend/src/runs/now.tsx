@@ -8,7 +8,7 @@ import { Icon } from "../ui/icons";
 import { LongText } from "../ui/long";
 import { Progress } from "../ui/status";
 import { Duration, RunStatus } from "./row";
-import { adviceFor, failureText, gpuHours, metricText, orderedMetrics, over, shownProgress } from "./words";
+import { adviceFor, failureText, gpuHours, had, metricText, orderedMetrics, over, shownProgress } from "./words";
 
 function Since({ at }: { at: string }): JSX.Element {
   const { text, title } = useAge(at);
@@ -45,9 +45,9 @@ function Numbers({ of }: { of: Run }): JSX.Element {
           <dd>{more} more</dd>
         </div>
       )}
-      {of.startedAt && (
+      {of.startedAt && had(of) && (
         <div>
-          <dt>{over(of) ? "Took" : of.state === "running" ? "Runs for" : "Since its start"}</dt>
+          <dt>{of.runningSince ? "Runs for" : over(of) ? "Took" : "Ran for"}</dt>
           <dd>
             <Duration of={of} />
           </dd>

@@ -7,7 +7,7 @@ import { memo } from "../lib/memo";
 import { datasetPath, runPath } from "../paths";
 import { Age } from "../ui/live-table";
 import { Progress, StatusWord } from "../ui/status";
-import { metricText, orderedMetrics, over, ranFor, shownProgress, standing } from "./words";
+import { had, metricText, orderedMetrics, ranFor, shownProgress, standing } from "./words";
 
 export function RunStatus({ of }: { of: Pick<RunSummary, "state" | "reason" | "stalled"> }): JSX.Element {
   return <StatusWord look={standing(of)}>{of.reason || of.state}</StatusWord>;
@@ -35,9 +35,9 @@ function Running({ of }: { of: RunSummary }): JSX.Element {
 
 /** How long a run took; it counts while the run goes on. */
 export function Duration({ of }: { of: RunSummary }): JSX.Element | null {
-  if (!of.startedAt) return null;
+  if (!of.startedAt || !had(of)) return null;
   const title = `Started ${moment(of.startedAt)}${of.endedAt ? `, ended ${moment(of.endedAt)}` : ""}`;
-  return <span title={title}>{of.endedAt ? ranFor(of, 0) : <Running of={of} />}</span>;
+  return <span title={title}>{of.runningSince ? <Running of={of} /> : ranFor(of, 0)}</span>;
 }
 
 const MOST_DATASETS = 2;
@@ -95,8 +95,8 @@ export const RunRow = memo(function RunRow({ of }: { of: RunSummary }): JSX.Elem
       <td role="cell" class="num" data-label="restarts">
         {of.restarts || ""}
       </td>
-      <td role="cell" class="num" data-label={over(of) ? "took" : "runs"}>
-        {(over(of) || of.state === "running") && <Duration of={of} />}
+      <td role="cell" class="num" data-label={of.runningSince ? "runs" : "took"}>
+        <Duration of={of} />
       </td>
       <td role="cell" class="num soft" data-label="age">
         <Age at={of.createdAt} />

@@ -98,11 +98,15 @@ export function hoursText(seconds: number): string {
 /** GPU seconds as hours: 5400 → "1.5 GPU hours". */
 export const gpuHours = (seconds: number): string => `${hoursText(seconds)} GPU hours`;
 
-/** How long it ran, or runs by now; "" before it started. */
-export function ranFor(of: Pick<RunSummary, "startedAt" | "endedAt">, now: number): string {
-  const start = Date.parse(of.startedAt ?? "");
-  const end = of.endedAt === null ? now : Date.parse(of.endedAt);
-  return Number.isNaN(start) || Number.isNaN(end) ? "" : duration((end - start) / 1000);
+/** Whether it has had its nodes at all. */
+export const had = (of: Pick<RunSummary, "wallSeconds" | "runningSince">): boolean =>
+  of.wallSeconds > 0 || of.runningSince !== null;
+
+/** How long it has had its nodes by now, in all attempts; "" when it never had. The same as in `blueno run ls`. */
+export function ranFor(of: Pick<RunSummary, "wallSeconds" | "runningSince">, now: number): string {
+  const since = of.runningSince === null ? now : Date.parse(of.runningSince);
+  const seconds = of.wallSeconds + Math.max(0, now - since) / 1000;
+  return seconds > 0 ? duration(seconds) : "";
 }
 
 /** Why a run ended as it did, besides its message: "exit code 1 in pod digits-1-0". */

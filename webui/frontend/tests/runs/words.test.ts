@@ -89,12 +89,14 @@ it("puts the objective first and keeps the rest as reported", () => {
   expect(names("missing")).toEqual(["loss", "lr", "accuracy"]);
 });
 
-it("counts until the end, or until now", () => {
-  const startedAt = "2026-01-01T00:00:00.000Z";
+it("counts all attempts, the one that runs until now", () => {
+  const runningSince = "2026-01-01T00:00:00.000Z";
   const now = Date.parse("2026-01-01T02:00:00Z");
-  expect(ranFor({ startedAt, endedAt: "2026-01-01T00:10:00.000Z" }, now)).toBe("10m");
-  expect(ranFor({ startedAt, endedAt: null }, now)).toBe("2h");
-  expect(ranFor({ startedAt: null, endedAt: null }, now)).toBe("");
+  expect(ranFor({ wallSeconds: 600, runningSince: null }, now)).toBe("10m");
+  expect(ranFor({ wallSeconds: 0, runningSince }, now)).toBe("2h");
+  expect(ranFor({ wallSeconds: 600, runningSince }, now)).toBe("2h10m");
+  expect(ranFor({ wallSeconds: 600, runningSince: "2026-01-01T03:00:00.000Z" }, now)).toBe("10m");
+  expect(ranFor({ wallSeconds: 0, runningSince: null }, now)).toBe("");
 });
 
 it("says exit code 0, too", () =>
