@@ -32,6 +32,7 @@ from controllers.outputs.observe import is_for_outputs, observe
 from controllers.outputs.serving import why_not
 from controllers.owners import find_owner
 from controllers.queue import WorkQueue
+from controllers.servers import runs, view_server
 from controllers.training_reports import TrainingReports
 
 PODS_KEPT = 4096
@@ -68,7 +69,7 @@ class Reports:
 
     def latest(self, uid: str) -> Heard:
         """What was last said about a Dataset or a TrainingRun."""
-        until = self._demand.until(uid, datetime.now(UTC))
+        until = self._demand.keep_until(uid, runs(view_server(self._cache, uid)), datetime.now(UTC))
         ingest = self._ingests.latest(uid) if self._ingests is not None else None
         said = self._training.latest(uid)
         return Heard(self._progress.get(uid), self._index.get(uid), until, said, ingest=ingest)

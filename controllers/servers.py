@@ -45,6 +45,11 @@ def view_server(cache: Cache, uid: str) -> ServerView | None:
     return None
 
 
+def runs(server: ServerView | None) -> bool:
+    """Whether there is one that has not been told to rest or to go."""
+    return server is not None and server.replicas > 0 and not server.deleting
+
+
 def wake(
     server: ServerView | None, wanted: tuple[Mapping[str, Any], Mapping[str, Any]], service_made: bool, ends_in: float
 ) -> tuple[tuple[Deed, ...], float]:
@@ -68,7 +73,7 @@ def wake(
 
 def rest(namespace: str, server: ServerView | None) -> tuple[Deed, ...]:
     """Nobody wants it: to zero, kept for the next time."""
-    if server is None or server.deleting or server.replicas == 0:
+    if server is None or not runs(server):
         return ()
     return (Patch(_ref(namespace, server), {"spec": {"replicas": 0}}),)
 

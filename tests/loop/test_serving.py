@@ -81,6 +81,32 @@ async def test_a_restart_leaves_a_running_one_alone_and_ends_it_in_time(world: W
     await world.until(lambda: replicas(world) == [0], "it counts as looked at when the operator came, and no longer")
 
 
+async def test_two_operators_at_once_do_not_quarrel_over_it(world: World) -> None:
+    """Somebody told one of them; with one identity both believe that the Lease is theirs."""
+    told = await world.at_work(BLUENO_SERVE_SECONDS="600")
+    other = await world.at_work(BLUENO_SERVE_SECONDS="600")
+    await world.ready()
+    await world.settled()
+    uid = world.api.read("Dataset", "mnist")["metadata"]["uid"]
+    for round_ in range(2):
+        world.api.requests.clear()
+        await world.say(told, names.RECORDER, "index", {"dataset": uid})
+        await world.until(lambda: replicas(world) == [1], "the data server")
+        await world.settled(2.5)  # two sweeps of both
+        assert replicas(world) == [1], other.log.read_text()[-2000:]
+        assert len(scaled(world)) == round_, "the first time it is made, then it is woken"
+        await world.say(told, names.RECORDER, "index/done", {"dataset": uid})
+        await world.until(lambda: replicas(world) == [0], "the lease is given back")
+        await world.settled(2.5)
+        assert replicas(world) == [0]
+        assert len(scaled(world)) == round_ + 1
+
+
+def scaled(world: World) -> list[str]:
+    """Writes to a Deployment that was there already."""
+    return [seen.path for seen in world.api.writes() if "/deployments/" in seen.path]
+
+
 async def test_a_new_image_reaches_a_running_data_server(world: World) -> None:
     first = await world.at_work()
     await served(world, first)

@@ -61,3 +61,47 @@ def test_what_is_over_can_be_forgotten() -> None:
     demand.forget(NOW + after(12))
     assert len(demand) == 1
     assert demand.until("b", NOW + after(12)) is not None
+
+
+def test_what_runs_by_no_wish_of_ours_is_left_alone_for_a_while() -> None:
+    demand = Demand(900)
+    assert demand.keep_until("a", True, NOW) == NOW + after(900)
+    assert demand.keep_until("a", True, NOW + after(600)) == NOW + after(900), "looking at it does not prolong it"
+    assert demand.keep_until("a", True, NOW + after(900)) is None
+    assert demand.keep_until("a", True, NOW + after(901)) is None, "until it rests"
+    assert demand.keep_until("a", False, NOW + after(902)) is None
+    assert demand.keep_until("a", True, NOW + after(903)) == NOW + after(903 + 900), "somebody woke it again"
+
+
+def test_what_rests_is_not_woken_by_having_been_found() -> None:
+    demand = Demand(900)
+    demand.keep_until("a", True, NOW)
+    assert demand.keep_until("a", False, NOW + after(1)) is None
+
+
+def test_what_runs_by_a_wish_of_ours_ends_with_it() -> None:
+    demand = Demand(900)
+    demand.lease("a", NOW)
+    assert demand.keep_until("a", False, NOW) == NOW + after(LEASE_SECONDS)
+    assert demand.keep_until("a", True, NOW) == NOW + after(LEASE_SECONDS)
+    demand.give_back("a")
+    assert demand.keep_until("a", True, NOW + after(1)) is None
+    assert demand.keep_until("a", True, NOW + after(2)) is None, "a write that failed is made again"
+    assert demand.keep_until("a", False, NOW + after(3)) is None
+    assert demand.keep_until("a", True, NOW + after(4)) == NOW + after(4 + 900), "that is somebody else's"
+    demand.look(["a"], NOW + after(5))
+    assert demand.keep_until("a", True, NOW + after(5)) == NOW + after(905)
+    assert demand.keep_until("a", True, NOW + after(906)) is None
+
+
+def test_nothing_is_remembered_of_what_is_gone() -> None:
+    demand = Demand(10)
+    demand.look(["a"], NOW)
+    demand.keep_until("a", True, NOW)
+    demand.keep_until("b", True, NOW)
+    demand.look(["c"], NOW + after(5))
+    assert demand.keep_until("c", True, NOW + after(5)) is not None
+    assert len(demand) == 3
+    demand.forget(NOW + after(12))
+    assert len(demand) == 1
+    assert demand.keep_until("c", True, NOW + after(16)) is None, "still ours to end"
