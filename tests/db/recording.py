@@ -247,9 +247,9 @@ async def a_world(database: DatabaseConfig, folder: Path) -> AsyncIterator[World
         await runner.cleanup()
 
 
-async def until(true: Callable[[], Any], what: str = "it") -> Any:
+async def until(true: Callable[[], Any], patience: float = PATIENCE) -> Any:
     """Waits for something that is looked up in a thread; its value."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(patience):
         while True:
             with suppress(Unavailable):
                 if value := await asyncio.to_thread(true):

@@ -20,7 +20,7 @@ from blueno.db.run_logs_write import Budget
 from blueno.resources.training_report import TrainingPoint
 from controllers.points import Points
 from tests import pg
-from tests.db.recording import until
+from tests.db.recording import PATIENCE, until
 from tests.db.recording_runs import RUN, World, a_world, lines, status
 from tests.fakes.pod_logs import PodLog
 
@@ -132,7 +132,7 @@ async def test_sixty_megabytes_are_kept_whole(world: World) -> None:
     data = lines(0, 200_000) + line * ((54 << 20) // len(line)) + (b"y" * 300_000 + b"\n") * 2
     world.pod("p", PodLog(data, ended=True), "terminated")
     async with world.recorder():
-        await until(lambda: world.complete("p"))
+        await until(lambda: world.complete("p"), 4 * PATIENCE)  # 12 s of computing on one quiet processor
     part = world.parts()["p"]
     assert (part.bytes, part.gap) == (len(data), None)
     assert len(data) > 60_000_000

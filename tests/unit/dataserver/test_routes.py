@@ -29,6 +29,12 @@ ROUTES = [
 ]
 
 
+def forged(header: str) -> str:
+    """With another signature: its first character is another."""
+    signed, dot, signature = header.rpartition(".")
+    return signed + dot + ("A" if signature[0] != "A" else "B") + signature[1:]
+
+
 @pytest.mark.parametrize("route", ROUTES)
 async def test_only_who_holds_a_grant_gets_an_answer(digit_server: Served, route: str) -> None:
     path = route.format(v=await digit_server.version())
@@ -40,7 +46,7 @@ async def test_only_who_holds_a_grant_gets_an_answer(digit_server: Served, route
         bearer(seconds=0),
         bearer(seconds=400),
         bearer(actions=("write",)),
-        {"Authorization": "Bearer " + bearer()["Authorization"][7:-2] + "AA"},
+        {"Authorization": forged(bearer()["Authorization"])},
         {"Authorization": "Bearer"},
         {"Authorization": "Basic YTpi"},
         {"Authorization": "v1"},
