@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests import fuzz
+from tests import deadline, fuzz
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -25,6 +25,12 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--update-golden` rewrites the golden files instead of comparing with them."""
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files (then read the difference)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Before any fixture of the test."""
+    deadline.skip_if_passed()
 
 
 @pytest.fixture
