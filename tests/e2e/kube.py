@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ import yaml
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "hack"))
 
+from clusterlib.backends import choose  # noqa: E402
 from demolib import install  # noqa: E402
+
+from tests.e2e.reader import Reader  # noqa: E402
 
 
 @functools.cache
@@ -38,37 +42,46 @@ def reached() -> Kube:
         status = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
         known = json.loads(status.stdout) if status.returncode == 0 else {}
         if known.get("ready"):
-            return Kube(TOP, known)
+            backend = choose()
+            return Kube(Reached(known, backend.kubectl(), Reader(backend.kubeconfig)))
         if not known.get("running") or time.monotonic() > end:  # one that runs may only be slow to answer
             pytest.fail("no cluster: run `hack/cluster up` first (make e2e does)", pytrace=False)
         time.sleep(1)
 
 
+@dataclass(frozen=True)
+class Reached:
+    """The cluster: what `hack/cluster status` said of it, what its kubectl is called by, how its objects are read."""
+
+    known: Mapping[str, Any]
+    kubectl: Sequence[str]
+    reader: Reader
+
+
 class Kube:
     """kubectl on the test cluster, in one namespace."""
 
-    def __init__(self, top: Path, known: Mapping[str, Any], namespace: str = "default") -> None:
-        self._top = top
-        self._known = known
+    def __init__(self, cluster: Reached, namespace: str = "default") -> None:
+        self._cluster = cluster
         self.namespace = namespace
 
     @property
     def host_address(self) -> str:
         """The address of this machine that pods reach."""
-        return str(self._known.get("hostAddress") or "127.0.0.1")
+        return str(self._cluster.known.get("hostAddress") or "127.0.0.1")
 
     @property
     def nfs_client(self) -> str:
         """What NFS volumes are mounted with on this cluster's node."""
-        return str(self._known.get("nfsClient") or "the node's own kernel's")
+        return str(self._cluster.known.get("nfsClient") or "the node's own kernel's")
 
     def inside(self, namespace: str) -> Kube:
-        return Kube(self._top, self._known, namespace)
+        return Kube(self._cluster, namespace)
 
     def run(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """kubectl's standard output; fails the test with its standard error."""
-        command = ["hack/cluster", "kubectl", "-n", self.namespace, *arguments]
-        done = subprocess.run(command, cwd=self._top, input=stdin, capture_output=True, text=True, check=False)
+        command = [*self._cluster.kubectl, "-n", self.namespace, *arguments]
+        done = subprocess.run(command, cwd=TOP, input=stdin, capture_output=True, text=True, check=False)
         if check and done.returncode:
             raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout if done.returncode == 0 else done.stdout + done.stderr
@@ -76,7 +89,7 @@ class Kube:
     def hack(self, *arguments: str) -> str:
         """Run hack/cluster itself."""
         return subprocess.run(
-            ["hack/cluster", *arguments], cwd=self._top, capture_output=True, text=True, check=True
+            ["hack/cluster", *arguments], cwd=TOP, capture_output=True, text=True, check=True
         ).stdout
 
     def apply(self, *manifests: Mapping[str, Any]) -> None:
@@ -92,10 +105,16 @@ class Kube:
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """The object, or {} when there is none."""
+        read = self._cluster.reader.get(self.namespace, kind, name)
+        if read is not None:
+            return read
         found = self.run("get", kind, name, "-o", "json", "--ignore-not-found", "--show-managed-fields")
         return dict(json.loads(found)) if found.strip() else {}
 
     def list(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
+        read = self._cluster.reader.list(self.namespace, kind, selector)
+        if read is not None:
+            return read
         arguments = ["get", kind, "-o", "json", *(["-l", selector] if selector else [])]
         return list(json.loads(self.run(*arguments))["items"])
 
