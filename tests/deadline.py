@@ -1,7 +1,7 @@
 """No test begins that could not end: where a run is cut off at a fixed time, as in CI, the rest is skipped and says so.
 
 Set by .ci/run (BLUENO_TESTS_UNTIL, seconds since 1970); asked by tests/conftest.py before each test, and by the storm
-of tests/e2e/test_soak.py before each round. Nothing is skipped where it is not set. hack/runtests lists what was skipped.
+of tests/e2e/test_soak.py before each round. Nothing is skipped where it is not set; hack/runtests lists what is.
 """
 
 from __future__ import annotations

@@ -88,9 +88,7 @@ class Kube:
 
     def hack(self, *arguments: str) -> str:
         """Run hack/cluster itself."""
-        return subprocess.run(
-            ["hack/cluster", *arguments], cwd=TOP, capture_output=True, text=True, check=True
-        ).stdout
+        return subprocess.run(["hack/cluster", *arguments], cwd=TOP, capture_output=True, text=True, check=True).stdout
 
     def apply(self, *manifests: Mapping[str, Any]) -> None:
         """kubectl apply, client side, as people do."""
