@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tests.e2e.kube import Kube, kill_containers
+from tests.e2e.kube import Kube, container, kill_containers
 from tests.e2e.mirror import Mirror
 from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_gallery import wait_indexed
@@ -132,8 +132,15 @@ def test_data_server_killed_while_looked_at(kube: Kube, mirror: Mirror, web: Web
     wait_indexed(kube, "pictures")
     sheet = f"{web.dataset(kube, 'pictures')}/sheet"
     first = web.pixels(sheet, rows="0-9").body
-    (pod,) = [p for p in kube.list("pods", "blueno.dev/role=serve") if not p["metadata"].get("deletionTimestamp")]
-    assert kill_containers(pod)
+
+    def killed() -> dict[str, Any] | None:
+        """The pod, once one is there to stay: the recorder's, which answered just now, may be on its way out."""
+        pods = [
+            pod for pod in kube.list("pods", "blueno.dev/role=serve") if not pod["metadata"].get("deletionTimestamp")
+        ]
+        return next((pod for pod in pods if container(pod).get("ready") and kill_containers(pod)), None)
+
+    pod = kube.wait("the data server killed", killed)
     assert web.pixels(sheet, rows="0-9").body == first
     # And one that somebody deleted is made again, because somebody still looks.
     kube.run("delete", "deployment", pod["metadata"]["name"].rsplit("-", 2)[0])
