@@ -247,14 +247,17 @@ async def a_world(database: DatabaseConfig, folder: Path) -> AsyncIterator[World
         await runner.cleanup()
 
 
-async def until(true: Callable[[], Any], patience: float = PATIENCE) -> Any:
+async def until(true: Callable[[], Any], what: str = "it", *, patience: float = PATIENCE) -> Any:
     """Waits for something that is looked up in a thread; its value."""
-    async with asyncio.timeout(patience):
-        while True:
-            with suppress(Unavailable):
-                if value := await asyncio.to_thread(true):
-                    return value
-            await asyncio.sleep(0.05)
+    try:
+        async with asyncio.timeout(patience):
+            while True:
+                with suppress(Unavailable):
+                    if value := await asyncio.to_thread(true):
+                        return value
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"not within {patience:g} s: {what}") from None
 
 
 async def done(world: World, uid: str, digest: str) -> None:
