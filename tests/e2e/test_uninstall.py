@@ -80,10 +80,8 @@ def test_definitions_are_deleted_under_a_running_operator(alone: Kube, mirror: M
     kube.wait("nothing at work", lambda: not kube.list("jobs") and not kube.list("pods"), 60)
     assert claims(kube) == ["busy", "kept"]
     operator = kube.inside(SYSTEM)
-    said = kube.wait(
-        "its words", lambda: operator.run("logs", "deployment/blueno-operator", "--since=20s").splitlines()
-    )
-    assert any("datasets: the API server does not know it: is its CustomResourceDefinition" in line for line in said)
+    words = "datasets: the API server does not know it: is its CustomResourceDefinition"
+    kube.wait("its words", lambda: words in operator.run("logs", "deployment/blueno-operator", "--since=60s"), 60)
     define(kube)
     mirror.delay = 0.0
     adopted(kube, kept, url)
