@@ -1,8 +1,7 @@
 """Reads objects of the test cluster over one connection. Used by kube.py, whose waits look twice a second.
 
-A kubectl for each look computes for an eighth of a second, hack/cluster before it for a third: together they took half
-of the two processors that the tests and two clusters share. Whatever is not plain here (no such resource, an API server
-that is away) is None: then kubectl is asked, and says what a person would read.
+A kubectl for each look computes for an eighth of a second, hack/cluster before it for a third; here it is 2 ms. What is
+not plain (no such resource, an API server that is away) is None: then kubectl is asked, and says what a person reads.
 """
 
 from __future__ import annotations
