@@ -11,8 +11,7 @@ from tests.browser.conftest import sign_in
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
 from tests.e2e.sources import archive_dataset, class_folders, png, tar
-from tests.e2e.test_gallery import wait_indexed
-from tests.e2e.web import Web
+from tests.e2e.web import Web, wait_indexed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 

@@ -22,7 +22,7 @@ from tests.e2e.nfs_datasets import MANAGED
 from tests.e2e.runs import a_run, status_of, wait_reason
 from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_path import digest_of
-from tests.e2e.web import Web
+from tests.e2e.web import Web, wait_indexed
 
 VICTIMS = 7  # names of data sets, used again and again
 SAMPLES = 600  # of each: ten pieces of the source
@@ -60,7 +60,7 @@ class Storm:
         self._faults = draws(self.dice, kinds)
         kube.apply(archive_dataset("reference", self.url, self.content, storage=MANAGED))
         self.expected = digest_of(kube.wait_ready("reference", 400))
-        kube.wait_reason("reference", "Indexed", kind="Indexed")
+        wait_indexed(kube, "reference")
         mirror.delay = QUICK
 
     def round(self) -> None:

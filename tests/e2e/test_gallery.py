@@ -8,7 +8,6 @@ import io
 import threading
 import urllib.error
 import urllib.request
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -17,29 +16,9 @@ from blueno import names
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
 from tests.e2e.sources import archive_dataset, class_folders, png, tar
-from tests.e2e.web import Web, database
+from tests.e2e.web import Web, database, wait_indexed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
-
-
-def wait_indexed(kube: Kube, name: str, seconds: float = 180) -> dict[str, Any]:
-    """The Dataset, once its current version's rows are in PostgreSQL, and its own row says so."""
-    kube.wait_ready(name)
-    kube.wait_reason(name, "Indexed", seconds, kind="Indexed")
-    dataset = kube.dataset(name)
-    known = (dataset["metadata"]["uid"], dataset["status"]["version"]["digest"])
-
-    def mirrored() -> bool:  # a moment after the status
-        with database(kube) as cursor:
-            cursor.execute(
-                "SELECT 1 FROM projection.dataset WHERE uid::text = %s AND version_digest = %s"
-                " AND indexed_digest = version_digest AND ready",
-                known,
-            )
-            return cursor.fetchone() is not None
-
-    kube.wait(f"{name} in the mirror as in its status", mirrored, every=0.1)
-    return dataset
 
 
 def test_what_was_prepared_is_shown(kube: Kube, mirror: Mirror, web: Web) -> None:
@@ -185,8 +164,9 @@ def test_a_new_version_joins_and_the_old_one_stays(kube: Kube, mirror: Mirror, w
     before = wait_indexed(kube, "pictures")["status"]["version"]["digest"]
     kube.apply(archive_dataset("pictures", mirror.put("b.tar", second), second))
     kube.wait("the second version", lambda: kube.dataset("pictures")["status"]["version"]["sequence"] == 2)
+    wait_indexed(kube, "pictures")
     path = web.dataset(kube, "pictures")
-    kube.wait("its rows", lambda: web.get(path)["indexed"] and web.get(f"{path}/samples")["total"] == 40)
+    assert web.get(f"{path}/samples")["total"] == 40
     assert web.get(f"{path}/samples", version=before[:16])["total"] == 20
     assert len(web.get(f"{path}/versions")["items"]) == 2
     kube.run("delete", "dataset", "pictures", "--timeout=180s")

@@ -17,8 +17,7 @@ import pytest
 from tests.e2e.kube import Kube, container, kill_containers
 from tests.e2e.mirror import Mirror
 from tests.e2e.sources import archive_dataset, class_folders
-from tests.e2e.test_gallery import wait_indexed
-from tests.e2e.web import Web, database
+from tests.e2e.web import Web, database, wait_indexed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.fault, pytest.mark.timeout(1200)]
 

@@ -15,9 +15,8 @@ from tests.e2e.nfs_volumes import begun, tell
 from tests.e2e.runs import log_of, pods_of, status_of, wait_reason
 from tests.e2e.sources import archive_dataset, class_folders
 from tests.e2e.test_faults import running_pod
-from tests.e2e.test_gallery import wait_indexed
 from tests.e2e.test_path import claim, digest_of
-from tests.e2e.web import Web
+from tests.e2e.web import Web, wait_indexed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.fault, pytest.mark.timeout(1200)]
 

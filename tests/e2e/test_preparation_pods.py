@@ -16,7 +16,7 @@ from tests.e2e.runs import a_run, pods_of, status_of, wait_reason
 from tests.e2e.sources import archive_dataset, png, tar
 from tests.e2e.test_path import digest_of
 from tests.e2e.test_training_node import OUT_OF_SERVICE, WITHIN, silence
-from tests.e2e.web import Web
+from tests.e2e.web import Web, wait_indexed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.fault, pytest.mark.timeout(600)]
 
@@ -131,6 +131,7 @@ def test_a_killed_containerd_restarts_no_pod(kube: Kube, mirror: Mirror, web: We
     kube.apply(a_run("trains", "import os, time\nwhile not os.path.exists('/tmp/enough'): time.sleep(0.2)"))
     wait_reason(kube, "trains", "Running")
     _, expected = between(kube, mirror, "victim")
+    wait_indexed(kube, "reference")
     sheet = f"{web.dataset(kube, 'reference')}/sheet"
     web.pixels(sheet, rows="0-9")  # by a data server
     before = restarts(kube)

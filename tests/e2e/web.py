@@ -127,3 +127,23 @@ def database(cluster: Kube) -> Iterator[Any]:
             yield cursor
     finally:
         connection.close()
+
+
+def wait_indexed(kube: Kube, name: str, seconds: float = 180) -> dict[str, Any]:
+    """The Dataset, once its current version's rows are in PostgreSQL, and its own row says so."""
+    kube.wait_ready(name)
+    kube.wait_reason(name, "Indexed", seconds, kind="Indexed")
+    dataset = kube.dataset(name)
+    known = (dataset["metadata"]["uid"], dataset["status"]["version"]["digest"])
+
+    def mirrored() -> bool:  # a moment after the status
+        with database(kube) as cursor:
+            cursor.execute(
+                "SELECT 1 FROM projection.dataset WHERE uid::text = %s AND version_digest = %s"
+                " AND indexed_digest = version_digest AND ready",
+                known,
+            )
+            return cursor.fetchone() is not None
+
+    kube.wait(f"{name} in the mirror as in its status", mirrored, every=0.1)
+    return dataset
