@@ -12,7 +12,6 @@ import hashlib
 import io
 import os
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ from blueno.resources.sample_reasons import SampleReason as Reason
 
 IN_MEMORY = 4 << 20  # bytes: what is larger goes to disk
 BLOCK = 1 << 20
-FLOOR, WINDOW = 1024, 60.0  # bytes a second, over so many seconds: a slower source counts as not answering
 SECRET_BYTES = 64 << 10  # of one key
 _STORES: Mapping[str, Callable[[str, Mapping[str, str], datetime], signing.Request]] = {
     "s3": signing.s3,
@@ -169,7 +167,6 @@ def _download(config: IngestConfig, request: signing.Request, most: int) -> Cont
 def _receive(config: IngestConfig, answer: Answer, length: int | None, most: int) -> Content:
     """In memory as far as that is little, then in a file."""
     hasher, size, start = hashlib.sha256(), 0, bytearray()
-    window, before = time.monotonic(), 0
     with ExitStack() as unless_kept:
         file = unless_kept.enter_context(tempfile.TemporaryFile(dir=config.scratch))
         while block := answer.read(BLOCK):
@@ -181,11 +178,6 @@ def _receive(config: IngestConfig, answer: Answer, length: int | None, most: int
             if len(start) > IN_MEMORY:
                 file.write(start)
                 start.clear()
-            now = time.monotonic()
-            if now - window > WINDOW:
-                if size - before < FLOOR * WINDOW:
-                    raise Transient(f"{display(answer.url)} sends less than {FLOOR} bytes a second")
-                window, before = now, size
         if length is not None and size != length:
             raise Transient(f"{display(answer.url)} ended after {size} of {length} bytes")
         if size <= IN_MEMORY:

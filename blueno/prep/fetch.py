@@ -27,8 +27,6 @@ from blueno.prep.space import NoRoom
 log = logging.getLogger("blueno.prep")
 
 _BLOCK = 1 << 20
-_FLOOR = 1024  # bytes a second, over _WINDOW seconds: a slower source counts as not answering
-_WINDOW = 60.0
 
 
 @dataclass(frozen=True)
@@ -204,7 +202,6 @@ class Fetcher:
                 hasher.update(block)
                 left -= len(block)
             progress.bytes_done, progress.bytes_total = self._spent + size, self._spent + length if length else 0
-            window, window_size = time.monotonic(), size
             while block := answer.read(_BLOCK):
                 _write_all(file, block)
                 hasher.update(block)
@@ -214,11 +211,6 @@ class Fetcher:
                 progress.bytes_done = self._spent + size
                 self._context.space.left = max(0, 2 * length - size)
                 progress.tick()
-                now = time.monotonic()
-                if now - window > _WINDOW:
-                    if size - window_size < _FLOOR * _WINDOW:
-                        raise Transient(f"{display(answer.url)} sends less than {_FLOOR} bytes a second")
-                    window, window_size = now, size
             os.fsync(file.fileno())
         return size, hasher.hexdigest()
 

@@ -1,4 +1,4 @@
-"""One safe HTTP GET of a source. Called by blueno/prep/fetch.py; standard library only.
+"""One safe HTTP GET of a source. Called by blueno/prep/fetch.py and blueno/ingest/remote.py; standard library only.
 
 A URL comes from whoever may write a Dataset, so it must not reach what only this pod can reach: the host is resolved
 once, every address in the answer must be public (or lie in a network the operator's settings allow), and the
@@ -14,12 +14,12 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from blueno.prep.failure import PrepFailure
-from blueno.prep.patience import TIMEOUT, Patient
+from blueno.prep.patience import FLOOR, TIMEOUT, Pace, Patient
 
 MAX_REDIRECTS = 5
 MAX_URL = 2048
@@ -179,13 +179,14 @@ def _tls() -> ssl.SSLContext:
 
 @dataclass
 class Answer:
-    """An open response of status 200 or 206. `read` raises Transient when the connection breaks."""
+    """An open response of status 200 or 206."""
 
     url: str  # after redirects
     status: int
     headers: Mapping[str, str]  # names in lower case
     _response: http.client.HTTPResponse
     _connection: _Pinned
+    _pace: Pace = field(default_factory=Pace)
 
     @property
     def length(self) -> int | None:
@@ -198,13 +199,16 @@ class Answer:
         return int(text)
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes; b"" at the end."""
+        """At most `size` bytes; b"" at the end. Raises Transient when the connection breaks or sends too slowly."""
         if self._connection.patient is not None:
             self._connection.patient.restart()
         try:
-            return self._response.read1(size)
+            block = self._response.read1(size)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Transient(f"the connection broke ({type(error).__name__})") from error
+        if block and self._pace.is_too_slow(len(block)):
+            raise Transient(f"{display(self.url)} sends less than {FLOOR} bytes a second")
+        return block
 
     def close(self) -> None:
         self._response.close()

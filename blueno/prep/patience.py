@@ -1,4 +1,4 @@
-"""A socket whose reads have an end together, not only each: a server may let bytes drip. Called by net.py."""
+"""How long a server may take: it may let bytes drip, each of them in time. Called by net.py."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 TIMEOUT = 30.0  # seconds without a byte
 PATIENCE = 60.0  # seconds for an answer up to its body, and for each piece of that
+FLOOR, WINDOW = 1024, 60.0  # bytes a second of a body, over so many seconds: a slower one counts as not answering
 
 
 class Patient:
@@ -32,6 +33,23 @@ class Patient:
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(_Reader(self, self._socket.makefile("rb", buffering=0)))
+
+
+class Pace:
+    """Of a body that comes piece by piece."""
+
+    def __init__(self) -> None:
+        self._since, self._bytes = time.monotonic(), 0
+
+    def is_too_slow(self, more: int) -> bool:
+        """Counts `more` bytes that came just now; whether those of the last WINDOW, which is over, were too few."""
+        self._bytes += more
+        now = time.monotonic()
+        if now - self._since <= WINDOW:
+            return False
+        few = self._bytes < FLOOR * WINDOW
+        self._since, self._bytes = now, 0
+        return few
 
 
 class _Reader(io.RawIOBase):

@@ -16,6 +16,7 @@ from blueno.ingest.failure import Failed
 from blueno.ingest.items import Item, Ready
 from blueno.ingest.put import HEAD_BYTES
 from blueno.ingest.server import DataServer, head_line
+from blueno.prep import patience
 from blueno.resources.ingest import REMOVE, Result
 from blueno.resources.sample_reasons import SampleReason as Reason
 from tests.fakes.source_server import Served, source_server
@@ -252,6 +253,16 @@ def test_what_a_source_may_do_wrong(bench: Bench) -> None:
     }  # fmt: skip
     assert results["text"].first == (("text", "UnknownFormat"),)
     assert results["lies"].first == (("lies", "TooLarge"),)
+
+
+def test_a_source_that_sends_too_slowly_fails_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "WINDOW", 0.05)
+    monkeypatch.setattr(patience, "FLOOR", 1 << 40)
+    with source_server() as source:
+        source.paths["/a.png"] = Served(png(), pause=0.1)
+        results = bench.do(a_task("slow", uri=source.url("/a.png")), a_task("good", uri=bench.file("good.png", png())))
+    assert (results["slow"].reason, results["good"].reason) == ("SourceUnavailable", "Available")
+    assert "bytes a second" in results["slow"].message
 
 
 def test_a_secret_goes_to_no_other_host_and_never_in_clear(bench: Bench) -> None:

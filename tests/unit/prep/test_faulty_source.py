@@ -117,8 +117,8 @@ def test_a_header_that_drips_is_given_up(server: SourceServer, place: Place, mon
 
 
 def test_a_body_that_drips_is_given_up(server: SourceServer, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "_WINDOW", 0.05)
-    monkeypatch.setattr(fetch, "_FLOOR", 1 << 40)
+    monkeypatch.setattr(patience, "WINDOW", 0.05)
+    monkeypatch.setattr(patience, "FLOOR", 1 << 40)
     server.paths["/a.tar"] = Served(DATA, pause=0.1)
     failed = place.failed(verified(server), "SourceUnavailable", retry_seconds=0.2)
     assert "bytes a second" in failed.message
