@@ -51,7 +51,7 @@ def test_a_run_appears_and_ends_without_a_reload(page: Page, kube: Kube, web: We
     page.evaluate("window.sameDocument = true")
     kube.apply(a_run("short", "print('done')"))
     row = page.get_by_test_id(f"run-{kube.namespace}-short")
-    expect(row).to_contain_text("Completed")
+    expect(row).to_contain_text("Completed", timeout=180_000)
     kube.run("delete", "trainingrun", "short", "--timeout=60s")
     expect(row).to_be_hidden()
     assert page.evaluate("window.sameDocument") is True
@@ -147,7 +147,9 @@ def test_hostile_output_is_text(page: Page, kube: Kube, web: Web) -> None:
     """
     kube.apply(a_run("hostile", program, parameters={"title": HOSTILE}, backoffLimit=0, metrics={"stdout": True}))
     page.goto(f"{web.url}/runs?namespace={kube.namespace}")
-    expect(page.get_by_test_id(f"run-{kube.namespace}-hostile")).to_contain_text(re.compile("Error|Exceeded"))
+    expect(page.get_by_test_id(f"run-{kube.namespace}-hostile")).to_contain_text(
+        re.compile("Error|Exceeded"), timeout=180_000
+    )
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: said.append(str(error)))

@@ -103,7 +103,7 @@ def collects(kube: Kube) -> bool:
 
 def acts_again(kube: Kube) -> bool:
     """The operator acts through what was away."""
-    kube.wait("the API server", lambda: "ok" in kube.run("get", "--raw", "/readyz", check=False), PATIENCE, 0.1)
+    kube.wait("the API server", lambda: kube.run("get", "--raw", "/readyz", check=False) == "ok", PATIENCE, 0.1)
     return probe(kube)
 
 

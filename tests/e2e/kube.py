@@ -136,10 +136,13 @@ class Kube:
             time.sleep(every)
 
     def wait_ready(self, name: str, seconds: float = 240) -> dict[str, Any]:
-        """The Dataset, once it is Ready and settled."""
+        """The Dataset, once it is Ready and settled, as it was asked for last."""
 
         def settled() -> bool:
-            status = self.dataset(name).get("status") or {}
+            dataset = self.dataset(name)
+            status = dataset.get("status") or {}
+            if status.get("observedGeneration") != dataset.get("metadata", {}).get("generation"):
+                return False
             states = {c["type"]: c["status"] for c in status.get("conditions") or ()}
             return states.get("Ready") == "True" and states.get("Reconciling") == "False"
 
@@ -230,6 +233,16 @@ class Kube:
     def wait_operator(self, killed: str) -> None:
         """Until another operator than `killed` runs."""
         self.wait_back("operator", killed)
+
+    def wait_at_work(self) -> None:
+        """Until the operator holds the Lease and has read everything; its container is `ready` from its start on."""
+        system = self.inside("blueno-system")
+
+        def works() -> bool:
+            pod = self.operator_pod()
+            return pod is not None and " is at work" in system.run("logs", pod["metadata"]["name"], check=False)
+
+        self.wait("the operator at work", works)
 
     def operator_pod(self) -> dict[str, Any] | None:
         """The operator's pod; None while it is being replaced."""

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -73,9 +74,9 @@ def eventually(check: Callable[[], bool], what: str, seconds: float = 180.0) -> 
 
 def machine() -> dict[str, Any]:
     """What a cluster could leave behind on this machine; the developer's own cluster (blueno0) may come and go, and so
-    may the volumes of the NFS servers that are tested beside this.
+    may what is tested beside this: the volumes of NFS servers, small disks.
     """
-    others = ("blueno0", "/nfs-tests/")
+    others = ("blueno0", "/nfs-tests/", f"tmpfs {tempfile.gettempdir()}/")
 
     def lines(*argv: str) -> list[str]:
         if shutil.which(argv[0]) is None:

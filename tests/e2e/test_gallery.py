@@ -16,7 +16,7 @@ from blueno import names
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
 from tests.e2e.sources import archive_dataset, class_folders, png, tar
-from tests.e2e.web import Web, database, wait_indexed
+from tests.e2e.web import Web, database, wait_data_server, wait_indexed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
@@ -117,13 +117,7 @@ def test_the_data_server_holds_nothing_and_writes_to_nothing_sealed(kube: Kube, 
     content = class_folders(count=20)
     kube.apply(archive_dataset("pictures", mirror.put("p.tar", content), content))
     wait_indexed(kube, "pictures")
-    path = web.dataset(kube, "pictures")
-    web.pixels(f"{path}/sheet", rows="0-9")
-    (pod,) = [
-        pod
-        for pod in kube.list("pods", "blueno.dev/role=serve")
-        if not pod["metadata"].get("deletionTimestamp") and pod["status"]["phase"] == "Running"
-    ]
+    pod = wait_data_server(kube, web, "pictures")
     assert pod["spec"]["automountServiceAccountToken"] is False
     assert not [volume for volume in pod["spec"]["volumes"] if "secret" in volume or "projected" in volume]
     mounts = {m["mountPath"]: m for m in pod["spec"]["containers"][0]["volumeMounts"]}

@@ -103,6 +103,7 @@ def test_missing_image_is_said_within_thirty_seconds(kube: Kube, mirror: Mirror)
     system.run("set", "env", "deployment/blueno-operator", "BLUENO_PREP_IMAGE=localhost/blueno/nothing:here")
     system.run("rollout", "status", "deployment/blueno-operator", "--timeout=180s")
     try:
+        kube.wait_at_work()
         kube.apply(archive_dataset("pictures", mirror.put("p.tar", class_folders())))
         said = kube.wait_reason("pictures", "ImagePullFailed", seconds=30)
         assert "localhost/blueno/nothing:here" in said["message"]

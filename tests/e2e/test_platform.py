@@ -64,7 +64,7 @@ def test_our_pods_pass_pod_security_restricted(kube: Kube, mirror: Mirror) -> No
 
 def back(kube: Kube) -> None:
     """Until the API server answers again."""
-    kube.wait("the API server back", lambda: "ok" in kube.run("get", "--raw", "/readyz", check=False))
+    kube.wait("the API server back", lambda: kube.run("get", "--raw", "/readyz", check=False) == "ok")
 
 
 @pytest.mark.parametrize("seconds", [60, pytest.param(600, marks=pytest.mark.soak)])
@@ -150,6 +150,7 @@ def test_an_idle_operator_writes_nothing(kube: Kube, mirror: Mirror) -> None:
     system = kube.inside("blueno-system")
     system.run("rollout", "restart", "deployment/blueno-operator")
     system.run("rollout", "status", "deployment/blueno-operator", "--timeout=180s")
+    kube.wait_at_work()
     time.sleep(15)  # one sweep and more
     assert kube.dataset("pictures")["metadata"]["resourceVersion"] == before
 

@@ -15,8 +15,8 @@ from tests.e2e.mirror import Mirror
 from tests.e2e.runs import a_run, pods_of, status_of, wait_reason
 from tests.e2e.sources import archive_dataset, png, tar
 from tests.e2e.test_path import digest_of
-from tests.e2e.test_training_node import OUT_OF_SERVICE, WITHIN, silence
-from tests.e2e.web import Web, wait_indexed
+from tests.e2e.test_training_node import OUT_OF_SERVICE, WITHIN, silence, wait_given_up
+from tests.e2e.web import Web, wait_data_server, wait_indexed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.fault, pytest.mark.timeout(600)]
 
@@ -41,6 +41,7 @@ def between(kube: Kube, mirror: Mirror, name: str) -> tuple[dict[str, Any], str]
     mirror.delay = 3.0  # once for the first file, which is small
     kube.apply(dataset | {"metadata": {"name": name}, "spec": dataset["spec"] | {"prepare": {"backoffLimit": 0}}})
     kube.wait("the second file asked for", lambda: "/second.tar" in mirror.requests, every=0.1)
+    mirror.delay = 20.0  # until resumed(): after 30 s without a byte it would ask again
     (pod,) = pods(kube, name)
     return pod, expected
 
@@ -49,10 +50,10 @@ def named(prefix: str, count: int) -> bytes:
     return tar({f"{prefix}/{number}.png": png(number) for number in range(count)})
 
 
-def resumed(kube: Kube, mirror: Mirror, name: str, expected: str) -> None:
+def resumed(kube: Kube, mirror: Mirror, name: str, expected: str, seconds: float = 60) -> None:
     """Ready, by the same attempt, and from what there was."""
     mirror.delay = 0.0
-    ready = kube.wait_ready(name, 60)
+    ready = kube.wait_ready(name, seconds)
     assert digest_of(ready) == expected
     assert ready["status"]["work"]["attempt"] == 1
     assert mirror.requests.count("/first.tar") == 1, "what was downloaded is kept"
@@ -73,7 +74,7 @@ def test_out_of_memory_is_said_and_a_higher_limit_heals_it(kube: Kube, mirror: M
         return archive_dataset("big", mirror.put("v.tar", content), content, prepare=limits)
 
     kube.apply(within("200Mi"))
-    said = kube.wait_reason("big", "PrepOutOfMemory", kind="Stalled", seconds=60)["message"]
+    said = kube.wait_reason("big", "PrepOutOfMemory", kind="Stalled")["message"]
     assert "more memory than 200Mi, 2 times: raise spec.prepare.resources.limits.memory" in said
     assert kube.condition("big", "Stalled")["status"] == "True"
     assert [container(pod)["state"]["terminated"]["reason"] for pod in pods(kube, "big")] == ["OOMKilled"] * 2
@@ -107,6 +108,7 @@ def test_a_silent_node_under_a_preparation_is_named_and_given_up(kube: Kube, mir
     uid = pod["metadata"]["uid"]
     with silence(kube) as node:
         silent = time.monotonic()
+        wait_given_up(kube, node)
         said = kube.wait_reason("lost", "NodeLost", WITHIN)["message"]
         print(f"NodeLost {time.monotonic() - silent:.0f} s after the kubelet was killed")
         assert f"kubectl taint nodes {node} {OUT_OF_SERVICE}" in said
@@ -116,7 +118,7 @@ def test_a_silent_node_under_a_preparation_is_named_and_given_up(kube: Kube, mir
             kube.wait("its pod is gone", lambda: uid not in [each["metadata"]["uid"] for each in pods(kube, "lost")])
         finally:
             kube.run("taint", "nodes", node, f"{OUT_OF_SERVICE}:NoExecute-")
-    resumed(kube, mirror, "lost", expected)
+    resumed(kube, mirror, "lost", expected, 400)  # the operator was given up, too, with the Lease in its hand
     for component in ("postgres", "web", "recorder"):  # they were given up, too, and the next test asks them
         kube.wait(f"{component} back", lambda component=component: container(kube.pod_of(component)).get("ready"))
 
@@ -132,13 +134,13 @@ def test_a_killed_containerd_restarts_no_pod(kube: Kube, mirror: Mirror, web: We
     wait_reason(kube, "trains", "Running")
     _, expected = between(kube, mirror, "victim")
     wait_indexed(kube, "reference")
-    sheet = f"{web.dataset(kube, 'reference')}/sheet"
-    web.pixels(sheet, rows="0-9")  # by a data server
+    wait_data_server(kube, web, "reference")
     before = restarts(kube)
     for _ in range(2):
         kube.hack("kill", "containerd")
         time.sleep(2)
-    assert web.ask(f"{sheet}?rows=0-9", seconds=10).status == 200, "not even asked to wait"
+    sheet = f"{web.dataset(kube, 'reference')}/sheet?rows=0-9"
+    assert web.ask(sheet, seconds=10).status == 200, "not even asked to wait"
     resumed(kube, mirror, "victim", expected)
     (pod,) = pods_of(kube, "trains")
     kube.run("exec", pod["metadata"]["name"], "-c", "train", "--", "touch", "/tmp/enough")

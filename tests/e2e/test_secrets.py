@@ -150,10 +150,10 @@ def test_canaries_stay_where_they_were_put(kube: Kube, mirror: Mirror, web: Web)
     kube.apply(archive_dataset("torn", torn, content))
     kube.wait_ready("signed")
     kube.wait("torn said", lambda: "missing.tar" in kube.condition("torn", "Ready").get("message", ""))
-    kube.run("wait", "--for=condition=Ready", "dataset/scans", "--timeout=60s")
+    kube.run("wait", "--for=condition=Ready", "dataset/scans", "--timeout=300s")
     uri = mirror.put(f"one.png?signature={signed}", png(1))
     kube.apply(a_sample("signed", uri=uri), a_sample("guarded", uri=uri, secretRef={"name": "site"}))
-    kube.wait("the Sample refused", lambda: condition(kube, "guarded").get("reason") == "SourceNotAllowed", 60)
+    kube.wait("the Sample refused", lambda: condition(kube, "guarded").get("reason") == "SourceNotAllowed")
     # Somebody types a password into the wrong form, somebody else sends a token that is none.
     assert web.ask("/api/v1/login", {"email": web.email, "password": wrong}).status == 401
     asked = urllib.request.Request(web.url + "/api/v1/datasets", headers={"Authorization": f"Bearer {bearer}"})

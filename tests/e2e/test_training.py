@@ -144,7 +144,8 @@ def test_code_without_an_image(kube: Kube) -> None:
 
 
 def test_a_job_deleted_by_hand_cancels_the_run(kube: Kube) -> None:
-    kube.apply(a_run("victim", "import time; time.sleep(600)", terminationGracePeriodSeconds=1))
+    # As process 1 it is deaf to SIGTERM: so its pod is still there when the operator hears of its Job's end.
+    kube.apply(a_run("victim", "import time; time.sleep(600)", terminationGracePeriodSeconds=8))
     wait_reason(kube, "victim", "Running")
     kube.run("delete", "job", status_of(kube, "victim")["jobRef"]["name"])
     wait_reason(kube, "victim", "Cancelled")

@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg2
 
-from tests.e2e.kube import Kube
+from tests.e2e.kube import Kube, container
 
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "hack"))
@@ -63,8 +63,13 @@ class Web:
                 return _answer(error.code, dict(error.headers), error.read())
 
     def get(self, path: str, **query: Any) -> Any:
-        """The body of an answer that has to be 200."""
-        answer = self.ask(path + ("?" + urllib.parse.urlencode(query) if query else ""))
+        """The body of an answer that has to be 200, in the end: a busy database may ask to come again."""
+        end = time.monotonic() + 60
+        while True:
+            answer = self.ask(path + ("?" + urllib.parse.urlencode(query) if query else ""))
+            if answer.status != 503 or time.monotonic() > end:
+                break
+            time.sleep(0.5)
         assert answer.status == 200, (path, answer)
         return answer.body
 
@@ -87,10 +92,13 @@ class Web:
         return f"/api/v1/datasets/{kube.namespace}/{name}"
 
     def pixels(self, path: str, **query: Any) -> Answer:
-        """An answer of the data server, once it has woken."""
+        """An answer of the data server, once it has woken, and the web process is ready."""
         end = time.monotonic() + 180
         while True:
-            answer = self.ask(path + "?" + urllib.parse.urlencode(query))
+            try:
+                answer = self.ask(path + "?" + urllib.parse.urlencode(query))
+            except OSError as error:
+                answer = Answer(503, {"Retry-After": "1"}, repr(error))
             if answer.status != 503 or time.monotonic() > end:
                 assert answer.status == 200, (path, answer.status, answer.body)
                 return answer
@@ -147,3 +155,21 @@ def wait_indexed(kube: Kube, name: str, seconds: float = 180) -> dict[str, Any]:
 
     kube.wait(f"{name} in the mirror as in its status", mirrored, every=0.1)
     return dataset
+
+
+def wait_data_server(kube: Kube, web: Web, name: str) -> dict[str, Any]:
+    """The pod of the Dataset's data server, once one has shown pictures and is there to stay: the one that answers
+    first may be the recorder's, which goes when that has read.
+    """
+    before = ""
+
+    def settled() -> dict[str, Any] | None:
+        nonlocal before
+        web.pixels(f"{web.dataset(kube, name)}/sheet", rows="0-9")
+        pods = kube.list("pods", f"blueno.dev/role=serve,blueno.dev/dataset={name}")
+        alone = len(pods) == 1 and container(pods[0]).get("ready") and not pods[0]["metadata"].get("deletionTimestamp")
+        uid, last = pods[0]["metadata"]["uid"] if alone else "", before
+        before = uid
+        return pods[0] if uid and uid == last else None
+
+    return dict(kube.wait(f"the data server of {name}, to stay", settled, every=2.0))

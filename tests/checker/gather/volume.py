@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -49,7 +50,7 @@ def find_roots(volume: Path, depth: int = DEPTH) -> Iterator[Path]:
 
 def gather_reservations(volume: Path) -> tuple[str, ...]:
     """uids of those that say what room they still need."""
-    return tuple(sorted(path.stem for path in volume.glob(".blueno/reservations/*.json")))
+    return tuple(path.stem for path in _sorted(volume / ".blueno" / "reservations") if path.suffix == ".json")
 
 
 def gather_directory(root: Path, volume: Path | None = None) -> Directory:
@@ -66,9 +67,9 @@ def gather_directory(root: Path, volume: Path | None = None) -> Directory:
         else:
             unknown.append(f"works/{path.name} is no pointer")
     versions = tuple(gather_version(path) for path in _sorted(root / names.VERSIONS_DIR))
-    staging = {path.name: sum(1 for _ in path.rglob("*")) for path in _sorted(root / names.STAGING_DIR)}
+    staging = {path.name: sum(1 for _ in _below(path)) for path in _sorted(root / names.STAGING_DIR)}
     unknown += [path.name for path in _sorted(root) if path.name not in _KNOWN and not path.name.startswith(".")]
-    unknown += [f"{path.relative_to(root)} is a link" for path in root.rglob("*") if path.is_symlink()]
+    unknown += [f"{path.relative_to(root)} is a link" for path in _below(root) if path.is_symlink()]
     place = str(root.relative_to(volume)) if volume is not None else root.name
     return Directory(place, owner, pointers, versions, staging, tuple(unknown))
 
@@ -190,6 +191,12 @@ def _json(path: Path, problems: list[str]) -> dict[str, Any] | None:
 def _is_pointer(body: Mapping[str, Any]) -> bool:
     texts = isinstance(body.get("digest"), str) and isinstance(body.get("sealedAt"), str)
     return texts and isinstance(body.get("sequence"), int)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Everything below it; what goes while it is looked at is passed over, which Path.rglob does not."""
+    for top, folders, files in os.walk(folder):
+        yield from (Path(top, name) for name in (*folders, *files))
 
 
 def _sorted(folder: Path) -> list[Path]:

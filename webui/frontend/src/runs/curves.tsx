@@ -15,7 +15,7 @@ import { ChooseAxis, ChooseMetrics, CompareWith } from "./curves-choice";
 import type { Other } from "./others";
 import { chosenMetrics, lineOf, moreIsBetter, startOf, usualAxis } from "./series";
 import type { RunView } from "./state";
-import { over } from "./words";
+import { mayGrow } from "./words";
 
 const POINTS = 500;
 const FEWEST_POINTS = 2; // that the server gives; only the names are wanted then
@@ -57,7 +57,7 @@ async function fetchCurves(runs: readonly Drawn[], chosen: readonly string[], ho
   return { names, picks, curves: await Promise.all(runs.map((one) => fetchOne(one, picks, how))) };
 }
 
-/** Counts up while somebody looks at a run that goes on. */
+/** Counts up while somebody looks at a run that goes on, or was over a moment ago. */
 function useLooks(going: boolean): number {
   const [looks, setLooks] = useState(0);
   useEffect(() => {
@@ -92,7 +92,7 @@ export function Curves({ of, others, view, change }: Props): JSX.Element {
     undefined,
     5000,
   );
-  const looks = useLooks(runs.some(({ run }) => !over(run)));
+  const looks = useLooks(runs.some(({ run }) => mayGrow(run)));
   // A slow answer is waited for: asked for anew with every change, it would never come.
   const busy = useRef(false);
   const turn = useRef(0);

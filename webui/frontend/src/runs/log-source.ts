@@ -5,7 +5,7 @@ import { asProblem, isAbort, type Problem } from "../client";
 import { getLog } from "../endpoints-runs";
 import { EMPTY_WINDOW, PART, append, olderRange, prepend, type LogWindow } from "./log-text";
 import type { RunView } from "./state";
-import { over } from "./words";
+import { mayGrow } from "./words";
 
 export interface LogState {
   parts: readonly LogPart[];
@@ -140,15 +140,15 @@ class Source {
 export function useLog(of: Run, view: RunView): LogState {
   const [, tell] = useReducer((n: number, _action: void) => n + 1, 0);
   const source = useRef<Source | null>(null);
-  const ended = useRef(over(of));
-  ended.current = over(of);
+  const run = useRef(of);
+  run.current = of;
   // Whoever chose no attempt sees the newest: another one starts the log again.
   const key = `${of.uid} ${view.attempt ?? `newest ${of.attempt}`} ${view.pod}`;
   const known = useRef("");
   if (known.current !== key || !source.current) {
     source.current?.stop();
     known.current = key;
-    source.current = new Source(of, view.attempt, view.pod, tell as () => void, () => ended.current);
+    source.current = new Source(of, view.attempt, view.pod, tell as () => void, () => !mayGrow(run.current));
   }
   const now = source.current;
   useEffect(() => {
@@ -164,7 +164,7 @@ export function useLog(of: Run, view: RunView): LogState {
     problem: now.problem,
     hasOlder: olderRange(now.window.first, now.part?.gap ?? null) !== null,
     following: now.following,
-    live: !(now.part?.complete ?? ended.current),
+    live: !(now.part?.complete ?? !mayGrow(of)),
     older: () => void now.older(),
     newest: () => void now.newest(),
     follow: () => now.follow(),

@@ -8,7 +8,7 @@ import { Icon } from "../ui/icons";
 import { LogLines } from "./log-lines";
 import { useLog, type LogState } from "./log-source";
 import type { RunView } from "./state";
-import { over } from "./words";
+import { mayGrow, over } from "./words";
 
 interface Props {
   of: Run;
@@ -49,7 +49,9 @@ function Nothing({ of }: { of: Run }): JSX.Element {
   return (
     <p class="in soft small">
       {over(of)
-        ? "Nothing was written, or the log was not kept."
+        ? mayGrow(of)
+          ? "Nothing was kept yet; what the program printed appears here."
+          : "Nothing was written, or the log was not kept."
         : of.state === "running"
           ? "Nothing was written yet; what the program prints appears here."
           : "The log begins when the first pod runs."}

@@ -13,6 +13,12 @@ export const STATES: readonly { value: RunState; text: string }[] = [
 
 export const over = (of: { state: RunState }): boolean => of.state === "succeeded" || of.state === "failed";
 
+const KEPT_WITHIN = 120_000; // ms after its end: the recorder may have had to start anew, and then has waited
+
+/** Whether more of its log and its numbers may come: the recorder keeps the last of them some time after the end. */
+export const mayGrow = (of: Pick<Run, "state" | "endedAt">, now = Date.now()): boolean =>
+  !over(of) || (of.endedAt !== null && now - Date.parse(of.endedAt) < KEPT_WITHIN);
+
 // Pending reasons in which something is under way; with every other one the run waits for something else.
 const UNDER_WAY = new Set(["Pending", "Starting", "PullingImage", "Restarting"]);
 

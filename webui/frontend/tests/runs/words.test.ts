@@ -6,6 +6,7 @@ import {
   failureText,
   gpuHours,
   keeper,
+  mayGrow,
   metricText,
   numberText,
   orderedMetrics,
@@ -104,3 +105,15 @@ it("says exit code 0, too", () =>
 
 it("knows who would undo changes", () =>
   expect(["Argo CD", "Flux", "Helm", null].map(keeper)).toEqual(["Argo CD", "Flux", null, null]));
+
+describe("what may still grow", () => {
+  const ended = "2026-04-01T12:00:00Z";
+  const after = (seconds: number): number => Date.parse(ended) + seconds * 1000;
+  it("is all of a run that goes on", () => expect(mayGrow({ state: "running", endedAt: null })).toBe(true));
+  it("is that of one that has just ended: the recorder may be late", () =>
+    expect(mayGrow({ state: "succeeded", endedAt: ended }, after(60))).toBe(true));
+  it("is nothing of one that is over for long, or nobody knows since when", () => {
+    expect(mayGrow({ state: "failed", endedAt: ended }, after(600))).toBe(false);
+    expect(mayGrow({ state: "failed", endedAt: null }, after(0))).toBe(false);
+  });
+});
