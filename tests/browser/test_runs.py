@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,6 +16,7 @@ from tests.browser.test_gallery_pages import prepared
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
 from tests.e2e.runs import a_run, status_of, wait_reason
+from tests.e2e.test_gallery_faults import pids_of, signalled
 from tests.e2e.web import Web
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
@@ -93,6 +98,34 @@ def test_accuracy_is_on_the_page_of_a_run_that_has_ended(page: Page, kube: Kube,
     expect(page.get_by_role("img", name=curve)).to_be_visible()
     page.goto(f"{web.url}/runs?namespace={kube.namespace}")
     expect(page.get_by_test_id(f"run-{kube.namespace}-digits-like")).to_contain_text(re.compile(r"0\.975\s*accuracy"))
+
+
+@contextmanager
+def recorder_stopped(kube: Kube) -> Iterator[None]:
+    """It keeps no log and no numbers meanwhile; for less than its liveness probe allows."""
+    pod = kube.wait("the recorder", lambda: kube.pod_of("recorder"))
+    stopped = pids_of(pod["metadata"]["uid"], "blueno.recorder")
+    assert stopped
+    for pid in stopped:
+        signalled(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in stopped:
+            signalled(pid, signal.SIGCONT)
+
+
+def test_a_page_opened_before_the_recorder_was_done_shows_the_rest(page: Page, kube: Kube, web: Web) -> None:
+    with recorder_stopped(kube):
+        kube.apply(a_run("late", "print('the only line')\n" + textwrap.dedent(DIGITS)))
+        wait_reason(kube, "late", "Completed", 120)
+        opened(page, web, kube, "late")
+        expect(page.get_by_label("Status", exact=True)).to_contain_text("Completed")
+        expect(page.get_by_text("No metrics were reported yet.")).to_be_visible()
+        expect(page.get_by_text("Nothing was kept yet")).to_be_visible()
+    expect(page.get_by_test_id("log")).to_contain_text("the only line")
+    curve = re.compile(r"^accuracy\. late: last 0\.975, best 0\.975 at step 40")
+    expect(page.get_by_role("img", name=curve)).to_be_visible()
 
 
 def test_suspend_and_resume(page: Page, kube: Kube, web: Web) -> None:
