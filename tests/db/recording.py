@@ -166,7 +166,7 @@ class World:
             data_server_url=lambda namespace, name, uid: f"http://127.0.0.1:{self.servers[uid].port}",
             poll_seconds=0.5,
             pause_seconds=0.05,
-            ready_seconds=20.0,
+            ready_seconds=120.0,
         )
         return replace(plain, **changes)
 

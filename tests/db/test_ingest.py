@@ -161,9 +161,9 @@ def test_a_silent_server_does_not_hold_a_loader(
 
 def test_a_copy_may_take_longer_than_a_statement(database: DatabaseConfig, strike: Any) -> None:
     """Its limit is for each piece."""
-    connection = connect(database, application="loader", statement_timeout_ms=300)
+    connection = connect(database, application="loader", statement_timeout_ms=2000)
     try:
-        strike(lambda: threading.Event().wait(0.6))
+        strike(lambda: threading.Event().wait(4))
         load_version(connection, a_meta(SAMPLES), a_table(SAMPLES))
     finally:
         connection.close()

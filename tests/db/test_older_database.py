@@ -29,7 +29,7 @@ from tests.fakes.working_feed import WorkingFeed
 
 A, B, C = uid_of(1), uid_of(2), uid_of(3)
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +71,7 @@ async def test_what_comes_from_objects_and_volumes_comes_back(
                 await until(lambda: world.loaded(C) == [])
                 before, said, contents = await until(lambda: life(world)), times_older(), world.contents()
                 await asyncio.to_thread(server.put_back, copy, promoted=True)
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(90):
                     await until(lambda: world.read("SELECT 1 FROM projection.dataset WHERE uid = %s::uuid", B))
                     await done(world, A, second)
                     await done(world, B, other)
@@ -104,7 +104,7 @@ async def test_samples_that_were_added_come_back(server: pg.Server, tmp_path: Pa
                     stage.note(working_notices.tell, uid)
                     await stage.current(uid)
                 await asyncio.to_thread(server.put_back, copy)
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(90):
                     await stage.current(A)
                     await stage.current(B)
 
@@ -121,7 +121,7 @@ async def test_logs_that_were_complete_are_read_again(server: pg.Server, tmp_pat
             await world.ended("short")
             await until(lambda: world.complete("short"))
             await asyncio.to_thread(server.put_back, copy)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 await until(lambda: world.complete("short"))
             assert world.text("short") == lines(0, 20).decode()
 

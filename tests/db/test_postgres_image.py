@@ -277,12 +277,15 @@ def test_the_password_is_in_no_argument_and_no_environment(place: Place) -> None
     pids = [process.pid]
     for pid in pids:
         pids += children(pid)
-    assert len(pids) > 4
+    looked_at = 0
     for pid in pids:
         place_of = Path("/proc") / str(pid)
-        assert pid == process.pid or place_of.stat().st_uid == owner
-        for name in ("cmdline", "environ"):
-            assert b"canary" not in (place_of / name).read_bytes()
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a worker that has just ended
+            assert pid == process.pid or place_of.stat().st_uid == owner
+            for name in ("cmdline", "environ"):
+                assert b"canary" not in (place_of / name).read_bytes()
+            looked_at += 1
+    assert looked_at > 4
 
 
 def test_anything_else_is_a_wrong_use(place: Place) -> None:

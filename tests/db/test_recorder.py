@@ -161,6 +161,7 @@ async def test_older_versions_are_loaded_though_the_recorder_died_after_the_curr
         await until(lambda: len(world.loaded(A)) == 3)
 
 
+@pytest.mark.timeout(300)
 async def test_four_data_sets_at_a_time_and_none_is_forgotten(world: World) -> None:
     uids = [uid_of(n) for n in range(1, 8)]
     for uid in uids:
@@ -173,7 +174,7 @@ async def test_four_data_sets_at_a_time_and_none_is_forgotten(world: World) -> N
         assert len(set(world.operator.leases)) == 4
         for uid in uids:
             world.servers[uid].start()
-        await until(lambda: all(world.indexed(uid) for uid in uids))
+        await until(lambda: all(world.indexed(uid) for uid in uids), patience=180)  # seven processes start at once
 
 
 async def test_the_operator_decides_when(world: World) -> None:

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from blueno.db import ingest
 from blueno.db.config import DatabaseConfig
+from blueno.db.connect import connect
 from blueno.recorder import dataserver
 from blueno.recorder.store import Store
 from tests import pg
@@ -125,6 +126,7 @@ async def test_the_operator_is_away(world: World) -> None:
         await done(world, A, digest)
 
 
+@pytest.mark.timeout(300)
 async def test_the_operator_goes_away_before_it_is_told(world: World) -> None:
     """The rows are there; the status follows when the operator is back, without reading the volume again."""
     world.dataset(A, serve=False)
@@ -133,7 +135,7 @@ async def test_the_operator_goes_away_before_it_is_told(world: World) -> None:
         await until(lambda: world.operator.leases)
         world.operator.down = True
         world.servers[A].start()
-        await until(lambda: world.read("SELECT 1 FROM projection.listing"))
+        await until(lambda: world.read("SELECT 1 FROM projection.listing"), patience=120)
         await until(lambda: world.read("SELECT 1 FROM projection.working_set"))  # read last of all, while it is up
         assert world.operator.reports == []
         world.servers[A].kill()
@@ -201,6 +203,18 @@ async def test_a_data_set_deleted_while_it_is_loaded(world: World, slow_copy: No
         await until(lambda: world.read("SELECT dataset_uid::text FROM projection.listing") == [(B,)])
 
 
+def drop_patiently(world: World) -> None:
+    """Waits for the COPY to end, however long that takes: world.read gives up after five seconds."""
+    connection = connect(world.database, application="vandal", statement_timeout_ms=90_000)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '90s'; DROP SCHEMA projection CASCADE")
+        connection.commit()
+    finally:
+        connection.close()
+
+
+@pytest.mark.timeout(300)
 async def test_the_projection_dropped_while_it_is_loaded(world: World, slow_copy: None) -> None:
     for uid in (A, B):
         world.dataset(uid)
@@ -209,7 +223,7 @@ async def test_the_projection_dropped_while_it_is_loaded(world: World, slow_copy
         await done(world, B, other)
         digest = world.seal_mnist(A)
         await until(lambda: copying(world))
-        world.read("SET lock_timeout = '30s'; DROP SCHEMA projection CASCADE")
+        await asyncio.to_thread(drop_patiently, world)
         await done(world, A, digest)
         await done(world, B, other)
         assert (len(world.loaded(A)), len(world.loaded(B))) == (1, 1)

@@ -20,6 +20,7 @@ from tests.fakes.api_server import ApiServer
 Body = dict[str, Any]
 
 TICK_SECONDS = 0.01
+HEARD_SECONDS = 20.0
 STOPPING = "tests.blueno.dev/stopping"  # finalizer: such a pod is there until it has ended
 
 
@@ -30,6 +31,7 @@ class JobController:
     api: ApiServer
     starts_in: float = 0.05  # seconds that a pod is Pending
     runs_for: float = 0.3  # seconds that it is Running
+    heard: bool = False  # a pod runs on until its run's status says so, for HEARD_SECONDS at most
     stops_in: float = 0.0  # seconds that a pod needs to end when its Job was deleted
     exit_code: int = 0
     failures: int = 0  # so many of the next pods end with exit code 1
@@ -85,19 +87,27 @@ class JobController:
         elif len(others) < wanted:
             self._make_pod(job)
         for pod in others:
-            self._advance_pod(pod)
+            self._advance_pod(job, pod)
 
-    def _advance_pod(self, pod: Body) -> None:
+    def _advance_pod(self, job: Body, pod: Body) -> None:
         meta, phase = pod["metadata"], pod["status"]["phase"]
         waited = time.monotonic() - self._since.setdefault(meta["uid"], time.monotonic())
         if meta.get("deletionTimestamp"):
             return
         if phase == "Pending" and waited >= self.starts_in:
             self._set(pod, "Running", {"running": {"startedAt": _now()}}, startTime=_now())
-        elif phase == "Running" and waited >= self.runs_for:
+        elif phase == "Running" and waited >= self.runs_for and (waited >= HEARD_SECONDS or self._told(job)):
             code = self.exit_code or (1 if self.failures else 0)
             self.failures = max(0, self.failures - 1)
             self._set(pod, "Failed" if code else "Succeeded", {"terminated": {"exitCode": code, "finishedAt": _now()}})
+
+    def _told(self, job: Body) -> bool:
+        """Whether its run's status says that it runs, if that is waited for: the operator may be slower than a pod."""
+        meta = job["metadata"]
+        (owner,) = meta["ownerReferences"]
+        run = self.api.objects.get((names.TRAINING_RUN_KIND, meta["namespace"], owner["name"]), {})
+        said = (run.get("status") or {}).get("conditions", ())
+        return not self.heard or any(c["type"] == "Succeeded" and c["reason"] == "Running" for c in said)
 
     def _end(self, job: Body, kind: str, reason: str = "") -> None:
         meta = job["metadata"]

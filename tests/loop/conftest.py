@@ -49,7 +49,7 @@ class Operator:
         """Ask it to end, or kill it, and wait."""
         if self.process.returncode is None:
             self.process.send_signal(number)
-        await asyncio.wait_for(self.process.wait(), 20)
+        await asyncio.wait_for(self.process.wait(), 60)
 
     def said(self, text: str) -> bool:
         """Whether its log holds `text`."""

@@ -25,7 +25,7 @@ def said(world: World, name: str = "train", kind: str = "Succeeded") -> tuple[st
     return next(((c["status"], c["reason"]) for c in found), ("", ""))
 
 
-async def completed(world: World, name: str = "train", seconds: float = 30) -> None:
+async def completed(world: World, name: str = "train", seconds: float = 45) -> None:
     await world.until(lambda: said(world, name) == ("True", "Completed"), f"{name} is Completed", seconds)
 
 

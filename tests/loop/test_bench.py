@@ -21,6 +21,7 @@ print(json.dumps(asyncio.run(training_runs.repeat("lab"))))
 
 async def test_the_benchmark_of_training_runs(world: World, jobs: JobController) -> None:
     operator = await world.at_work()
+    jobs.heard = True  # Running is one of the writes that are counted
     environment = {
         "PATH": os.environ["PATH"],
         "KUBECONFIG": str(world.folder / "kubeconfig"),

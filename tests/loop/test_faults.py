@@ -11,6 +11,7 @@ import aiohttp
 from blueno import names
 from controllers.source import WATCHED
 from tests.checker import assert_sound
+from tests.fakes.api_server import Seen
 from tests.loop.conftest import World, a_dataset_manifest
 from tests.loop.sound import picture, sound
 
@@ -112,9 +113,17 @@ async def test_the_second_operator_waits_for_the_lease(world: World) -> None:
     assert not second.said("is at work")
     assert world.api.read("Lease", names.LEASE, names.SYSTEM_NAMESPACE)["spec"]["holderIdentity"] == "operator-a"
 
+    holders: list[str] = []
+
+    def look(seen: Seen) -> None:
+        if seen.is_write and "/leases" in seen.path:
+            holders.append(world.api.read("Lease", names.LEASE, names.SYSTEM_NAMESPACE)["spec"]["holderIdentity"])
+
+    world.api.done = look
     await first.stop()
     assert first.process.returncode == 0
-    await world.until(lambda: second.said("is at work"), "the second takes over", 5)
+    await world.until(lambda: second.said("is at work"), "the second takes over")
+    assert "" in holders, "the first gave it back: the second did not wait until it had run out"
     assert len(world.api.all("Job")) == 1
     await sound(world)
 
@@ -122,7 +131,7 @@ async def test_the_second_operator_waits_for_the_lease(world: World) -> None:
 async def test_an_operator_that_lost_its_lease_ends(world: World) -> None:
     first = await world.at_work("operator-a")
     world.api.update("Lease", names.LEASE, {"spec": {"holderIdentity": "operator-b"}}, names.SYSTEM_NAMESPACE)
-    await asyncio.wait_for(first.process.wait(), 15)
+    await asyncio.wait_for(first.process.wait(), 45)
     assert first.said("lease taken by another operator: stopping")
     lease = world.api.read("Lease", names.LEASE, names.SYSTEM_NAMESPACE)
     assert lease["spec"]["holderIdentity"] == "operator-b"

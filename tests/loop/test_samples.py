@@ -7,6 +7,7 @@ import signal
 
 from blueno import names
 from tests.loop.conftest import World
+from tests.loop.hearing import events_of, heard_of
 from tests.loop.samples import SAMPLE, a_lab, a_sample_manifest, png
 
 
@@ -137,8 +138,10 @@ async def test_with_the_dataset_they_are_released_at_once(world: World) -> None:
         for number in range(20):
             await lab.until_said(f"s{number}", "Available")
         jobs = len(lab.pods.jobs)
+        await world.settled(0.5)
+        before = await events_of(world.operators[0])
         world.api.remove("Dataset", "mnist")
-        await world.settled(0.5)  # else a Sample's end may be heard before the Dataset's
+        await heard_of(world.operators[0], "Dataset", before)  # else a Sample's end may be heard before the Dataset's
         for number in range(20):  # as the garbage collector does
             world.api.remove(SAMPLE, f"s{number}")
         await lab.until_gone(*(f"s{n}" for n in range(20)))

@@ -7,6 +7,7 @@ from typing import Any
 
 from blueno import names
 from tests.loop.conftest import Operator, World, a_dataset_manifest
+from tests.loop.hearing import events_of, heard_of
 from tests.make import sealed_outcome
 
 
@@ -133,9 +134,10 @@ async def test_on_deletion_the_data_server_goes_before_the_claim(world: World) -
     await world.until(lambda: replicas(world) == [1], "the data server")
     labels = world.api.all("Deployment")[0]["spec"]["template"]["metadata"]["labels"]
     meta = {"name": "server-pod", "namespace": "lab", "labels": labels}
+    before = await events_of(operator)
     world.api.put({"kind": "Pod", "metadata": meta, "spec": {}, "status": {"phase": "Running"}})
     world.api.remove("Pod", f"{job['metadata']['name']}-x")
-    await world.settled(0.5)  # the operator knows of its pod
+    await heard_of(operator, "Pod", before, more=2)  # the operator knows of its pod
 
     world.api.remove("Dataset", "mnist")
     await world.until(lambda: servers(world) == [], "the Deployment is deleted")

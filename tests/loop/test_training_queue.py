@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from blueno import names
+from tests.fakes.api_server import Seen
 from tests.fakes.job_controller import JobController
 from tests.loop.conftest import World
 from tests.loop.runs import RUN, a_run_manifest, completed, said, writes_of
@@ -56,9 +57,13 @@ async def test_told_why_and_then_let_go(world: World, jobs: JobController) -> No
 
 
 async def test_admitted_at_once_costs_no_write_and_no_question(world: World, jobs: JobController) -> None:
+    def admit(seen: Seen) -> None:
+        if seen.verb == "POST" and seen.path.endswith("/jobs"):
+            world.api.update("Job", world.api.all("Job")[0]["metadata"]["name"], {"spec": {"suspend": False}})
+
     await world.at_work()
+    world.api.done = admit  # before the operator hears that it is made: after three seconds it asks why it is held
     await held(world)
-    world.api.update("Job", world.api.all("Job")[0]["metadata"]["name"], {"spec": {"suspend": False}})
     await completed(world)
     assert len(writes_of(world)) <= 3, writes_of(world)
     assert [seen for seen in world.api.requests if "kueue" in seen.path] == []

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import psycopg2
+import pytest
 from yarl import URL
 
 from blueno.db import people
@@ -132,6 +133,13 @@ class Site:
     def audit(self) -> list[tuple[Any, ...]]:
         """(actor, verb, resource, name, outcome), oldest first."""
         return self.sql("SELECT actor, verb, resource, name, outcome FROM record.audit ORDER BY id")
+
+
+def still(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time passes for its limits of logins and of strangers: else they fill up again while a slow test asks."""
+    keeper, now = site.process.services.doorkeeper, time.monotonic()
+    for buckets in (keeper._by_place, keeper._by_email, keeper._strangers):
+        monkeypatch.setattr(buckets, "_clock", lambda: now)
 
 
 @asynccontextmanager

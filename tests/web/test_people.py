@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.web.site import PASSWORD, Site
+from tests.web.site import PASSWORD, Site, still
 from webui import auth
 
 
@@ -53,7 +53,8 @@ async def test_garbage_opens_nothing(site: Site) -> None:
         assert reply.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-async def test_unknown_tokens_are_limited(site: Site) -> None:
+async def test_unknown_tokens_are_limited(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    still(site, monkeypatch)
     browser = site.browser()
     statuses = [
         (await browser.get("/api/v1/session", headers={"Authorization": f"Bearer blueno_{n:043}"})).status

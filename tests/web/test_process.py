@@ -142,6 +142,7 @@ async def test_from_start_to_end(program: Program, prepared: Prepared) -> None:
     assert "Traceback" not in printed
 
 
+@pytest.mark.timeout(600)  # one process after the other
 async def test_what_is_missing_is_said(settings: WebConfig, tmp_path: Path) -> None:
     good = environment(settings, tmp_path / "none")
     for changes, said in (

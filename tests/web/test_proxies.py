@@ -6,6 +6,7 @@ import pytest
 
 from blueno.errors import InvalidSpec
 from tests.web.conftest import StartSite
+from tests.web.site import still
 from webui.proxies import Proxies, parse_networks
 
 OURS = Proxies(parse_networks("10.0.0.0/8, 2001:db8:1::/48", "X"))
@@ -47,8 +48,11 @@ def test_networks_that_are_none(text: str) -> None:
         parse_networks(text, "BLUENO_TRUSTED_PROXIES")
 
 
-async def test_guesses_count_for_the_client_behind_the_proxy(start_site: StartSite) -> None:
+async def test_guesses_count_for_the_client_behind_the_proxy(
+    start_site: StartSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = await start_site(proxies=Proxies(parse_networks("127.0.0.0/8", "X")))
+    still(site, monkeypatch)
     body = {"code": "0000-0000-0000", "email": "eve@example.org", "password": "a long enough password"}
 
     async def guess(client: str) -> int:
@@ -60,8 +64,9 @@ async def test_guesses_count_for_the_client_behind_the_proxy(start_site: StartSi
     assert {remote for (remote,) in site.sql("SELECT remote FROM record.audit")} == {"198.51.100.7", "198.51.100.8"}
 
 
-async def test_a_client_cannot_make_itself_another(start_site: StartSite) -> None:
+async def test_a_client_cannot_make_itself_another(start_site: StartSite, monkeypatch: pytest.MonkeyPatch) -> None:
     site = await start_site()
+    still(site, monkeypatch)
     body = {"code": "0000-0000-0000", "email": "eve@example.org", "password": "a long enough password"}
     statuses = []
     for number in range(25):

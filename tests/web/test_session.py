@@ -10,7 +10,7 @@ import pytest
 
 from blueno.db import people
 from tests.web.conftest import StartSite
-from tests.web.site import PASSWORD, Browser, Site, eventually
+from tests.web.site import PASSWORD, Browser, Site, eventually, still
 from webui import auth
 
 CODE = re.compile(r"open /setup and enter the code ([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4})")
@@ -72,7 +72,8 @@ async def test_of_two_with_the_code_one_wins(site: Site, log_lines: Callable[[],
     assert site.sql("SELECT count(*) FROM record.person") == [(1,)]
 
 
-async def test_guesses_at_the_code_are_limited(site: Site) -> None:
+async def test_guesses_at_the_code_are_limited(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    still(site, monkeypatch)
     browser = site.browser()
     body = {"code": "0000-0000-0000", "email": "eve@example.org", "password": PASSWORD}
     statuses = [(await browser.post("/api/v1/setup", body)).status for _ in range(21)]
@@ -125,7 +126,8 @@ async def test_wrong_and_unknown_get_the_same_answer(site: Site) -> None:
     assert {row[4] for row in site.audit()} == {"denied"}
 
 
-async def test_attempts_are_limited_by_address_and_by_place(site: Site) -> None:
+async def test_attempts_are_limited_by_address_and_by_place(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    still(site, monkeypatch)
     site.add_person("ada@example.org")
     browser = site.browser()
     replies = [await browser.log_in("ada@example.org", "wrong password") for _ in range(11)]

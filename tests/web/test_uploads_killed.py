@@ -41,6 +41,8 @@ dataservers.Addresses.dataset = lambda self, row: os.environ["DATA_SERVER"]
 runpy.run_module("webui", run_name="__main__")
 """
 
+pytestmark = pytest.mark.timeout(600)  # the web process starts anew for each chunk
+
 
 class Web:
     """The web process on one port, started anew when it was killed."""

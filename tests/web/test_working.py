@@ -16,7 +16,7 @@ from tests.fakes.access import AccessServer, Rule
 from tests.web.conftest import VIEWERS
 from tests.web.mirrored import Mirrored, uid_of
 from tests.web.prepared import Prepared
-from tests.web.site import Browser, Reply, Site
+from tests.web.site import Browser, Reply, Site, eventually
 from tests.web.stand_in import DataServerStandIn
 from webui.problems import Problem
 from webui.working_news import noted
@@ -224,7 +224,7 @@ async def test_a_write_is_noted_before_and_after(site: Site, mirrored: Mirrored)
             async with noted(database, uid):
                 raise ConnectionError
         assert site.sql(notice) == [(3, 0)], "a write that broke off may have been stored all the same"
-        listener.poll()
+        await eventually(lambda: listener.poll() or len(listener.notifies) >= 3)
         assert [note.payload for note in listener.notifies] == [uid] * 3
 
 

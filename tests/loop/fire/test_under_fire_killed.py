@@ -55,6 +55,7 @@ async def killed_after_each_call(
 
 
 async def test_a_training_run_survives_its_operator(world: UnderFire, jobs: JobController) -> None:
+    jobs.heard = True  # else none of the calls may be the one that says Running
     calls = await killed_after_each_call(
         world,
         lambda name: world.api.put(a_run_manifest(name)),
@@ -121,6 +122,7 @@ async def test_a_run_that_fails_once_survives_it(
 
 
 async def test_a_run_on_two_nodes_survives_it(world: UnderFire, jobs: JobController) -> None:
+    jobs.heard = True
     calls = await killed_after_each_call(
         world,
         lambda name: world.api.put(a_run_manifest(name, numNodes=2)),

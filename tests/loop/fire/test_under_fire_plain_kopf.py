@@ -38,11 +38,11 @@ async def test_a_plain_kopf_handler_loses_what_could_not_be_patched_for_a_while(
     script = tmp_path / "textbook.py"
     script.write_text(TEXTBOOK)
     process, log = world.fork({}, str(script))
-    await world.until(lambda: any(seen.verb == "WATCH" for seen in world.api.requests), "it watches", 20)
+    await world.until(lambda: any(seen.verb == "WATCH" for seen in world.api.requests), "it watches")
     with world.proxy.fault(Answer(500), "PATCH") as refused:
         world.api.put(a_dataset_manifest("lost"))
         await world.until(lambda: refused.fired >= 3, "it has tried for as long as it is patient")
-        await world.until(lambda: "throttl" in log.read_text().lower(), "it gives up", 12)
+        await world.until(lambda: "throttl" in log.read_text().lower(), "it gives up")
     world.api.put(a_dataset_manifest("seen"))
     await world.until(lambda: world.api.read("Dataset", "seen")["status"].get("handled"), "it works again")
     await world.settled(2)

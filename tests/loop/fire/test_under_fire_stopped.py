@@ -19,7 +19,7 @@ from tests.proxies.rules import Delay
 
 pytestmark = pytest.mark.timeout(400)
 
-NEWS_FOR = RENEW + 3  # seconds in which the stopped one does not hear that its Lease is gone
+NEWS_FOR = RENEW + 10  # seconds in which the stopped one does not hear that its Lease is gone
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from typing import Any
 
-import aiohttp
 import pytest
 
 from blueno import names
@@ -15,13 +13,13 @@ from tests.fakes.job_controller import JobController
 from tests.loop.conftest import Operator, World, a_dataset_manifest
 from tests.loop.fire.conftest import UnderFire
 from tests.loop.fire.prep_controller import PrepController
+from tests.loop.hearing import events_of, heard_of
 from tests.loop.runs import RUN, a_run_manifest, said
 from tests.loop.sound import sound
 from tests.proxies.rules import Answer, EndStream, Freeze, Garble, StreamError
 
 pytestmark = pytest.mark.timeout(300)
 
-SEEN = "blueno_watch_events_total{"
 KINDS = ("datasets", "trainingruns", "jobs", "pods", "persistentvolumeclaims")
 
 
@@ -162,18 +160,8 @@ async def test_a_list_that_expires_between_two_pages(world: UnderFire, prep: Pre
 async def heard(world: World, operator: Operator) -> None:
     """Each watch brings what happens from now on, and not only the sweep finds it."""
 
-    async def counts() -> dict[str, float]:
-        async with aiohttp.ClientSession() as client, client.get(f"http://localhost:{operator.http}/metrics") as answer:
-            lines = (await answer.text()).splitlines()
-        return {line.split('"')[1]: float(line.split()[-1]) for line in lines if line.startswith(SEEN)}
-
-    before = await counts()
+    before = await events_of(operator)
     selected = [b for b in world.api.objects.values() if names.MANAGED in b["metadata"].get("labels", {})]
     for kind, body in {b["kind"]: b for b in (*world.api.all("Dataset"), *world.api.all(RUN), *selected)}.items():
         world.api.update(kind, body["metadata"]["name"], {"metadata": {"annotations": {"touched": "again"}}})
-        for _ in range(600):
-            if (await counts()).get(kind, 0) > before.get(kind, 0):
-                break
-            await asyncio.sleep(0.1)
-        else:
-            pytest.fail(f"the watch of {kind} has brought nothing for a minute")
+        await heard_of(operator, kind, before)

@@ -114,7 +114,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 async def test_a_volume_that_hangs_hangs_nothing_else(own: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = Limits(seconds=0.5, probe_seconds=0.3, threads=2, waiting=3)
+    limits = Limits(seconds=5.0, probe_seconds=0.3, threads=2, waiting=3)
     path = path_of(own)
     async with serving(own, limits) as served:
         hang = Hang(monkeypatch)

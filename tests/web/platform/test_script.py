@@ -9,11 +9,12 @@ import pytest
 from tests.fakes.access import AccessServer
 from tests.fakes.working_set_server import WorkingServer, etag_of
 from tests.web.platform.client import Client2019, made
-from tests.web.site import Site
+from tests.web.site import Site, still
 from webui.api.platform import homes, samples
 
 
-async def test_login(site: Site, old: Client2019) -> None:
+async def test_login(site: Site, old: Client2019, monkeypatch: pytest.MonkeyPatch) -> None:
+    still(site, monkeypatch)
     assert (await old.ask("GET", "/api/v1/session")).json["email"] == "ed@example.org"
     stranger = Client2019(site.browser())
     wrong, unknown = await stranger.log_in("ed@example.org", "wrong"), await stranger.log_in("no@example.org")
