@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import signal
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,7 +13,7 @@ from tests.browser.test_gallery_pages import prepared
 from tests.e2e.kube import Kube
 from tests.e2e.mirror import Mirror
 from tests.e2e.runs import a_run, status_of, wait_reason
-from tests.e2e.test_gallery_faults import pids_of, signalled
+from tests.e2e.test_gallery_faults import standing_still
 from tests.e2e.web import Web
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
@@ -100,23 +97,8 @@ def test_accuracy_is_on_the_page_of_a_run_that_has_ended(page: Page, kube: Kube,
     expect(page.get_by_test_id(f"run-{kube.namespace}-digits-like")).to_contain_text(re.compile(r"0\.975\s*accuracy"))
 
 
-@contextmanager
-def recorder_stopped(kube: Kube) -> Iterator[None]:
-    """It keeps no log and no numbers meanwhile; for less than its liveness probe allows."""
-    pod = kube.wait("the recorder", lambda: kube.pod_of("recorder"))
-    stopped = pids_of(pod["metadata"]["uid"], "blueno.recorder")
-    assert stopped
-    for pid in stopped:
-        signalled(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in stopped:
-            signalled(pid, signal.SIGCONT)
-
-
 def test_a_page_opened_before_the_recorder_was_done_shows_the_rest(page: Page, kube: Kube, web: Web) -> None:
-    with recorder_stopped(kube):
+    with standing_still(kube, "recorder", "blueno.recorder"):  # for less than its liveness probe allows
         kube.apply(a_run("late", "print('the only line')\n" + textwrap.dedent(DIGITS)))
         wait_reason(kube, "late", "Completed", 120)
         opened(page, web, kube, "late")

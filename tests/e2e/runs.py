@@ -10,6 +10,9 @@ from tests.e2e.kube import Kube
 IMAGE = "localhost/blueno/prep:dev"  # Python and numpy, and on the node already
 REQUESTS = {"requests": {"cpu": "20m", "memory": "64Mi"}}
 
+# Runs until let_end().
+UNTIL_TOLD = "import os, time\nwhile not os.path.exists('/tmp/enough'): time.sleep(0.2)"
+
 
 def a_run(name: str, program: str = "pass", **spec: Any) -> dict[str, Any]:
     """A run of a Python program."""
@@ -58,6 +61,11 @@ def allow_no_pods(kube: Kube, name: str) -> None:
 def pods_of(kube: Kube, name: str) -> list[dict[str, Any]]:
     """Its pods."""
     return kube.list("pods", f"blueno.dev/training-run={name}")
+
+
+def let_end(kube: Kube, pod: dict[str, Any]) -> None:
+    """A run of UNTIL_TOLD, in this pod, ends."""
+    kube.run("exec", pod["metadata"]["name"], "-c", "train", "--", "touch", "/tmp/enough")
 
 
 def log_of(kube: Kube, pod: str) -> str:

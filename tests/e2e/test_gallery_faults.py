@@ -83,6 +83,21 @@ def test_without_postgresql(kube: Kube, mirror: Mirror, web: Web, seconds: int) 
     assert web.get(f"{web.dataset(kube, 'meanwhile')}/samples")["total"] == 40
 
 
+@contextmanager
+def standing_still(kube: Kube, component: str, word: str) -> Iterator[None]:
+    """SIGSTOP of a component's processes whose command line holds `word`: connections stay open, nothing answers."""
+    pod = kube.wait(f"the pod of {component}", lambda: kube.pod_of(component))
+    pids = pids_of(pod["metadata"]["uid"], word)
+    assert pids
+    try:
+        for pid in pids:
+            signalled(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            signalled(pid, signal.SIGCONT)
+
+
 def signalled(pid: int, number: signal.Signals) -> None:
     """A backend whose client has gone, or whose container the kubelet has ended, may be gone by now."""
     with contextlib.suppress(ProcessLookupError):
@@ -94,18 +109,10 @@ def test_postgresql_deaf_and_killed(kube: Kube, mirror: Mirror, web: Web) -> Non
     content = class_folders(count=20)
     kube.apply(archive_dataset("pictures", mirror.put("p.tar", content), content))
     wait_indexed(kube, "pictures")
-    pod = kube.wait("the database's pod", lambda: kube.pod_of("postgres"))
-    pids = pids_of(pod["metadata"]["uid"], "postgres")
-    assert pids
-    try:
-        for pid in pids:
-            signalled(pid, signal.SIGSTOP)
+    with standing_still(kube, "postgres", "postgres"):
         answer = web.ask(web.dataset(kube, "pictures"), seconds=60)
         assert answer.status == 503, answer
         assert web.ask("/healthz", seconds=30).status == 200
-    finally:
-        for pid in pids:
-            signalled(pid, signal.SIGCONT)
     kube.wait("answers again", lambda: healthy(web))
     killed = kube.kill("postgres")
     kube.wait_back("postgres", killed)

@@ -201,7 +201,6 @@ def test_namespace_goes_away_soon_after_the_operator_is_back(space: Kube, export
         assert not gone(space, f"namespace/{space.namespace}"), "erasing waits for the operator"
     finally:
         system.run("scale", "deployment/blueno-operator", "--replicas=1")
-    space.wait_at_work()
     started = time.monotonic()
     space.wait("the namespace gone", lambda: gone(space, f"namespace/{space.namespace}"), DELETED)
-    print(f"gone {time.monotonic() - started:.1f} s after the operator was at work")
+    print(f"gone {time.monotonic() - started:.1f} s after the operator was started")

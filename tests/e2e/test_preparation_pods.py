@@ -12,10 +12,10 @@ from PIL import Image
 
 from tests.e2e.kube import Kube, container
 from tests.e2e.mirror import Mirror
-from tests.e2e.runs import a_run, pods_of, status_of, wait_reason
+from tests.e2e.runs import UNTIL_TOLD, a_run, let_end, pods_of, status_of, wait_reason
 from tests.e2e.sources import archive_dataset, png, tar
 from tests.e2e.test_path import digest_of
-from tests.e2e.test_training_node import OUT_OF_SERVICE, WITHIN, silence, wait_given_up
+from tests.e2e.test_training_node import OUT_OF_SERVICE, WITHIN, silence
 from tests.e2e.web import Web, wait_data_server, wait_indexed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.fault, pytest.mark.timeout(600)]
@@ -108,7 +108,6 @@ def test_a_silent_node_under_a_preparation_is_named_and_given_up(kube: Kube, mir
     uid = pod["metadata"]["uid"]
     with silence(kube) as node:
         silent = time.monotonic()
-        wait_given_up(kube, node)
         said = kube.wait_reason("lost", "NodeLost", WITHIN)["message"]
         print(f"NodeLost {time.monotonic() - silent:.0f} s after the kubelet was killed")
         assert f"kubectl taint nodes {node} {OUT_OF_SERVICE}" in said
@@ -130,7 +129,7 @@ def restarts(kube: Kube) -> dict[str, int]:
 
 
 def test_a_killed_containerd_restarts_no_pod(kube: Kube, mirror: Mirror, web: Web) -> None:
-    kube.apply(a_run("trains", "import os, time\nwhile not os.path.exists('/tmp/enough'): time.sleep(0.2)"))
+    kube.apply(a_run("trains", UNTIL_TOLD))
     wait_reason(kube, "trains", "Running")
     _, expected = between(kube, mirror, "victim")
     wait_indexed(kube, "reference")
@@ -143,7 +142,7 @@ def test_a_killed_containerd_restarts_no_pod(kube: Kube, mirror: Mirror, web: We
     assert web.ask(sheet, seconds=10).status == 200, "not even asked to wait"
     resumed(kube, mirror, "victim", expected)
     (pod,) = pods_of(kube, "trains")
-    kube.run("exec", pod["metadata"]["name"], "-c", "train", "--", "touch", "/tmp/enough")
+    let_end(kube, pod)
     wait_reason(kube, "trains", "Completed")
     assert (status_of(kube, "trains")["attempt"], len(pods_of(kube, "trains"))) == (1, 1)
     after = restarts(kube)

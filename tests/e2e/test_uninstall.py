@@ -66,7 +66,7 @@ def adopted(kube: Kube, kept: dict[str, Any], url: str) -> None:
     volume = kept["status"]["volume"]
     storage = {"existingClaim": {"name": volume["claimName"]}, "subPath": volume["path"]}
     kube.apply(archive_dataset("kept", url, CONTENT, storage=storage))
-    assert digest_of(kube.wait_ready("kept")) == digest_of(kept)
+    assert digest_of(kube.wait_ready("kept", 90)) == digest_of(kept)
 
 
 def test_definitions_are_deleted_under_a_running_operator(alone: Kube, mirror: Mirror) -> None:
@@ -76,8 +76,8 @@ def test_definitions_are_deleted_under_a_running_operator(alone: Kube, mirror: M
     kube.apply(archive_dataset("busy", mirror.put("b.tar", class_folders(400))))
     kube.wait("a running pod", lambda: running_pod(kube), every=0.1)
     before = container(kube.operator_pod())
-    kube.run("delete", "-f", "crds/", "--timeout=180s")  # waits for what is to be erased
-    kube.wait("nothing at work", lambda: not kube.list("jobs") and not kube.list("pods"))
+    kube.run("delete", "-f", "crds/", "--timeout=60s")  # waits for what is to be erased
+    kube.wait("nothing at work", lambda: not kube.list("jobs") and not kube.list("pods"), 60)
     assert claims(kube) == ["busy", "kept"]
     operator = kube.inside(SYSTEM)
     words = "datasets: the API server does not know it: is its CustomResourceDefinition"
@@ -98,7 +98,7 @@ def test_the_operator_is_removed_before_its_data_sets(alone: Kube, mirror: Mirro
     assert kube.dataset("erased")["metadata"]["finalizers"] == ["blueno.dev/erase"]
     assert claims(kube) == ["erased", "kept"]
     install.blueno()  # while the definition still goes
-    kube.wait("erased and gone", lambda: "datasets.blueno.dev" not in definitions(kube))
+    kube.wait("erased and gone", lambda: "datasets.blueno.dev" not in definitions(kube), 90)
     assert claims(kube) == ["kept"]
     define(kube)
     adopted(kube, kept, url)

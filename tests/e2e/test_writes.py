@@ -12,13 +12,12 @@ import pytest
 from controllers.training_run.running import QUIET as STARTS_QUIETLY
 from tests.e2e.audited import audit_log, writes_of_the_operator
 from tests.e2e.kube import Kube, container
-from tests.e2e.runs import a_run, pods_of, wait_reason
+from tests.e2e.runs import UNTIL_TOLD, a_run, let_end, pods_of, wait_reason
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 RUNS = 12
 QUIET = 20.0  # seconds: two rounds of the sweep
-WAITS = "import os, time\nwhile not os.path.exists('/tmp/enough'): time.sleep(0.2)"
 
 
 def started_late(pod: dict[str, Any]) -> bool:
@@ -35,13 +34,13 @@ def test_a_run_that_goes_well_costs_three_writes_and_an_idle_one_none(kube: Kube
     kube.apply(a_run("first"))  # it makes the claim, which the others find bound
     wait_reason(kube, "first", "Completed")
     before = writes_of_the_operator(log, kube.namespace)
-    runs = [a_run(f"run-{number}", WAITS) for number in range(RUNS)]
+    runs = [a_run(f"run-{number}", UNTIL_TOLD) for number in range(RUNS)]
     kube.run("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": runs}))
     for body in runs:
         wait_reason(kube, body["metadata"]["name"], "Running")
     pods = [pods_of(kube, body["metadata"]["name"])[0] for body in runs]
     for pod in pods:
-        kube.run("exec", pod["metadata"]["name"], "-c", "train", "--", "touch", "/tmp/enough")
+        let_end(kube, pod)
     for body in runs:
         wait_reason(kube, body["metadata"]["name"], "Completed")
     written = writes_of_the_operator(log, kube.namespace)
